@@ -1,0 +1,1 @@
+"""desk: runs a whole installation of PSA Desk on one machine."""

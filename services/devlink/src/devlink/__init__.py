@@ -1,0 +1,1 @@
+"""The devlink service of PSA Desk."""

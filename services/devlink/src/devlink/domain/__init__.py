@@ -1,0 +1,1 @@
+"""The rules of devlink: pure, synchronous, told the time."""

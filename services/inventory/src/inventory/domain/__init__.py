@@ -1,0 +1,1 @@
+"""The rules of inventory: pure, synchronous, told the time."""

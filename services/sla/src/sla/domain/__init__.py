@@ -1,0 +1,1 @@
+"""The rules of sla: pure, synchronous, told the time."""

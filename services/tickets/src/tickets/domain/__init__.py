@@ -1,0 +1,1 @@
+"""The rules of tickets: pure, synchronous, told the time."""

@@ -1,0 +1,1 @@
+"""What every service of PSA Desk stands on: the published language, the runtime, the edge."""

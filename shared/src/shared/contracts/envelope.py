@@ -1,0 +1,271 @@
+"""The envelope of every event: CloudEvents 1.0 over Kafka, binary mode written, structured mode read as well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+Origin = Literal["live", "import"]
+Headers = Sequence[tuple[str, bytes]]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PersonalMark:
+    """Marks a field that holds personal data; the log redactor and the closed topics follow from it."""
+
+
+# A name, a telephone, an address, what somebody said. Personal data is allowed in fields of this type only.
+Personal = Annotated[T, PersonalMark(), Field(json_schema_extra={"x-personal": True})]
+
+# The id of a record of reference data: chosen once, never changed, safe in a URL and in a Kafka key.
+Code = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$", json_schema_extra={"examples": ["acme-srl"]})]
+
+
+class Part(BaseModel):
+    """A piece of an event: immutable, and tolerant of fields that a newer release added."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Event(Part):
+    """The data of one event type. A subclass names its wire type and says what it is about."""
+
+    type: ClassVar[str]
+
+    def subject(self) -> str:
+        """The id of the aggregate that this event is about."""
+        raise NotImplementedError
+
+    def key(self) -> str:
+        """The Kafka key: events of one key are delivered in order."""
+        return self.subject()
+
+
+class StateRecord(Event):
+    """The whole present state of one record of reference data, on a compacted topic; `retired` instead of a tombstone."""
+
+    noun: ClassVar[str]
+    id: Code
+    retired: bool = False
+
+    def subject(self) -> str:
+        return f"{self.noun}:{self.id}"
+
+
+E = TypeVar("E", bound=Event, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who did what, when, and because of what: handed to every command and written into everything that it causes.
+
+    `occurred_at` is when it happened in the world, `recorded_at` when this system took note of it (both UTC).
+    """
+
+    actor: str
+    occurred_at: datetime
+    recorded_at: datetime
+    correlation_id: str
+    causation_id: str | None = None
+    origin: Origin = "live"
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed(Generic[E]):
+    """An event with its identity and its cause, ready to be recorded and published."""
+
+    id: UUID
+    data: E
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[E]):
+    """An event as a consumer sees it. `sequence` is strictly increasing per subject within its source."""
+
+    id: UUID
+    source: str
+    type: str
+    subject: str
+    key: str
+    sequence: int
+    occurred_at: datetime
+    recorded_at: datetime
+    origin: Origin
+    actor: str
+    correlation_id: str
+    causation_id: str | None
+    traceparent: str | None
+    data: E
+
+    def cause(self, *, actor: str, recorded_at: datetime) -> Cause:
+        """The cause of whatever a reaction to this event does, at the same instant of the world."""
+        return Cause(
+            actor=actor,
+            occurred_at=self.occurred_at,
+            recorded_at=recorded_at,
+            correlation_id=self.correlation_id,
+            causation_id=str(self.id),
+            origin=self.origin,
+            traceparent=self.traceparent,
+        )
+
+
+class InvalidMessage(Exception):
+    """A record that is not an event of this language; says which header or field is wrong."""
+
+
+class _Attributes(BaseModel):
+    """The CloudEvents attributes that this language requires, as they stand in the headers."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    specversion: Literal["1.0"]
+    id: UUID
+    source: str = Field(min_length=1)
+    type: str = Field(min_length=1)
+    subject: str = Field(min_length=1)
+    time: AwareDatetime
+    recordedtime: AwareDatetime
+    sequence: str = Field(pattern=r"^\d{1,19}$")
+    origin: Origin
+    actor: str = Field(min_length=1)
+    correlationid: str = Field(min_length=1)
+    causationid: str | None = None
+    traceparent: str | None = None
+
+
+_data_attributes = TypeAdapter(dict[str, Any])
+
+
+def instant(at: datetime) -> str:
+    """An aware instant as RFC 3339 in UTC with microseconds, so that equal instants are equal texts."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def headers_of(
+    *, id: UUID, source: str, type: str, subject: str, sequence: int, cause: Cause
+) -> list[tuple[str, bytes]]:
+    """The Kafka headers of one event in CloudEvents binary mode."""
+    attributes = {
+        "specversion": "1.0",
+        "id": str(id),
+        "source": source,
+        "type": type,
+        "subject": subject,
+        "time": instant(cause.occurred_at),
+        "recordedtime": instant(cause.recorded_at),
+        "dataschema": f"urn:desk:schema:{type}",
+        "sequence": f"{sequence:019d}",
+        "origin": cause.origin,
+        "actor": cause.actor,
+        "correlationid": cause.correlation_id,
+        "causationid": cause.causation_id,
+        "traceparent": cause.traceparent,
+    }
+    written = [(f"ce_{name}", text.encode()) for name, text in attributes.items() if text is not None]
+    return [*written, ("content-type", b"application/json")]
+
+
+def type_of(headers: Headers, value: bytes | None) -> str | None:
+    """The event type of a record without reading the rest, or None when it has none."""
+    for name, text in headers:
+        if name == "ce_type":
+            return text.decode(errors="replace")
+    if _is_structured(headers):
+        stated = _structured(value)[0].get("type")
+        return stated if isinstance(stated, str) else None
+    return None
+
+
+def read(headers: Headers, key: bytes | None, value: bytes | None, known: Mapping[str, type[E]]) -> Received[E]:
+    """Reads one Kafka record into an event of a known type.
+
+    Raises InvalidMessage when an attribute is missing or wrong, the type is not in `known`, or the data do not fit.
+    """
+    if _is_structured(headers):
+        attributes, data = _structured(value)
+    else:
+        attributes = _binary_attributes(headers)
+        data = value
+    if key is None:
+        raise InvalidMessage("the record has no key")
+    try:
+        read_attributes = _Attributes.model_validate(attributes)
+        model = known.get(read_attributes.type)
+        if model is None:
+            raise InvalidMessage(f"unknown event type {read_attributes.type!r}")
+        payload = model.model_validate_json(data if data is not None else b"")
+        text_key = key.decode()
+    except ValidationError as error:
+        raise InvalidMessage(_first_problem(error)) from error
+    except UnicodeDecodeError as error:
+        raise InvalidMessage("the key is not UTF-8") from error
+    return Received(
+        id=read_attributes.id,
+        source=read_attributes.source,
+        type=read_attributes.type,
+        subject=read_attributes.subject,
+        key=text_key,
+        sequence=int(read_attributes.sequence),
+        occurred_at=read_attributes.time.astimezone(UTC),
+        recorded_at=read_attributes.recordedtime.astimezone(UTC),
+        origin=read_attributes.origin,
+        actor=read_attributes.actor,
+        correlation_id=read_attributes.correlationid,
+        causation_id=read_attributes.causationid,
+        traceparent=read_attributes.traceparent,
+        data=payload,
+    )
+
+
+def id_of(headers: Headers) -> UUID | None:
+    """The event id of a record that may be invalid otherwise; None when there is none."""
+    for name, text in headers:
+        if name == "ce_id":
+            try:
+                return UUID(text.decode())
+            except (ValueError, UnicodeDecodeError):
+                return None
+    return None
+
+
+def _binary_attributes(headers: Headers) -> dict[str, str]:
+    attributes = {}
+    for name, text in headers:
+        if name.startswith("ce_"):
+            try:
+                attributes[name[3:]] = text.decode()
+            except UnicodeDecodeError as error:
+                raise InvalidMessage(f"the header {name} is not UTF-8") from error
+    return attributes
+
+
+def _is_structured(headers: Headers) -> bool:
+    return any(
+        name.lower() == "content-type" and text.startswith(b"application/cloudevents+json") for name, text in headers
+    )
+
+
+def _structured(value: bytes | None) -> tuple[dict[str, Any], bytes]:
+    try:
+        whole = _data_attributes.validate_json(value or b"")
+    except ValidationError as error:
+        raise InvalidMessage("the structured event is not a JSON object") from error
+    return whole, json.dumps(whole.pop("data", None)).encode()
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Where the first problem is and what it is, without the offending input: that may be personal."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "data"
+    return f"{where}: {first['msg']}"

@@ -1,0 +1,104 @@
+"""The registry of topics: who owns each, how it is keyed and kept, and which events it carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from shared.contracts import devlink, inventory, sla, tickets
+from shared.contracts.envelope import Event, PersonalMark, StateRecord
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One Kafka topic. `retention_days` has no meaning on a compacted topic."""
+
+    name: str
+    owner: str
+    events: tuple[type[Event], ...]
+    cleanup: Literal["delete", "compact"] = "delete"
+    retention_days: int = 90
+    partitions: int = 12
+    settings: dict[str, str] = field(default_factory=dict, hash=False)
+
+    def config(self) -> dict[str, str]:
+        """The topic's settings as the broker knows them.
+
+        LogAppendTime, because imported events carry old times: by their own time retention would delete them at once.
+        """
+        kept = {"retention.ms": str(self.retention_days * DAY_MS)} if self.cleanup == "delete" else {}
+        return {"cleanup.policy": self.cleanup, "message.timestamp.type": "LogAppendTime", **kept, **self.settings}
+
+    def is_personal(self) -> bool:
+        """Whether any of its events may carry personal data; such topics are closed to outsiders."""
+        return any(_holds_personal(event) for event in self.events)
+
+
+def _holds_personal(model: type[Event]) -> bool:
+    return any(
+        any(isinstance(mark, PersonalMark) for mark in found.metadata)
+        or any(isinstance(mark, PersonalMark) for arm in get_args(found.annotation) for mark in getattr(arm, "__metadata__", ()))
+        for found in model.model_fields.values()
+    )
+
+
+TICKETS = Topic(
+    "desk.tickets.v1",
+    "tickets",
+    (
+        tickets.TicketOpened,
+        tickets.TicketAssigned,
+        tickets.TicketEscalated,
+        tickets.TicketResponded,
+        tickets.TicketHeld,
+        tickets.TicketReleased,
+        tickets.TicketResolved,
+        tickets.TicketClosed,
+    ),
+)
+ENVIRONMENTS = Topic(
+    "desk.environments.v1", "inventory", (inventory.EnvironmentResolved, inventory.EnvironmentUnknown)
+)
+CLIENTS = Topic(
+    "desk.clients.v1",
+    "inventory",
+    (
+        inventory.ClientRecorded,
+        inventory.ProductRecorded,
+        inventory.ModuleRecorded,
+        inventory.InstallationRecorded,
+    ),
+    cleanup="compact",
+)
+SLA = Topic(
+    "desk.sla.v1",
+    "sla",
+    (
+        sla.SlaClockStarted,
+        sla.SlaClockPaused,
+        sla.SlaClockResumed,
+        sla.SlaClockWarned,
+        sla.SlaClockBreached,
+        sla.SlaClockMet,
+        sla.SlaClockStopped,
+    ),
+)
+CONTRACTS = Topic("desk.contracts.v1", "sla", (sla.ContractRecorded,), cleanup="compact")
+DEVLINK = Topic("desk.devlink.v1", "devlink", (devlink.DevTaskLinked, devlink.DevTaskStatusChanged))
+
+TOPICS: tuple[Topic, ...] = (TICKETS, ENVIRONMENTS, CLIENTS, SLA, CONTRACTS, DEVLINK)
+
+BY_TYPE: dict[str, type[Event]] = {event.type: event for topic in TOPICS for event in topic.events}
+TOPIC_OF: dict[str, Topic] = {event.type: topic for topic in TOPICS for event in topic.events}
+
+
+def topic_of(event: type[Event]) -> Topic:
+    """The topic that carries this type of event. Raises KeyError when the registry does not know it."""
+    return TOPIC_OF[event.type]
+
+
+def is_state(event: type[Event]) -> bool:
+    """Whether the type is a state record of a compacted topic."""
+    return issubclass(event, StateRecord)
