@@ -13,7 +13,7 @@ UV := .venv/uv/bin/uv
 unexport UV_PYTHON
 export UV_LINK_MODE ?= copy
 
-.PHONY: help install lock check test verify up down reset status logs demo token format contracts bench
+.PHONY: help install lock check test verify up down reset status logs demo token format contracts bench check-format check-lint check-types check-imports check-rules
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,3 +37,28 @@ lock: | $(UV) ## pin the dependencies anew after a change of a pyproject.toml
 	  --generate-hashes --no-header --no-annotate --upgrade \
 	  $(foreach m,$(notdir $(filter services/%,$(MEMBERS))) shared runner,--no-emit-package psa-desk-$(m)) \
 	  -o requirements.lock
+
+# Says "ok", or everything that the tool said.
+quietly = @told=$$($(2) 2>&1) && echo "  $(1): ok" || { printf '  %s:\n%s\n' "$(1)" "$$told"; exit 1; }
+
+check: install ## format, lint, types, imports, and the rules of the source
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target \
+	  check-types check-format check-lint check-imports check-rules
+
+check-types:
+	$(call quietly,types,$(BIN)/mypy)
+check-format:
+	$(call quietly,format,$(BIN)/ruff format --check --quiet --output-format concise)
+check-lint:
+	$(call quietly,lint,$(BIN)/ruff check --output-format concise)
+check-imports:
+	$(call quietly,imports,$(BIN)/lint-imports)
+check-rules:
+	$(call quietly,rules,$(BIN)/python -m pytest --quiet --no-header --tb=short tests/rules)
+
+format: install ## format the source and mend what can be mended
+	@$(BIN)/ruff check --fix --quiet || true
+	@$(BIN)/ruff format
+
+contracts: install ## write the JSON Schemas of the events; earlier versions are kept
+	@$(BIN)/python -m shared.contracts.generate

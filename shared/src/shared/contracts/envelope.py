@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 Origin = Literal["live", "import"]
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ class Event(Part):
 
 
 class StateRecord(Event):
-    """The whole present state of one record of reference data, on a compacted topic; `retired` instead of a tombstone."""
+    """The whole present state of one record of reference data, on a compacted topic; `retired`, never a tombstone."""
 
     noun: ClassVar[str]
     id: Code
@@ -136,7 +137,7 @@ class _Attributes(BaseModel):
     subject: str = Field(min_length=1)
     time: AwareDatetime
     recordedtime: AwareDatetime
-    sequence: str = Field(pattern=r"^\d{1,19}$")
+    sequence: str = Field(pattern=r"^[0-9]{1,19}$")
     origin: Origin
     actor: str = Field(min_length=1)
     correlationid: str = Field(min_length=1)
@@ -146,10 +147,18 @@ class _Attributes(BaseModel):
 
 _data_attributes = TypeAdapter(dict[str, Any])
 
+# What fits into the BIGINT in which every consumer keeps it.
+_LARGEST_SEQUENCE = 2**63 - 1
+
 
 def instant(at: datetime) -> str:
-    """An aware instant as RFC 3339 in UTC with microseconds, so that equal instants are equal texts."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """An aware instant as RFC 3339 in UTC with microseconds, so that equal instants are equal texts.
+
+    Raises ValueError for a naive one: the machine's own zone must not decide what it means.
+    """
+    if at.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def headers_of(
@@ -177,95 +186,122 @@ def headers_of(
 
 
 def type_of(headers: Headers, value: bytes | None) -> str | None:
-    """The event type of a record without reading the rest, or None when it has none."""
-    for name, text in headers:
-        if name == "ce_type":
-            return text.decode(errors="replace")
-    if _is_structured(headers):
-        stated = _structured(value)[0].get("type")
-        return stated if isinstance(stated, str) else None
-    return None
+    """The event type of a record without reading the rest, or None when it states none that can be read."""
+    return _stated(headers, value, "type")
+
+
+def id_of(headers: Headers, value: bytes | None = None) -> UUID | None:
+    """The event id of a record that may be invalid otherwise; None when there is none."""
+    stated = _stated(headers, value, "id")
+    try:
+        return UUID(stated) if stated is not None else None
+    except ValueError:
+        return None
 
 
 def read(headers: Headers, key: bytes | None, value: bytes | None, known: Mapping[str, type[E]]) -> Received[E]:
     """Reads one Kafka record into an event of a known type.
 
-    Raises InvalidMessage when an attribute is missing or wrong, the type is not in `known`, or the data do not fit.
+    Raises InvalidMessage when an attribute is missing or wrong, the type is not in `known`, or the data do not fit. Its
+    message names the attribute or the field and never quotes what stands there: that may be personal.
     """
-    if _is_structured(headers):
-        attributes, data = _structured(value)
-    else:
-        attributes = _binary_attributes(headers)
-        data = value
     if key is None:
         raise InvalidMessage("the record has no key")
+    stated, body = _structured(value) if _is_structured(headers) else (_binary_attributes(headers), value)
+    attributes = _attributes(stated)
+    model = known.get(attributes.type)
+    if model is None:
+        raise InvalidMessage("ce_type: the event type is not known here")
     try:
-        read_attributes = _Attributes.model_validate(attributes)
-        model = known.get(read_attributes.type)
-        if model is None:
-            raise InvalidMessage(f"unknown event type {read_attributes.type!r}")
-        payload = model.model_validate_json(data if data is not None else b"")
-        text_key = key.decode()
+        data = model.model_validate_json(body or b"")
     except ValidationError as error:
-        raise InvalidMessage(_first_problem(error)) from error
-    except UnicodeDecodeError as error:
-        raise InvalidMessage("the key is not UTF-8") from error
+        raise InvalidMessage(_first_problem(error, "data.")) from error
     return Received(
-        id=read_attributes.id,
-        source=read_attributes.source,
-        type=read_attributes.type,
-        subject=read_attributes.subject,
-        key=text_key,
-        sequence=int(read_attributes.sequence),
-        occurred_at=read_attributes.time.astimezone(UTC),
-        recorded_at=read_attributes.recordedtime.astimezone(UTC),
-        origin=read_attributes.origin,
-        actor=read_attributes.actor,
-        correlation_id=read_attributes.correlationid,
-        causation_id=read_attributes.causationid,
-        traceparent=read_attributes.traceparent,
-        data=payload,
+        id=attributes.id,
+        source=attributes.source,
+        type=attributes.type,
+        subject=attributes.subject,
+        key=_key(key),
+        sequence=int(attributes.sequence),
+        occurred_at=attributes.time.astimezone(UTC),
+        recorded_at=attributes.recordedtime.astimezone(UTC),
+        origin=attributes.origin,
+        actor=attributes.actor,
+        correlation_id=attributes.correlationid,
+        causation_id=attributes.causationid,
+        traceparent=attributes.traceparent,
+        data=data,
     )
 
 
-def id_of(headers: Headers) -> UUID | None:
-    """The event id of a record that may be invalid otherwise; None when there is none."""
-    for name, text in headers:
-        if name == "ce_id":
-            try:
-                return UUID(text.decode())
-            except (ValueError, UnicodeDecodeError):
-                return None
-    return None
+def _stated(headers: Headers, value: bytes | None, attribute: str) -> str | None:
+    try:
+        stated = _structured(value)[0] if _is_structured(headers) else _binary_attributes(headers)
+    except InvalidMessage:
+        return None
+    text = stated.get(attribute)
+    return text if isinstance(text, str) and "\0" not in text else None
+
+
+def _attributes(stated: Mapping[str, Any]) -> _Attributes:
+    # PostgreSQL stores no NUL: such a text could be neither applied nor parked.
+    for name, text in stated.items():
+        if isinstance(text, str) and "\0" in text:
+            raise InvalidMessage(f"ce_{name}: a NUL character")
+    try:
+        attributes = _Attributes.model_validate(stated)
+    except ValidationError as error:
+        raise InvalidMessage(_first_problem(error, "ce_")) from error
+    if int(attributes.sequence) > _LARGEST_SEQUENCE:
+        raise InvalidMessage("ce_sequence: larger than any position of an archive")
+    return attributes
+
+
+def _key(key: bytes) -> str:
+    try:
+        text = key.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidMessage("the key is not UTF-8") from error
+    if not text or "\0" in text:
+        raise InvalidMessage("the key is empty or has a NUL character")
+    return text
 
 
 def _binary_attributes(headers: Headers) -> dict[str, str]:
-    attributes = {}
+    attributes: dict[str, str] = {}
     for name, text in headers:
-        if name.startswith("ce_"):
-            try:
-                attributes[name[3:]] = text.decode()
-            except UnicodeDecodeError as error:
-                raise InvalidMessage(f"the header {name} is not UTF-8") from error
+        if not name.startswith("ce_") or text is None:
+            continue
+        if name[3:] in attributes:
+            raise InvalidMessage(f"{name}: stated twice")
+        try:
+            attributes[name[3:]] = text.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidMessage(f"{name}: not UTF-8") from error
     return attributes
 
 
 def _is_structured(headers: Headers) -> bool:
     return any(
-        name.lower() == "content-type" and text.startswith(b"application/cloudevents+json") for name, text in headers
+        name.lower() == "content-type" and (text or b"").lower().startswith(b"application/cloudevents+json")
+        for name, text in headers
     )
 
 
 def _structured(value: bytes | None) -> tuple[dict[str, Any], bytes]:
     try:
         whole = _data_attributes.validate_json(value or b"")
-    except ValidationError as error:
-        raise InvalidMessage("the structured event is not a JSON object") from error
-    return whole, json.dumps(whole.pop("data", None)).encode()
+        encoded = whole.pop("data_base64", None)
+        data = json.dumps(whole.pop("data", None)).encode() if encoded is None else b64decode(encoded, validate=True)
+    except (ValidationError, ValueError, TypeError) as error:
+        raise InvalidMessage("the structured event is not a JSON object with data") from error
+    return whole, data
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, prefix: str) -> str:
     """Where the first problem is and what it is, without the offending input: that may be personal."""
     first = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "data"
-    return f"{where}: {first['msg']}"
+    where = prefix + ".".join(str(part) for part in first["loc"])
+    # The parsers of ids quote the character that they stumbled upon.
+    told = "not a UUID" if first["type"] == "uuid_parsing" else first["msg"]
+    return f"{where.rstrip('._')}: {told}"

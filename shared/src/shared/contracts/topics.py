@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
 
 from shared.contracts import devlink, inventory, sla, tickets
 from shared.contracts.envelope import Event, PersonalMark, StateRecord
@@ -13,7 +15,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 @dataclass(frozen=True)
 class Topic:
-    """One Kafka topic. `retention_days` has no meaning on a compacted topic."""
+    """One Kafka topic. `keyed_by` says what its keys are; `retention_days` has no meaning on a compacted topic."""
 
     name: str
     owner: str
@@ -22,6 +24,7 @@ class Topic:
     retention_days: int = 90
     partitions: int = 12
     settings: dict[str, str] = field(default_factory=dict, hash=False)
+    keyed_by: str = "the id of the ticket"
 
     def config(self) -> dict[str, str]:
         """The topic's settings as the broker knows them.
@@ -36,12 +39,15 @@ class Topic:
         return any(_holds_personal(event) for event in self.events)
 
 
-def _holds_personal(model: type[Event]) -> bool:
-    return any(
-        any(isinstance(mark, PersonalMark) for mark in found.metadata)
-        or any(isinstance(mark, PersonalMark) for arm in get_args(found.annotation) for mark in getattr(arm, "__metadata__", ()))
-        for found in model.model_fields.values()
-    )
+def _holds_personal(annotation: Any) -> bool:
+    """Whether a type is marked `Personal`, or a part of it is: arm of a union, element, field of a nested model."""
+    if isinstance(annotation, PersonalMark):
+        return True
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields.values()
+        return any(_holds_personal(part) for found in fields for part in (found.annotation, *found.metadata))
+    parts = (*get_args(annotation), *getattr(annotation, "__metadata__", ()))
+    return any(_holds_personal(part) for part in parts)
 
 
 TICKETS = Topic(
@@ -58,9 +64,7 @@ TICKETS = Topic(
         tickets.TicketClosed,
     ),
 )
-ENVIRONMENTS = Topic(
-    "desk.environments.v1", "inventory", (inventory.EnvironmentResolved, inventory.EnvironmentUnknown)
-)
+ENVIRONMENTS = Topic("desk.environments.v1", "inventory", (inventory.EnvironmentResolved, inventory.EnvironmentUnknown))
 CLIENTS = Topic(
     "desk.clients.v1",
     "inventory",
@@ -71,6 +75,7 @@ CLIENTS = Topic(
         inventory.InstallationRecorded,
     ),
     cleanup="compact",
+    keyed_by="the kind of record and its id, as in client:acme",
 )
 SLA = Topic(
     "desk.sla.v1",
@@ -85,7 +90,13 @@ SLA = Topic(
         sla.SlaClockStopped,
     ),
 )
-CONTRACTS = Topic("desk.contracts.v1", "sla", (sla.ContractRecorded,), cleanup="compact")
+CONTRACTS = Topic(
+    "desk.contracts.v1",
+    "sla",
+    (sla.ContractRecorded,),
+    cleanup="compact",
+    keyed_by="the kind of record and its id, as in contract:acme-2026",
+)
 DEVLINK = Topic("desk.devlink.v1", "devlink", (devlink.DevTaskLinked, devlink.DevTaskStatusChanged))
 
 TOPICS: tuple[Topic, ...] = (TICKETS, ENVIRONMENTS, CLIENTS, SLA, CONTRACTS, DEVLINK)

@@ -1,0 +1,1 @@
+"""The database: engine, the transaction of an edge, migrations, column types."""

@@ -1,0 +1,1 @@
+"""The HTTP edge of a service: application, identity, problems, limits, paging, health."""

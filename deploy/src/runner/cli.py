@@ -1,0 +1,121 @@
+"""The command `desk`: runs a whole installation of PSA Desk on this machine."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from runner import control, report
+from runner.errors import RunnerError
+from runner.installation import Installation
+from runner.logs import follow, last_lines
+from shared.errors import DeskError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+console = Console(highlight=False)
+problems = Console(stderr=True, highlight=False)
+
+
+@app.command()
+def up() -> None:
+    """Start everything, wait until it is ready, and say where it is. Repeat it as often as you like."""
+    if os.environ.get("DESK_ENV") == "production":
+        raise RunnerError("`desk up` is for development; with DESK_ENV=production deploy the services themselves.")
+    installation = Installation.from_environment()
+    with report.Progress(console) as progress:
+        status = control.bring_up(installation, progress.show)
+    report.show_installation(console, installation, status)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything in order; the data stays."""
+    installation = Installation.from_environment()
+    with console.status("stopping ..."):
+        ended = control.take_down(installation)
+    console.print(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
+    """Stop everything and delete its data: databases, topics, keys, logs. What was downloaded stays."""
+    installation = Installation.from_environment()
+    if not yes:
+        typer.confirm(f"Delete all data of this installation under {installation.state}?", abort=True)
+    control.take_down(installation)
+    control.delete_data(installation)
+    console.print("deleted; `desk up` makes a new installation")
+    for name in control.given_servers(installation):
+        console.print(f"[yellow]{name} was given by address and was left as it is[/yellow]")
+
+
+@app.command()
+def status() -> None:
+    """Show every process: whether it is ready, its pid, port, memory, restarts. Ends with 1 unless all are ready."""
+    found = control.look(Installation.from_environment())
+    report.show_status(console, found)
+    raise typer.Exit(0 if found is not None and found.state == "ready" else 1)
+
+
+@app.command()
+def logs(
+    process: Annotated[str | None, typer.Argument(help="one process, such as tickets, kafka, supervisor")] = None,
+    following: Annotated[bool, typer.Option("-f", "--follow", help="go on until interrupted")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", help="how many of the last lines")] = 40,
+) -> None:
+    """Print the last lines of the logs, of one process or of all, and follow them with -f."""
+    folder = Installation.from_environment().logs
+    found = sorted(folder.glob("*.log"))
+    if process is not None and folder / f"{process}.log" not in found:
+        raise RunnerError(
+            f"There is no log of {process!r}. There are: {', '.join(path.stem for path in found) or '-'}."
+        )
+    chosen = [path for path in found if process is None or path.stem == process]
+    for path in chosen:
+        for line in last_lines(path, lines):
+            _print_line(path.stem, line, prefixed=process is None)
+    if following:
+        for name, line in follow(chosen):
+            _print_line(name, line, prefixed=process is None)
+
+
+@app.command()
+def token(as_: Annotated[str, typer.Option("--as", help="the persona, such as agent")] = "agent") -> None:
+    """Print an access token of a persona, for the Authorization header."""
+    from runner.issuer import issue  # the web framework takes half a second to import
+
+    print(issue(Installation.from_environment().state, as_))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def demo(context: typer.Context) -> None:
+    """Play the main job against the running system and print what happened, with the milliseconds of each reaction."""
+    sys.exit(importlib.import_module("runner.demo").main(list(context.args)))
+
+
+def _print_line(name: str, line: str, *, prefixed: bool) -> None:
+    text = escape(line)
+    console.print(f"[cyan]{name:>10}[/cyan] {text}" if prefixed else text, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is told in a sentence."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        app()
+    except DeskError as error:
+        problems.print(f"[red]{escape(error.message)}[/red]", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

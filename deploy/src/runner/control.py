@@ -1,0 +1,135 @@
+"""What the commands do to an installation: start its supervisor, wait for it, end it, delete its data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runner.bringup import take_down_leftovers
+from runner.errors import RunnerError, tail_of
+from runner.installation import Installation, command
+from runner.kafka import EmbeddedKafka
+from runner.postgres import EmbeddedPostgres
+from runner.processes import Identity, end_family, wait_for_end
+from runner.status import Status, read_status
+
+UP_WITHIN_SECONDS = 900.0
+# The broker alone may take twenty seconds, when it writes its start-up cache.
+DOWN_WITHIN_SECONDS = 60.0
+POLLED_EVERY_SECONDS = 0.1
+KEPT_BY_RESET = {"cache", "test", "supervisor.lock"}
+
+
+def look(installation: Installation) -> Status | None:
+    """The status as it is now: one whose supervisor was killed says so. None when there never was any."""
+    status = read_status(installation.state / "status.json")
+    if status is not None and status.state not in ("stopped", "failed") and not status.current():
+        status.state = "stopped"
+        status.error = "The supervisor is gone; what it started may still run. `desk up` puts everything right."
+    return status
+
+
+def bring_up(installation: Installation, show: Callable[[Status], None]) -> Status:
+    """Start the supervisor unless it runs, and follow it until everything is ready.
+
+    `show` is called with each new status. Raises RunnerError with the reason when it cannot come up.
+    """
+    _wait_while_stopping(installation)
+    following = _Following(installation, _start_supervisor(installation))
+    deadline = time.monotonic() + UP_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        status = following.look()
+        if status is not None:
+            show(status)
+            if status.state == "ready":
+                return status
+        time.sleep(POLLED_EVERY_SECONDS)
+    raise RunnerError(f"Not ready after {UP_WITHIN_SECONDS:.0f} s. See `desk status` and `desk logs`.")
+
+
+def take_down(installation: Installation) -> list[str]:
+    """End the supervisor and all that it runs, in order; also what a killed supervisor left. The names of what ran."""
+    status = look(installation)
+    ended: list[str] = []
+    if status is not None and status.supervisor is not None and status.supervisor.alive():
+        ended = [process.name for process in status.processes if process.pid]
+        end_family(status.supervisor, signal.SIGTERM, DOWN_WITHIN_SECONDS)
+    return [*ended, *take_down_leftovers(installation)]
+
+
+def delete_data(installation: Installation) -> None:
+    """Delete everything that this installation wrote, except what can only be downloaded again."""
+    EmbeddedPostgres(installation.state / "postgres").remove()
+    EmbeddedKafka(installation.state / "kafka", installation.cache).remove()
+    for path in installation.state.glob("*"):
+        if path.name in KEPT_BY_RESET:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def given_servers(installation: Installation) -> list[str]:
+    """The servers that are not of this installation."""
+    given = {"PostgreSQL": installation.postgres_url, "Kafka": installation.kafka_bootstrap}
+    return [name for name, address in given.items() if address]
+
+
+@dataclass
+class _Following:
+    """Follows one supervisor: the one that was just started, or the one that was there."""
+
+    installation: Installation
+    child: subprocess.Popen[bytes] | None
+    followed: Identity | None = None
+
+    def look(self) -> Status | None:
+        """The status of the supervisor that is followed; None before it has written one. Raises RunnerError."""
+        status = read_status(self.installation.state / "status.json")
+        if status is not None and self._is_followed(status):
+            self.followed = status.supervisor
+            if status.state == "failed":
+                raise RunnerError(status.error)
+            if not status.current():
+                raise RunnerError("The supervisor was ended while it was waited for. Say `desk up` again.")
+            return status
+        if self.child is not None and self.child.poll() not in (None, 0):
+            log = self.installation.logs / "supervisor.log"
+            raise RunnerError(f"The supervisor did not start. The end of its log:\n{tail_of(log)}")
+        return None
+
+    def _is_followed(self, status: Status) -> bool:
+        if status.supervisor is None:
+            return False
+        mine = self.child is not None and status.supervisor.pid == self.child.pid
+        return mine or status.supervisor == self.followed or status.current()
+
+
+def _wait_while_stopping(installation: Installation) -> None:
+    status = look(installation)
+    if status is not None and status.state == "stopping" and status.supervisor is not None:
+        wait_for_end(status.supervisor, DOWN_WITHIN_SECONDS)
+
+
+def _start_supervisor(installation: Installation) -> subprocess.Popen[bytes] | None:
+    """A process in its own session, so that it outlives the terminal; None when there is one already."""
+    status = look(installation)
+    if status is not None and status.current():
+        return None
+    installation.logs.mkdir(parents=True, exist_ok=True)
+    with (installation.logs / "supervisor.log").open("ab") as log:
+        return subprocess.Popen(
+            command("runner.supervisor"),
+            cwd="/",
+            env={**os.environ, "DESK_STATE": str(installation.state)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )

@@ -1,0 +1,102 @@
+"""Everything that devlink can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from devlink import repository
+from devlink.domain.block import support_block
+from devlink.domain.task import Task, display_id
+from devlink.repository import NewTask
+from devlink.settings import PublicAddress
+from shared.contracts.devlink import DevTaskLinked, TaskStatus
+from shared.contracts.envelope import Cause
+from shared.contracts.tickets import TicketEscalated
+from shared.errors import NotFound
+from shared.ids import new_id
+from shared.messaging.outbox import publish, seal
+
+# The connection's code of the built-in board.
+BOARD = "board"
+
+
+class NoSuchTask(NotFound):
+    """The board has no task of this id."""
+
+    code = "no-such-task"
+    title = "There is no such task"
+
+
+async def create_tasks(
+    tx: AsyncConnection, cause: Sequence[Cause], escalations: Sequence[TicketEscalated], *, address: PublicAddress
+) -> None:
+    """Puts a task on the board for each escalation that has none yet, and publishes that it is linked.
+
+    Each escalation has its own cause, in the same order. Its id is the unique reference: whatever is delivered twice,
+    or to two processes at once, gives one task and one event.
+    """
+    wanted = [(why, _new_task(escalation)) for why, escalation in zip(cause, escalations, strict=True)]
+    numbers = await repository.create_tasks(tx, wanted, source=TicketEscalated.type)
+    created = [(why, task) for why, task in wanted if task.id in numbers]
+    await publish(tx, [seal(why, _linked(task, numbers[task.id], address))[0] for why, task in created])
+
+
+async def move_task(
+    tx: AsyncConnection, cause: Cause, id: UUID, *, to: TaskStatus, reason: str | None, fix_version: str | None
+) -> None:
+    """Moves a task to another column and tells every ticket that waits for it.
+
+    Raises NoSuchTask, and MoveNotPossible, ReasonNeeded, FixVersionNeeded of `Task.move`.
+    """
+    task = await _locked(tx, id)
+    events = task.move(to, reason=reason, fix_version=fix_version)
+    await repository.store_task(tx, cause, task, source=BOARD)
+    await publish(tx, seal(cause, *events))
+
+
+async def assign_task(tx: AsyncConnection, cause: Cause, id: UUID, *, assignee: str | None) -> None:
+    """Gives a task to a developer, or with None back to nobody. Raises NoSuchTask."""
+    task = await _locked(tx, id)
+    if task.assign(assignee):
+        await repository.store_task(tx, cause, task, source=BOARD)
+
+
+async def _locked(tx: AsyncConnection, id: UUID) -> Task:
+    task = await repository.load_task(tx, id)
+    if task is None:
+        raise NoSuchTask(f"There is no task {id}.")
+    return task
+
+
+def _new_task(escalation: TicketEscalated) -> NewTask:
+    due_at = escalation.resolution_due_at
+    return NewTask(
+        id=new_id(),
+        escalation_id=escalation.escalation_id,
+        ticket_id=escalation.ticket_id,
+        ticket_number=escalation.number,
+        title=escalation.title,
+        support_block=support_block(escalation),
+        client_id=escalation.groups.client_id,
+        product_id=escalation.groups.product_id,
+        module_id=escalation.groups.module_id,
+        severity=escalation.severity,
+        priority=escalation.priority,
+        due_at=due_at.isoformat() if due_at is not None else None,
+    )
+
+
+def _linked(task: NewTask, number: int, address: PublicAddress) -> DevTaskLinked:
+    return DevTaskLinked(
+        ticket_id=task.ticket_id,
+        task_id=task.id,
+        escalation_id=task.escalation_id,
+        tracker=BOARD,
+        external_id=str(task.id),
+        display_id=display_id(number),
+        url=address.task_url(task.id),
+        status="new",
+    )

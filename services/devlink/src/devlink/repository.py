@@ -1,0 +1,135 @@
+"""Loads and stores tasks by explicit statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Text, Uuid, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from devlink.domain.task import Link, Task
+from shared.contracts.envelope import Cause
+
+# A second message about the same escalation, at the same time or later, waits at the unique reference and then finds
+# nothing to do. Sorted, so that two consumers with the same escalations wait for each other in one direction only.
+_CREATE = text("""
+    WITH wanted AS (
+        SELECT * FROM jsonb_to_recordset(:rows) AS r(
+            id uuid, escalation_id uuid, ticket_id uuid, ticket_number text, title text, support_block text,
+            client_id text, product_id text, module_id text, severity integer, priority integer, due_at timestamptz,
+            actor text, source text, correlation_id text, causation_id text, occurred_at timestamptz,
+            recorded_at timestamptz)
+    ), created AS (
+        INSERT INTO devlink.tasks (id, escalation_id, title, support_block, client_id, product_id, module_id, severity,
+                                   priority, due_at, status, version, created_at, changed_at)
+        SELECT id, escalation_id, title, support_block, client_id, product_id, module_id, severity, priority, due_at,
+               'new', 1, recorded_at, recorded_at
+        FROM wanted ORDER BY escalation_id
+        ON CONFLICT (escalation_id) DO NOTHING
+        RETURNING id, number
+    ), linked AS (
+        INSERT INTO devlink.links (escalation_id, task_id, ticket_id, ticket_number, client_id, linked_at)
+        SELECT w.escalation_id, w.id, w.ticket_id, w.ticket_number, w.client_id, w.recorded_at
+        FROM wanted w JOIN created USING (id)
+    ), traced AS (
+        INSERT INTO devlink.trace (task_id, ticket_id, field, old, new, actor, source, correlation_id, causation_id,
+                                   occurred_at, recorded_at)
+        SELECT w.id, w.ticket_id, 'status', NULL, 'new', w.actor, w.source, w.correlation_id, w.causation_id,
+               w.occurred_at, w.recorded_at
+        FROM wanted w JOIN created USING (id)
+    )
+    SELECT id, number FROM created
+""").bindparams(bindparam("rows", type_=JSONB))
+
+_LOAD = text("""
+    SELECT id, status, assignee, fix_version, declined_reason, version,
+           (SELECT jsonb_agg(jsonb_build_object('ticket_id', ticket_id, 'escalation_id', escalation_id)
+                             ORDER BY escalation_id)
+            FROM devlink.links WHERE task_id = t.id) AS links
+    FROM devlink.tasks t WHERE id = :id FOR NO KEY UPDATE OF t
+""").columns(links=JSONB)
+
+_STORE = text("""
+    WITH stored AS (
+        UPDATE devlink.tasks SET status = :status, assignee = :assignee, fix_version = :fix_version,
+               declined_reason = :declined_reason, version = :version, changed_at = :recorded_at
+        WHERE id = :id
+    )
+    INSERT INTO devlink.trace (task_id, field, old, new, actor, source, correlation_id, causation_id, occurred_at,
+                               recorded_at)
+    SELECT :id, field, old, new, :actor, :source, :correlation_id, :causation_id, :occurred_at, :recorded_at
+    FROM jsonb_to_recordset(:changes) AS c(field text, old text, new text)
+""").bindparams(
+    bindparam("changes", type_=JSONB),
+    bindparam("id", type_=Uuid(as_uuid=True)),
+    *(bindparam(name, type_=DateTime(timezone=True)) for name in ("occurred_at", "recorded_at")),
+    *(bindparam(name, type_=Text) for name in ("actor", "source", "correlation_id", "causation_id")),
+)
+
+
+@dataclass(frozen=True)
+class NewTask:
+    """A task that an escalation asks for."""
+
+    id: UUID
+    escalation_id: UUID
+    ticket_id: UUID
+    ticket_number: str
+    title: str
+    support_block: str
+    client_id: str
+    product_id: str | None
+    module_id: str | None
+    severity: int
+    priority: int
+    due_at: str | None
+
+
+async def create_tasks(tx: AsyncConnection, wanted: Sequence[tuple[Cause, NewTask]], *, source: str) -> dict[UUID, int]:
+    """Creates those tasks whose escalation has none yet: the number of each that was created, by task id."""
+    rows = [_row(task) | _because(cause, source) for cause, task in wanted]
+    return {row.id: row.number for row in await tx.execute(_CREATE, {"rows": rows})}
+
+
+async def load_task(tx: AsyncConnection, id: UUID) -> Task | None:
+    """The task, locked until the transaction ends; None when there is none."""
+    row = (await tx.execute(_LOAD, {"id": id})).one_or_none()
+    if row is None:
+        return None
+    links = tuple(Link(UUID(one["ticket_id"]), UUID(one["escalation_id"])) for one in row.links or ())
+    return Task(row.id, row.status, row.assignee, row.fix_version, row.declined_reason, row.version, links)
+
+
+async def store_task(tx: AsyncConnection, cause: Cause, task: Task, *, source: str) -> None:
+    """Stores a task that `load_task` locked, and every change of it in its trace."""
+    values = {
+        "id": task.id,
+        "status": task.status,
+        "assignee": task.assignee,
+        "fix_version": task.fix_version,
+        "declined_reason": task.declined_reason,
+        "version": task.version,
+        "changes": [{"field": one.field, "old": one.old, "new": one.new} for one in task.changes],
+    }
+    instants = {"occurred_at": cause.occurred_at, "recorded_at": cause.recorded_at}
+    await tx.execute(_STORE, values | _because(cause, source) | instants)
+
+
+def _row(task: NewTask) -> dict[str, Any]:
+    ids = {"id": str(task.id), "escalation_id": str(task.escalation_id), "ticket_id": str(task.ticket_id)}
+    return vars(task) | ids
+
+
+def _because(cause: Cause, source: str) -> dict[str, Any]:
+    return {
+        "actor": cause.actor,
+        "source": source,
+        "correlation_id": cause.correlation_id,
+        "causation_id": cause.causation_id,
+        "occurred_at": cause.occurred_at.isoformat(),
+        "recorded_at": cause.recorded_at.isoformat(),
+    }

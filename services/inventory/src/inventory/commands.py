@@ -1,0 +1,197 @@
+"""Everything that inventory can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory import repository
+from inventory.documents import ClientRecord, Document, InstallationRecord, ModuleRecord, ProductRecord
+from inventory.domain import environment
+from inventory.domain.environment import Installation, Unknown
+from inventory.domain.installation import (
+    Module,
+    Placement,
+    UnknownReference,
+    check_modules,
+    check_nature,
+    check_same_installation,
+    check_same_module,
+)
+from shared.contracts.envelope import Cause, Event, Sealed
+from shared.contracts.inventory import (
+    ClientRecorded,
+    EnvironmentResolved,
+    EnvironmentUnknown,
+    InstallationRecorded,
+    ModuleRecorded,
+    ProductRecorded,
+)
+from shared.contracts.tickets import TicketOpened
+from shared.messaging.outbox import publish, seal
+
+
+async def record_client(tx: AsyncConnection, cause: Cause, client: ClientRecord) -> bool:
+    """Records what is now known of a client; whether anything changed. An equal record publishes nothing."""
+    return await record_clients(tx, cause, [client]) == 1
+
+
+async def record_product(tx: AsyncConnection, cause: Cause, product: ProductRecord) -> bool:
+    """Records what is now known of a product; whether anything changed. An equal record publishes nothing."""
+    return await record_products(tx, cause, [product]) == 1
+
+
+async def record_module(tx: AsyncConnection, cause: Cause, module: ModuleRecord) -> bool:
+    """Records what is now known of a module; whether anything changed. Raises what `record_modules` raises."""
+    return await record_modules(tx, cause, [module]) == 1
+
+
+async def record_installation(tx: AsyncConnection, cause: Cause, installation: InstallationRecord) -> bool:
+    """Records what a client now runs; whether anything changed. Raises what `record_installations` raises."""
+    return await record_installations(tx, cause, [installation]) == 1
+
+
+async def record_clients(tx: AsyncConnection, cause: Cause, clients: Sequence[ClientRecord]) -> int:
+    """Records clients and publishes those that changed; how many did."""
+    changed = await repository.store_clients(tx, cause, clients)
+    return await _publish_changed(tx, cause, [_client_recorded(client) for client in clients], changed)
+
+
+async def record_products(tx: AsyncConnection, cause: Cause, products: Sequence[ProductRecord]) -> int:
+    """Records products and publishes those that changed; how many did."""
+    changed = await repository.store_products(tx, cause, products)
+    events = [ProductRecorded(id=one.id, name=one.name, retired=one.retired) for one in products]
+    return await _publish_changed(tx, cause, events, changed)
+
+
+async def record_modules(tx: AsyncConnection, cause: Cause, modules: Sequence[ModuleRecord]) -> int:
+    """Records modules and publishes those that changed; how many did.
+
+    Raises WrongNature, UnknownReference, and IdentityIsFixed when a module would become another one.
+    """
+    around = await repository.load_around_modules(tx, modules)
+    for record in modules:
+        module = Module(record.id, record.product_id, record.nature, record.client_id)
+        check_nature(module)
+        _check_known(f"module {record.id}", "product", record.product_id, around.products)
+        if record.client_id is not None:
+            _check_known(f"module {record.id}", "client", record.client_id, around.clients)
+        check_same_module(around.modules.get(record.id), module)
+    changed = await repository.store_modules(tx, cause, modules)
+    return await _publish_changed(tx, cause, [_module_recorded(module) for module in modules], changed)
+
+
+async def record_installations(tx: AsyncConnection, cause: Cause, installations: Sequence[InstallationRecord]) -> int:
+    """Records installations and publishes those that changed; how many did.
+
+    Raises UnknownReference, ModuleDoesNotFit, and IdentityIsFixed when one would move to another client or product.
+    """
+    around = await repository.load_around_installations(tx, installations)
+    for record in installations:
+        placement = Placement(record.client_id, record.product_id)
+        _check_known(f"installation {record.id}", "client", record.client_id, around.clients)
+        _check_known(f"installation {record.id}", "product", record.product_id, around.products)
+        check_same_installation(record.id, around.installations.get(record.id), placement)
+        check_modules(record.id, placement, record.modules, around.modules)
+    changed = await repository.store_installations(tx, cause, installations)
+    return await _publish_changed(tx, cause, [_installation_recorded(one) for one in installations], changed)
+
+
+async def load_document(tx: AsyncConnection, cause: Cause, document: Document) -> int:
+    """Records everything in a document, in the order of its references; how many records changed."""
+    changed = 0
+    if document.products:
+        changed += await record_products(tx, cause, document.products)
+    if document.clients:
+        changed += await record_clients(tx, cause, document.clients)
+    if document.modules:
+        changed += await record_modules(tx, cause, document.modules)
+    if document.installations:
+        changed += await record_installations(tx, cause, document.installations)
+    return changed
+
+
+async def attach_environments(tx: AsyncConnection, cause: Sequence[Cause], opened: Sequence[TicketOpened]) -> None:
+    """Freezes for each of these tickets what its client runs now, and publishes it; a ticket gets only its first one.
+
+    Each ticket has its own cause, in the same order.
+    The inventory is read as it stands when the ticket is processed, a moment after it was opened.
+    """
+    in_use = await repository.load_in_use(tx, {ticket.groups.client_id for ticket in opened})
+    sealed = {}
+    for why, ticket in zip(cause, opened, strict=True):
+        if ticket.ticket_id not in sealed:
+            found = _environment_of(ticket, in_use.get(ticket.groups.client_id))
+            sealed[ticket.ticket_id] = seal(why, found)[0]
+    kept = await repository.freeze_environments(tx, [_snapshot_row(one) for one in sealed.values()])
+    await publish(tx, [one for one in sealed.values() if str(one.id) in kept])
+
+
+def _environment_of(
+    ticket: TicketOpened, installations: Sequence[Installation] | None
+) -> EnvironmentResolved | EnvironmentUnknown:
+    found = environment.resolve(
+        product_id=ticket.groups.product_id, installation_id=ticket.installation_id, installations=installations
+    )
+    if isinstance(found, Unknown):
+        return EnvironmentUnknown(
+            ticket_id=ticket.ticket_id,
+            client_id=ticket.groups.client_id,
+            reason=found.reason,
+            candidates=found.candidates,
+        )
+    installation = found.installation
+    return EnvironmentResolved(
+        ticket_id=ticket.ticket_id,
+        client_id=installation.client_id,
+        installation_id=installation.id,
+        product_id=installation.product_id,
+        product_name=installation.product_name,
+        product_version=installation.product_version,
+        modules=installation.modules,
+        changed_at=installation.changed_at,
+    )
+
+
+def _snapshot_row(sealed: Sealed[Any]) -> dict[str, Any]:
+    event: EnvironmentResolved | EnvironmentUnknown = sealed.data
+    return {
+        "ticket_id": str(event.ticket_id),
+        "fact_id": str(sealed.id),
+        "client_id": event.client_id,
+        "type": event.type,
+        "snapshot": event.model_dump(mode="json"),
+        "taken_at": sealed.cause.recorded_at.isoformat(),
+    }
+
+
+async def _publish_changed(tx: AsyncConnection, cause: Cause, events: Sequence[Event], changed: set[str]) -> int:
+    told = [event for event in events if event.subject().partition(":")[2] in changed]
+    await publish(tx, seal(cause, *told))
+    return len(told)
+
+
+def _check_known(what: str, kind: str, id: str, known: frozenset[str]) -> None:
+    if id not in known:
+        raise UnknownReference(f"{what}: there is no {kind} {id}; record the {kind} first", reference=id)
+
+
+def _client_recorded(client: ClientRecord) -> ClientRecorded:
+    return ClientRecorded(**client.model_dump())
+
+
+def _module_recorded(module: ModuleRecord) -> ModuleRecorded:
+    return ModuleRecorded(**module.model_dump())
+
+
+def _installation_recorded(installation: InstallationRecord) -> InstallationRecorded:
+    return InstallationRecorded(
+        id=installation.id,
+        retired=installation.retired,
+        client_id=installation.client_id,
+        product_id=installation.product_id,
+        product_version=installation.product_version,
+        modules=tuple(sorted(installation.modules)),
+    )

@@ -1,0 +1,23 @@
+"""What inventory does when something happens elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory import commands
+from shared import clock
+from shared.contracts.envelope import Received
+from shared.contracts.tickets import TicketOpened
+from shared.messaging.reactions import reacts_to
+
+ACTOR = "system:inventory"
+
+
+@reacts_to(TicketOpened, many=True)
+async def attach_environment(tx: AsyncConnection, events: Sequence[Received[TicketOpened]]) -> None:
+    """Every ticket that opens gets the environment of its client, or the reason why nobody knows it."""
+    now = clock.now()
+    causes = [event.cause(actor=ACTOR, recorded_at=now) for event in events]
+    await commands.attach_environments(tx, causes, [event.data for event in events])

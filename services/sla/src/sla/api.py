@@ -1,0 +1,82 @@
+"""Contracts and clocks over HTTP."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Response
+
+from shared import clock
+from shared.errors import NotFound
+from shared.http.auth import CauseDep
+from shared.http.etag import etag
+from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from shared.http.transaction import ReadTx, Tx
+from sla import commands, queries
+from sla.documents import ContractFacts, ContractRecord
+from sla.queries import ContractTypeView, ContractView, TicketClocks
+
+router = APIRouter(prefix="/v1", tags=["sla"])
+
+_CODE = r"^[a-z0-9-]{2,40}$"
+Id = Annotated[str, Path(pattern=_CODE, examples=["lacteos-pampa-honda-2026"])]
+OfClient = Annotated[str | None, Query(pattern=_CODE, description="a client's id")]
+
+_contracts = Keyset("contracts", str)
+
+
+class NoSuchContract(NotFound):
+    """There is no contract of this id."""
+
+    code = "no-such-contract"
+    title = "There is no such contract"
+
+
+class NoClocks(NotFound):
+    """No clock of this ticket was started."""
+
+    code = "no-clocks"
+    title = "The ticket has no clocks"
+
+
+@router.get("/contract-types")
+async def list_contract_types(tx: ReadTx) -> list[ContractTypeView]:
+    """What each type of contract promises unless a contract says something else."""
+    return await queries.list_contract_types(tx)
+
+
+@router.get("/contracts")
+async def list_contracts(
+    tx: ReadTx, client: OfClient = None, after: After = None, limit: Limit = DEFAULT_LIMIT
+) -> Page[ContractView]:
+    """Contracts by id, each in its latest version."""
+    found = await queries.list_contracts(tx, client_id=client, after=_contracts.start(after), limit=limit)
+    return _contracts.page(found, limit, lambda one: (one.id,))
+
+
+@router.get("/contracts/{id}")
+async def get_contract(tx: ReadTx, id: Id, response: Response) -> ContractView:
+    """One contract in its latest version."""
+    return _shown(response, id, await queries.get_contract(tx, id))
+
+
+@router.put("/contracts/{id}")
+async def record_contract(tx: Tx, cause: CauseDep, id: Id, facts: ContractFacts, response: Response) -> ContractView:
+    """Records what is agreed from now on. The same again changes nothing; running clocks keep their version."""
+    await commands.record_contracts(tx, cause, [ContractRecord(id=id, **facts.model_dump())])
+    return _shown(response, id, await queries.get_contract(tx, id))
+
+
+@router.get("/tickets/{ticket_id}/clocks")
+async def get_ticket_clocks(tx: ReadTx, ticket_id: UUID) -> TicketClocks:
+    """The clocks of a ticket now, each with every interval, whether it counts, and why."""
+    found = await queries.get_ticket_clocks(tx, ticket_id, clock.now())
+    if found is None:
+        raise NoClocks(f"Ticket {ticket_id} has no clocks: there is no such ticket, or it opened a moment ago.")
+    return found
+
+
+def _shown(response: Response, id: str, found: ContractView | None) -> ContractView:
+    if found is None:
+        raise NoSuchContract(f"There is no contract {id}.")
+    etag(response, found.version)
+    return found

@@ -1,0 +1,286 @@
+"""Everything that sla can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.envelope import Cause, Sealed
+from shared.contracts.sla import PromisedTarget
+from shared.contracts.tickets import Kind
+from shared.errors import Conflict, Invalid, Unavailable
+from shared.ids import new_id
+from shared.messaging.outbox import publish, seal
+from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
+from sla.domain.clock import CLOCK_KINDS, Fact
+from sla.domain.contract import (
+    DEFAULT_TYPE,
+    Contract,
+    ContractTemplate,
+    Promises,
+    Warnings,
+    checked_promises,
+    contract_for,
+    next_version,
+)
+from sla.domain.ticket_clock import Happening, TicketClock
+from sla.repository import clocks as clock_rows
+from sla.repository import contracts as contract_rows
+from sla.repository.clocks import TicketFact
+
+# A worker sleeps at most SLEEP_SECONDS. Whoever sets an alarm wakes it when the alarm lies within that sleep, or might,
+# allowing for the length of the transaction that sets it. NOTIFY slows commits down, so it is given for no other.
+TIMERS_CHANNEL = "sla_timers"
+SLEEP_SECONDS = 5.0
+WAKE_WITHIN = timedelta(seconds=2 * SLEEP_SECONDS)
+# How many timers one transaction fires: few enough to commit in some ten milliseconds.
+PORTION = 500
+# How soon an overdue timer is looked at again that a consumer's transaction holds just now.
+LOOK_AGAIN = timedelta(milliseconds=50)
+
+
+class NoSuchContractType(Invalid):
+    """A contract names a type that was never recorded."""
+
+    code = "no-such-contract-type"
+    title = "There is no such contract type"
+
+
+class ContractChangedMeanwhile(Conflict):
+    """Somebody else recorded a version of the contract at the same time."""
+
+    code = "contract-changed-meanwhile"
+    title = "The contract was changed meanwhile"
+
+
+class NoDefaultTargets(Unavailable):
+    """The type that clients without a contract fall under was never recorded."""
+
+    code = "no-default-targets"
+    title = "The default targets are missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A ticket that was opened, as far as its clocks are concerned: `start` is the fact at `reported_at`."""
+
+    ticket_id: UUID
+    client_id: str
+    kind: Kind
+    severity: int
+    start: Fact
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact of a ticket, and what told it."""
+
+    ticket_id: UUID
+    fact: Fact
+    cause: Cause
+
+
+# --- clocks -----------------------------------------------------------------------------------------------------------
+
+
+async def start_clocks(tx: AsyncConnection, openings: Sequence[Opening], now: datetime) -> None:
+    """Starts the clocks of newly opened tickets under the contracts in force when they were reported.
+
+    Facts that arrived before the opening are folded in. Four statements for any number of tickets. Raises
+    NoDefaultTargets when the defaults were never loaded.
+    """
+    facts = [TicketFact(one.ticket_id, one.start) for one in openings]
+    earlier = await clock_rows.add_facts_and_read_earlier(tx, facts, now)
+    clients = sorted({one.client_id for one in openings})
+    contracts, default = await contract_rows.contracts_of_clients(tx, clients, DEFAULT_TYPE)
+    if default is None:
+        raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
+    started: list[tuple[TicketClock, Cause, list[Happening]]] = []
+    for one in openings:
+        contract = contract_for(contracts.get(one.client_id, ()), one.start.occurred_at)
+        known = [*earlier.get(one.ticket_id, ()), one.start]
+        started += [(clock, one.cause, clock.refold(known, now)) for clock in _new_clocks(one, contract, default)]
+    new = await clock_rows.insert_clocks(tx, [clock for clock, _, _ in started])
+    await _publish(tx, [entry for entry in started if entry[0].id in new])
+    await _wake_worker(tx, (clock for clock, _, _ in started), now)
+
+
+async def record_facts(tx: AsyncConnection, told: Sequence[Told], now: datetime) -> None:
+    """Folds further facts into the clocks of their tickets and publishes what they change, fact by fact.
+
+    A fact whose ticket has no clocks yet waits for them. Three statements for any number of facts, one when nothing
+    changes.
+    """
+    facts = [TicketFact(one.ticket_id, one.fact) for one in told]
+    locked = await clock_rows.add_facts_and_lock_clocks(tx, facts, now)
+    by_ticket: dict[UUID, list[tuple[TicketClock, list[Fact]]]] = {}
+    for one in locked:
+        by_ticket.setdefault(one.clock.ticket_id, []).append((one.clock, list(one.facts)))
+    changed: list[tuple[TicketClock, Cause, list[Happening]]] = []
+    for news in told:
+        for clock, known in by_ticket.get(news.ticket_id, ()):
+            if news.fact.concerns not in (None, clock.kind):
+                continue
+            before = clock.clock
+            known.append(news.fact)
+            happened = clock.refold(known, now)
+            if clock.clock != before:
+                changed.append((clock, news.cause, happened))
+    if changed:
+        clocks = list({clock.id: clock for clock, _, _ in changed}.values())
+        await clock_rows.store_clocks(tx, clocks)
+        await _publish(tx, changed)
+        await _wake_worker(tx, clocks, now)
+
+
+async def fire_due_timers(tx: AsyncConnection, now: datetime) -> int:
+    """Judges the clocks whose alarm has passed, the longest overdue first, and sets their next alarms.
+
+    A timer only wakes: what is true at `now` is the clock's own decision, so a clock that slept through several
+    thresholds tells them all at once. Returns how many timers were done with; timers that another transaction holds
+    are left to it. Three statements.
+    """
+    claimed = await clock_rows.claim_due(tx, now, PORTION)
+    if not claimed:
+        return 0
+    judged: list[tuple[TicketClock, Cause, list[Happening]]] = []
+    for clock in {one.clock.id: one.clock for one in claimed if not one.is_void}.values():
+        cause = Cause(
+            actor="system:sla",
+            occurred_at=now,
+            recorded_at=now,
+            correlation_id=clock.correlation_id,
+            origin=clock.origin,
+        )
+        judged.append((clock, cause, clock.pass_time(now)))
+    await clock_rows.store_clocks(tx, [clock for clock, _, _ in judged], [one.timer_id for one in claimed])
+    await _publish(tx, judged, in_due_order=True)
+    return len(claimed)
+
+
+async def next_due_timer(tx: AsyncConnection, now: datetime) -> datetime | None:
+    """When to look at the timers next; shortly after `now` where an overdue one is held by somebody else."""
+    due = await clock_rows.next_due(tx)
+    return None if due is None else max(due, now + LOOK_AGAIN) if due < now else due + timedelta(microseconds=1)
+
+
+def _new_clocks(opening: Opening, contract: Contract | None, default: Promises) -> Iterable[TicketClock]:
+    promises = contract.promises if contract else default
+    for kind in CLOCK_KINDS:
+        yield TicketClock(
+            id=new_id(),
+            ticket_id=opening.ticket_id,
+            client_id=opening.client_id,
+            contract_id=contract.id if contract else None,
+            contract_version=contract.version if contract else 0,
+            terms=promises.terms_of(kind, opening.kind, opening.severity),
+            origin=opening.cause.origin,
+            correlation_id=opening.cause.correlation_id,
+        )
+
+
+async def _publish(
+    tx: AsyncConnection, changes: Iterable[tuple[TicketClock, Cause, list[Happening]]], in_due_order: bool = False
+) -> None:
+    """Publishes what happened to locked clocks, each event dated when it happened.
+
+    Whatever an imported ticket's clock does is an import too, also when somebody works on that ticket today.
+    """
+    told = [
+        (happening, replace(cause, occurred_at=happening.at, origin=clock.origin))
+        for clock, cause, happened in changes
+        for happening in happened
+    ]
+    if in_due_order:
+        told.sort(key=lambda one: one[0].at)
+    sealed: list[Sealed[Any]] = [one for happening, cause in told for one in seal(cause, happening.event)]
+    await publish(tx, sealed)
+
+
+async def _wake_worker(tx: AsyncConnection, clocks: Iterable[TicketClock], now: datetime) -> None:
+    if any(clock.to_arm is not None and clock.to_arm.at <= now + WAKE_WITHIN for clock in clocks):
+        await clock_rows.wake_timers(tx, TIMERS_CHANNEL)
+
+
+# --- contracts --------------------------------------------------------------------------------------------------------
+
+
+async def record_contract_types(tx: AsyncConnection, cause: Cause, records: Sequence[ContractTypeRecord]) -> int:
+    """Records types of contract; returns how many differ from what they were. Contracts in force keep their terms.
+
+    Raises what checked_promises raises.
+    """
+    known = await contract_rows.lock_contract_types(tx)
+    wanted = [
+        ContractTemplate(one.id, one.name, _promises(one.targets, one.pausing_holds, one.warnings)) for one in records
+    ]
+    changed = [one for one in wanted if known.get(one.id) != one]
+    if changed:
+        await contract_rows.store_contract_types(tx, changed, cause.recorded_at, cause.actor)
+    return len(changed)
+
+
+async def record_contracts(tx: AsyncConnection, cause: Cause, records: Sequence[ContractRecord]) -> list[Contract]:
+    """Records contracts; returns the new versions. What equals the latest version changes and publishes nothing.
+
+    Raises NoSuchContractType, ContractChangedMeanwhile, and what next_version raises.
+    """
+    types = await contract_rows.lock_contract_types(tx)
+    known = await contract_rows.current_contracts(tx, [one.id for one in records])
+    versions = (next_version(known.get(one.id), _contract(one, types)) for one in records)
+    changed = [version for version in versions if version is not None]
+    if not changed:
+        return []
+    added = await contract_rows.insert_contracts(tx, changed, cause.recorded_at, cause.actor)
+    for version in changed:
+        if version.id not in added:
+            raise ContractChangedMeanwhile(f"Somebody else just changed {version.id}: read it again, then decide.")
+    await publish(tx, seal(cause, *(version.recorded() for version in changed)))
+    return changed
+
+
+async def load(tx: AsyncConnection, cause: Cause, document: Document) -> int:
+    """Loads types and contracts from a file; returns how many rows changed."""
+    types = await record_contract_types(tx, cause, document.contract_types) if document.contract_types else 0
+    contracts = await record_contracts(tx, cause, document.contracts) if document.contracts else []
+    return types + len(contracts)
+
+
+def _contract(record: ContractRecord, types: dict[str, ContractTemplate]) -> Contract:
+    template = types.get(record.contract_type)
+    if template is None:
+        raise NoSuchContractType(f"{record.id} is of the type {record.contract_type}: record that type first.")
+    promises = template.promises
+    if record.targets is not None:
+        promises = replace(promises, targets=_targets(record.targets))
+    if record.pausing_holds is not None:
+        promises = replace(promises, pausing_holds=record.pausing_holds)
+    if record.warnings is not None:
+        promises = replace(promises, warnings=_warnings(record.warnings))
+    return Contract(
+        id=record.id,
+        version=1,
+        client_id=record.client_id,
+        contract_type=record.contract_type,
+        valid_from=record.valid_from,
+        valid_until=record.valid_until,
+        promises=promises,
+    )
+
+
+def _promises(targets: Sequence[TargetFacts], holds: Sequence[Any], warnings: WarningFacts) -> Promises:
+    return checked_promises(Promises(_targets(targets), tuple(holds), _warnings(warnings)))
+
+
+def _targets(targets: Sequence[TargetFacts]) -> tuple[PromisedTarget, ...]:
+    return tuple(PromisedTarget(**target.model_dump()) for target in targets)
+
+
+def _warnings(warnings: WarningFacts) -> Warnings:
+    return Warnings(warnings.response, warnings.resolution)

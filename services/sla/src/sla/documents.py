@@ -1,0 +1,90 @@
+"""Contracts and their types as files and callers write them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from shared.contracts.envelope import Code
+from shared.contracts.sla import ContractType
+from shared.contracts.tickets import HoldReason, Severity
+
+# Ten years: what is longer is a slip of the keyboard, and what is far longer would not fit the column.
+MOST_SECONDS = 10 * 366 * 24 * 60 * 60
+
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+]
+Seconds = Annotated[int, Field(gt=0, le=MOST_SECONDS)]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TargetFacts(_Written):
+    """What is promised for one severity, in seconds that count."""
+
+    severity: Severity
+    response_seconds: Seconds = Field(examples=[900])
+    resolution_seconds: Seconds = Field(examples=[14400])
+
+
+class WarningFacts(_Written):
+    """At which percentages of its target each clock warns."""
+
+    response: tuple[int, ...] = Field(default=(50, 80), max_length=10)
+    resolution: tuple[int, ...] = Field(default=(50, 75, 90), max_length=10)
+
+
+class ContractTypeRecord(_Written):
+    """A type of contract: what a contract of it promises unless it says something else."""
+
+    id: ContractType
+    name: Line = Field(examples=["Platino"])
+    targets: tuple[TargetFacts, ...] = Field(max_length=20)
+    pausing_holds: tuple[HoldReason, ...] = Field(default=("waiting-for-client", "agreed-date"), max_length=20)
+    warnings: WarningFacts = WarningFacts()
+
+
+class ContractFacts(_Written):
+    """What is agreed with a client. What is left out is taken from the type as it is now, and stays so."""
+
+    client_id: Code = Field(examples=["metalurgica-arenales"])
+    contract_type: ContractType
+    valid_from: AwareDatetime
+    valid_until: AwareDatetime | None = Field(default=None, description="the first instant at which it no longer holds")
+    targets: tuple[TargetFacts, ...] | None = Field(
+        default=None, max_length=20, description="all four severities, or null for those of the type"
+    )
+    pausing_holds: tuple[HoldReason, ...] | None = Field(
+        default=None, max_length=20, description="holds that pause the resolution clock; null for those of the type"
+    )
+    warnings: WarningFacts | None = Field(default=None, description="null for those of the type")
+
+
+class ContractRecord(ContractFacts):
+    """A contract."""
+
+    id: Code
+
+
+class Document(BaseModel):
+    """A file of contract types and contracts; a contract may use a type of the same file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    contract_types: list[ContractTypeRecord] = []
+    contracts: list[ContractRecord] = []
+
+    @model_validator(mode="after")
+    def _each_id_once(self) -> Document:
+        for kind in ("contract_types", "contracts"):
+            seen: set[str] = set()
+            for record in getattr(self, kind):
+                if record.id in seen:
+                    raise ValueError(f"{kind}: {record.id} is there twice")
+                seen.add(record.id)
+        return self

@@ -1,0 +1,14 @@
+"""Time in: the warnings and breaches that no event announces."""
+
+from shared.jobs import Job
+from sla import commands
+
+JOBS: tuple[Job, ...] = (
+    Job(
+        name="sla-timers",
+        work=commands.fire_due_timers,
+        every_seconds=commands.SLEEP_SECONDS,
+        next_due=commands.next_due_timer,
+        channel=commands.TIMERS_CHANNEL,
+    ),
+)

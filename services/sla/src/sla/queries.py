@@ -1,0 +1,192 @@
+"""Reads: contracts as they are now, and the clocks of a ticket with their explanation."""
+
+# ruff: noqa: S608 - every piece that is put into a statement is written in this file
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.sla import ClockKind, ContractType, PromisedTarget
+from shared.contracts.tickets import HoldReason
+from sla.documents import WarningFacts
+from sla.domain.clock import Interval, Why, fold
+from sla.domain.contract import Promises
+from sla.repository.clocks import FACT_DOCUMENT, clock_of, fact_of
+from sla.repository.contracts import contract_of, promises_of
+
+
+class PromisesView(BaseModel):
+    """What is promised: all four severities, S1 first."""
+
+    targets: tuple[PromisedTarget, ...]
+    pausing_holds: tuple[HoldReason, ...] = Field(description="holds that pause the resolution clock")
+    warnings: WarningFacts
+
+
+class ContractTypeView(PromisesView):
+    """A type of contract."""
+
+    id: ContractType
+    name: str
+    version: int
+
+
+class ContractView(PromisesView):
+    """A contract in its latest version."""
+
+    id: str
+    version: int
+    client_id: str
+    contract_type: ContractType
+    valid_from: datetime
+    valid_until: datetime | None
+    recorded_at: datetime
+    recorded_by: str
+
+
+class IntervalView(BaseModel):
+    """A stretch of a clock's life, and whether it counts."""
+
+    from_at: datetime
+    until: datetime | None = Field(description="null: it has not ended")
+    seconds: int = Field(description="its length, up to now where it has not ended")
+    counted: bool
+    why: Why = Field(description="open: somebody works on it; held: see reason; resolved: nothing left to do")
+    reason: HoldReason | None
+
+
+class ClockView(BaseModel):
+    """One clock at the instant `server_time`."""
+
+    id: UUID
+    kind: ClockKind
+    state: Literal["running", "paused", "met", "breached"]
+    running: bool = Field(description="whether seconds are being counted now, also after a breach")
+    contract_id: str | None = Field(description="null: no contract was in force, the default targets apply")
+    contract_version: int
+    target_seconds: int
+    counted_seconds: int = Field(description="the sum of the intervals that count")
+    remaining_seconds: int = Field(description="negative when overdue")
+    started_at: datetime
+    due_at: datetime | None = Field(description="null while paused")
+    stopped_at: datetime | None
+    breached_at: datetime | None
+    warned_percent: int = Field(description="the highest warning threshold reached, 0 for none")
+    intervals: list[IntervalView]
+
+
+class TicketClocks(BaseModel):
+    """The clocks of one ticket, each with how its seconds add up."""
+
+    ticket_id: UUID
+    server_time: datetime
+    clocks: list[ClockView]
+
+
+_CONTRACT = "id, version, client_id, contract_type, valid_from, valid_until, promises, recorded_at, recorded_by"
+_LIST_CONTRACTS = text(f"""
+    SELECT DISTINCT ON (id) {_CONTRACT} FROM sla.contracts
+    WHERE (CAST(:client AS text) IS NULL OR client_id = :client) AND (CAST(:after AS text) IS NULL OR id > :after)
+    ORDER BY id, version DESC LIMIT :rows
+""")
+_GET_CONTRACT = text(f"SELECT {_CONTRACT} FROM sla.contracts WHERE id = :id ORDER BY version DESC LIMIT 1")
+_LIST_TYPES = text("SELECT id, name, version, promises FROM sla.contract_types ORDER BY id")
+_TICKET_CLOCKS = text(f"""
+    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
+    FROM sla.clocks c WHERE c.ticket_id = :ticket ORDER BY c.kind DESC
+""")
+
+
+async def list_contracts(
+    tx: AsyncConnection, *, client_id: str | None, after: tuple[Any, ...] | None, limit: int
+) -> list[ContractView]:
+    """The latest version of each contract by id, one row more than `limit` where there are more."""
+    parameters = {"client": client_id, "after": after[0] if after else None, "rows": limit + 1}
+    return [_contract_view(row) for row in await tx.execute(_LIST_CONTRACTS, parameters)]
+
+
+async def get_contract(tx: AsyncConnection, id: str) -> ContractView | None:
+    """The latest version of a contract."""
+    row = (await tx.execute(_GET_CONTRACT, {"id": id})).one_or_none()
+    return None if row is None else _contract_view(row)
+
+
+async def list_contract_types(tx: AsyncConnection) -> list[ContractTypeView]:
+    """All types of contract."""
+    rows = await tx.execute(_LIST_TYPES)
+    return [
+        ContractTypeView(id=row.id, name=row.name, version=row.version, **_promises(promises_of(row.promises)))
+        for row in rows
+    ]
+
+
+async def get_ticket_clocks(tx: AsyncConnection, ticket_id: UUID, now: datetime) -> TicketClocks | None:
+    """The clocks of a ticket as they stand at `now`, folded from its facts; None when it has none."""
+    rows = await tx.execute(_TICKET_CLOCKS, {"ticket": ticket_id})
+    clocks = [view for row in rows if (view := _clock_view(row, now)) is not None]
+    return TicketClocks(ticket_id=ticket_id, server_time=now, clocks=clocks) if clocks else None
+
+
+def _contract_view(row: Row[Any]) -> ContractView:
+    contract = contract_of(row)
+    return ContractView(
+        id=contract.id,
+        version=contract.version,
+        client_id=contract.client_id,
+        contract_type=contract.contract_type,
+        valid_from=contract.valid_from,
+        valid_until=contract.valid_until,
+        recorded_at=row.recorded_at,
+        recorded_by=row.recorded_by,
+        **_promises(contract.promises),
+    )
+
+
+def _promises(promises: Promises) -> dict[str, Any]:
+    warnings = WarningFacts(response=promises.warnings.response, resolution=promises.warnings.resolution)
+    return {"targets": promises.targets, "pausing_holds": promises.pausing_holds, "warnings": warnings}
+
+
+def _clock_view(row: Row[Any], now: datetime) -> ClockView | None:
+    kept = clock_of(row)
+    course = fold(kept.terms, map(fact_of, row.facts or ()), now)
+    if course is None:
+        return None
+    clock = course.clock
+    counted = clock.elapsed_seconds(now)
+    ended: Literal["met", "running"] = "met" if clock.state == "stopped" else "running"
+    return ClockView(
+        id=kept.id,
+        kind=kept.kind,
+        state="breached" if clock.breached_at is not None else "paused" if clock.state == "paused" else ended,
+        running=clock.state == "running",
+        contract_id=kept.contract_id,
+        contract_version=kept.contract_version,
+        target_seconds=kept.terms.target_seconds,
+        counted_seconds=counted,
+        remaining_seconds=kept.terms.target_seconds - counted,
+        started_at=clock.started_at,
+        due_at=clock.due_at,
+        stopped_at=clock.since if clock.state == "stopped" else None,
+        breached_at=clock.breached_at,
+        warned_percent=clock.warned_percent,
+        intervals=[_interval_view(interval, now) for interval in course.intervals],
+    )
+
+
+def _interval_view(interval: Interval, now: datetime) -> IntervalView:
+    # Edges of intervals are whole seconds; what has begun of the present one counts, as it does in the clock.
+    end = interval.until or max(interval.from_at, now)
+    return IntervalView(
+        from_at=interval.from_at,
+        until=interval.until,
+        seconds=-((interval.from_at - end) // timedelta(seconds=1)),
+        counted=interval.counted,
+        why=interval.why,
+        reason=interval.reason,
+    )

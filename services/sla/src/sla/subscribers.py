@@ -1,0 +1,68 @@
+"""Kafka in: what sla does when something happened to a ticket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared import clock
+from shared.contracts.envelope import Received
+from shared.contracts.sla import ClockKind
+from shared.contracts.tickets import (
+    TicketEvent,
+    TicketHeld,
+    TicketOpened,
+    TicketReleased,
+    TicketResolved,
+    TicketResponded,
+)
+from shared.messaging.reactions import reacts_to
+from sla import commands
+from sla.commands import Opening, Told
+from sla.domain.clock import Fact, FactKind
+
+ACTOR = "system:sla"
+
+
+@reacts_to(TicketOpened, many=True)
+async def start_clocks(tx: AsyncConnection, events: Sequence[Received[TicketOpened]]) -> None:
+    """Both clocks start when the client reported, not when the ticket was opened."""
+    now = clock.now()
+    openings = [
+        Opening(
+            ticket_id=event.data.ticket_id,
+            client_id=event.data.groups.client_id,
+            kind=event.data.kind,
+            severity=event.data.severity,
+            start=Fact(event.id, FactKind.START, event.data.reported_at, event.sequence),
+            cause=event.cause(actor=ACTOR, recorded_at=now),
+        )
+        for event in events
+    ]
+    await commands.start_clocks(tx, openings, now)
+
+
+# What each event means to a clock, and to which of the two when it is not both. The first answer to the client stops the
+# response clock and leaves the resolution alone; a hold pauses the resolution where the contract allows its reason; the
+# resolution stops both, since an answer that solves everything is a first response too.
+MEANING: dict[type[TicketEvent], tuple[FactKind, ClockKind | None]] = {
+    TicketResponded: (FactKind.STOP, "response"),
+    TicketHeld: (FactKind.PAUSE, "resolution"),
+    TicketReleased: (FactKind.RESUME, "resolution"),
+    TicketResolved: (FactKind.STOP, None),
+}
+
+
+@reacts_to(*MEANING, many=True)
+async def refold_clocks(tx: AsyncConnection, events: Sequence[Received[TicketEvent]]) -> None:
+    """Whatever happened to a ticket becomes a fact of its clocks, and the clocks are folded anew."""
+    now = clock.now()
+    told = [Told(event.data.ticket_id, _fact(event), event.cause(actor=ACTOR, recorded_at=now)) for event in events]
+    await commands.record_facts(tx, told, now)
+
+
+def _fact(event: Received[TicketEvent]) -> Fact:
+    kind, concerns = MEANING[type(event.data)]
+    reason = event.data.reason if isinstance(event.data, TicketHeld) else None
+    return Fact(event.id, kind, event.occurred_at, event.sequence, concerns, reason=reason)

@@ -1,0 +1,277 @@
+"""HTTP in: opening tickets, the actions on them, and what the desk reads."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from shared import clock
+from shared.contracts.envelope import Code
+from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Severity, Target
+from shared.http.auth import Actor, Caller, CauseDep
+from shared.http.etag import etag, etag_of
+from shared.http.limits import Clean, CleanLine, CleanText
+from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from shared.http.transaction import ReadTx, Tx
+from tickets import commands, queries
+from tickets.commands import Done, OpenTicket
+from tickets.domain.urgency import Impact
+from tickets.domain.workflow import Status
+from tickets.queries import ClientView, HistoryEntry, Sort, TicketFilter, TicketRow, TicketView
+
+router = APIRouter(prefix="/v1", tags=["tickets"])
+
+SUPERVISOR = "supervisor"
+
+Person = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$", examples=["ana"], description="the id of a person")]
+Answer = Annotated[int | None, Field(ge=1, le=4)]
+Search = Annotated[str | None, Query(max_length=100)]
+OfClient = Annotated[Code | None, Query(description="a client's id")]
+OfProduct = Annotated[Code | None, Query(description="a product's id")]
+OfModule = Annotated[Code | None, Query(description="a module's id")]
+OfStatus = Annotated[list[Status] | None, Query(description="any of these; repeat it for several")]
+TicketSearch = Annotated[str | None, Query(max_length=100, description="a number, or part of a title")]
+Order = Annotated[Sort, Query(description="`opened`: the newest first; `due`: what runs out next first")]
+
+_BY_OPENING = Keyset("tickets-opened", datetime, UUID)
+_BY_DUE = Keyset("tickets-due", datetime | None, UUID)
+_HISTORY = Keyset("history", datetime, int)
+_CLIENTS = Keyset("clients", str, str)
+
+
+class Body(BaseModel):
+    """What a caller sends; unknown fields are mistakes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ImpactBody(Body):
+    """The two questions that give the severity; null is «no sé» and counts as 3."""
+
+    operational: Answer = Field(description="¿Quién no puede trabajar? 1 the company … 4 nobody")
+    economic: Answer = Field(description="¿Qué se pierde si no se arregla hoy? 1 a loss today … 4 nothing")
+
+
+class OpenTicketBody(Body):
+    """One call, one request. Whatever the caller cannot say is left out, never guessed."""
+
+    client_id: Code
+    product_id: Code | None = None
+    module_id: Code | None = None
+    installation_id: Code | None = None
+    kind: Kind
+    severity: Severity | None = Field(default=None, description="either this or `impact`")
+    impact: ImpactBody | None = None
+    title: CleanLine = Field(examples=["No se pueden emitir facturas"])
+    description: Annotated[str, Clean(max_length=20_000, min_length=0)] = ""
+    reporter: CleanLine | None = Field(default=None, examples=["Marta Giménez"])
+    channel: Channel = "phone"
+    reported_at: AwareDatetime | None = Field(default=None, description="start of the call; now when left out")
+    reported_late_reason: CleanText | None = Field(default=None, description="needed after 15 minutes")
+
+    def request(self) -> OpenTicket:
+        """The command's form of it."""
+        impact = Impact(self.impact.operational, self.impact.economic) if self.impact is not None else None
+        return OpenTicket(impact=impact, **self.model_dump(exclude={"impact"}))
+
+
+class AssignBody(Body):
+    """Who takes the ticket; the caller when left out."""
+
+    assignee: Person | None = None
+
+
+class EscalateBody(Body):
+    """To whom, and why."""
+
+    target: Target
+    reason: CleanText
+
+
+class HoldBody(Body):
+    """What is waited for, and what was asked or agreed."""
+
+    reason: HoldReason
+    note: CleanText
+
+
+class RespondBody(Body):
+    """What the client was told."""
+
+    channel: Channel = "phone"
+    text: CleanText
+
+
+class ResolveBody(Body):
+    """How the matter was settled."""
+
+    code: Code = Field(examples=["error-corregido"])
+    text: CleanText
+
+
+class TicketChanged(BaseModel):
+    """What an action left. The whole ticket is at GET /v1/tickets/{id}."""
+
+    id: UUID
+    number: str
+    version: int
+    status: Status
+    severity: int
+    priority: int
+    immediate: bool
+    level: int
+    target: Target | None
+    assignee: str | None
+    facts: list[UUID] = Field(description="the ids of the facts that this request added to the history")
+
+
+@router.post("/tickets", status_code=201)
+async def open_ticket(
+    tx: Tx, cause: CauseDep, caller: Caller, body: OpenTicketBody, response: Response
+) -> TicketChanged:
+    """Registers an incident or a question. Environment, clocks and tasks follow by themselves within moments."""
+    done = await commands.open_ticket(tx, cause, body.request(), by_supervisor=_is_supervisor(caller))
+    response.headers["location"] = f"/v1/tickets/{done.ticket.id}"
+    return _answer(response, done)
+
+
+@router.post("/tickets/{ticket_id}/assign")
+async def assign_ticket(
+    tx: Tx, cause: CauseDep, ticket_id: UUID, body: AssignBody, response: Response
+) -> TicketChanged:
+    """Puts the ticket into somebody's hands."""
+    return _answer(response, await commands.assign_ticket(tx, cause, ticket_id, assignee=body.assignee or cause.actor))
+
+
+@router.post("/tickets/{ticket_id}/escalate")
+async def escalate_ticket(
+    tx: Tx, cause: CauseDep, caller: Caller, ticket_id: UUID, body: EscalateBody, response: Response
+) -> TicketChanged:
+    """Hands the ticket up: to the analysts (level 2), functional analysis or Development (level 3)."""
+    done = await commands.escalate_ticket(
+        tx, cause, ticket_id, target=body.target, reason=body.reason, by_supervisor=_is_supervisor(caller)
+    )
+    return _answer(response, done)
+
+
+@router.post("/tickets/{ticket_id}/hold")
+async def hold_ticket(tx: Tx, cause: CauseDep, ticket_id: UUID, body: HoldBody, response: Response) -> TicketChanged:
+    """Stops the work for a reason; whether a clock pauses is the contract's matter."""
+    return _answer(response, await commands.hold_ticket(tx, cause, ticket_id, reason=body.reason, note=body.note))
+
+
+@router.post("/tickets/{ticket_id}/release")
+async def release_ticket(tx: Tx, cause: CauseDep, ticket_id: UUID, response: Response) -> TicketChanged:
+    """Ends the hold."""
+    return _answer(response, await commands.release_ticket(tx, cause, ticket_id))
+
+
+@router.post("/tickets/{ticket_id}/respond")
+async def respond_ticket(
+    tx: Tx, cause: CauseDep, ticket_id: UUID, body: RespondBody, response: Response
+) -> TicketChanged:
+    """Notes what the client was told; the first time stops the response clock."""
+    done = await commands.respond_ticket(tx, cause, ticket_id, channel=body.channel, text=body.text)
+    return _answer(response, done)
+
+
+@router.post("/tickets/{ticket_id}/resolve")
+async def resolve_ticket(
+    tx: Tx, cause: CauseDep, ticket_id: UUID, body: ResolveBody, response: Response
+) -> TicketChanged:
+    """Says how the matter was settled; the resolution clock stops, a running hold ends."""
+    return _answer(response, await commands.resolve_ticket(tx, cause, ticket_id, code=body.code, text=body.text))
+
+
+@router.post("/tickets/{ticket_id}/close")
+async def close_ticket(tx: Tx, cause: CauseDep, ticket_id: UUID, response: Response) -> TicketChanged:
+    """Ends a resolved ticket for good."""
+    return _answer(response, await commands.close_ticket(tx, cause, ticket_id))
+
+
+@router.get("/tickets/{ticket_id}", response_model=TicketView)
+async def view_ticket(connection: ReadTx, ticket_id: UUID) -> Response:
+    """Everything about a ticket in one answer: environment, clocks, tasks and the whole history."""
+    version, view = await queries.view_ticket(connection, ticket_id, clock.now())
+    return _written(view, etag=etag_of(version))
+
+
+@router.get("/tickets/{ticket_id}/history", response_model=Page[HistoryEntry])
+async def page_history(
+    connection: ReadTx, ticket_id: UUID, after: After = None, limit: Limit = DEFAULT_LIMIT
+) -> Response:
+    """The history alone, in the order in which things happened."""
+    start: Any = _HISTORY.start(after)
+    rows = await queries.page_history(connection, ticket_id, after=start, limit=limit + 1)
+    return _page(_HISTORY, rows, limit)
+
+
+@router.get("/tickets", response_model=Page[TicketRow])
+async def list_tickets(
+    connection: ReadTx,
+    status: OfStatus = None,
+    client: OfClient = None,
+    product: OfProduct = None,
+    module: OfModule = None,
+    level: Annotated[Level | None, Query()] = None,
+    target: Annotated[Target | None, Query()] = None,
+    assignee: Annotated[Person | None, Query()] = None,
+    severity: Annotated[Severity | None, Query()] = None,
+    q: TicketSearch = None,
+    sort: Order = "opened",
+    after: After = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Tickets that fit all of the filters."""
+    wanted = TicketFilter(status, client, product, module, level, target, assignee, severity, q)
+    keyset = _BY_OPENING if sort == "opened" else _BY_DUE
+    start: Any = keyset.start(after)
+    rows = await queries.list_tickets(connection, wanted, sort=sort, after=start, limit=limit + 1, now=clock.now())
+    return _page(keyset, rows, limit)
+
+
+@router.get("/clients", response_model=Page[ClientView])
+async def find_clients(
+    connection: ReadTx, q: Search = None, after: After = None, limit: Limit = DEFAULT_LIMIT
+) -> Response:
+    """Clients by words of their name, id or tax id; accents and capitals do not matter."""
+    start: Any = _CLIENTS.start(after)
+    return _page(_CLIENTS, await queries.find_clients(connection, q, after=start, limit=limit + 1), limit)
+
+
+def _is_supervisor(caller: Actor) -> bool:
+    return SUPERVISOR in caller.roles
+
+
+def _answer(response: Response, done: Done) -> TicketChanged:
+    ticket = done.ticket
+    etag(response, ticket.version)
+    return TicketChanged(
+        id=ticket.id,
+        number=ticket.number,
+        version=ticket.version,
+        status=ticket.status,
+        severity=ticket.opening.severity,
+        priority=ticket.opening.priority,
+        immediate=ticket.is_immediate,
+        level=ticket.level,
+        target=ticket.target,
+        assignee=ticket.assignee,
+        facts=list(done.facts),
+    )
+
+
+def _page(keyset: Keyset, rows: Sequence[tuple[Any, ...]], limit: int) -> Response:
+    """A page of rows whose last column is their JSON; the columns before it are the sort values."""
+    page = keyset.page(rows, limit, lambda row: row[:-1])
+    items = ",".join(row[-1] for row in page.items)
+    return _written(f'{{"items":[{items}],"next":{json.dumps(page.next)},"limit":{limit}}}')
+
+
+def _written(body: str, **headers: str) -> Response:
+    """An answer that PostgreSQL has written. It is personal, so nothing on the way may keep it."""
+    return Response(body, media_type="application/json", headers={"cache-control": "no-store", **headers})

@@ -1,0 +1,143 @@
+"""Everything that the tickets service can do, one function per action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.envelope import Cause, Received
+from shared.contracts.tickets import Channel, HoldReason, Kind, Target, TicketEvent
+from shared.ids import new_id
+from shared.messaging.outbox import publish, seal
+from tickets import repository
+from tickets.domain.grouping import Asked, known_client, resolve_groups
+from tickets.domain.reporting import reported_instant
+from tickets.domain.ticket import Opening, Ticket
+from tickets.domain.urgency import Impact, assess, priority_of
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTicket:
+    """What a representative registers. Either `severity`, or the `impact` that it follows from."""
+
+    client_id: str
+    kind: Kind
+    title: str
+    severity: int | None = None
+    impact: Impact | None = None
+    description: str = ""
+    product_id: str | None = None
+    module_id: str | None = None
+    installation_id: str | None = None
+    reporter: str | None = None
+    channel: Channel = "phone"
+    reported_at: datetime | None = None
+    reported_late_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an action left: the ticket, and the ids of the facts that it added to the history."""
+
+    ticket: Ticket
+    facts: tuple[UUID, ...]
+
+
+async def open_ticket(tx: AsyncConnection, cause: Cause, request: OpenTicket, *, by_supervisor: bool = False) -> Done:
+    """Registers a ticket against the replicas, so that it works while every other service is down.
+
+    Raises UrgencyNotStated, UnknownReference, GroupsDoNotFit, ReportedInTheFuture, LateReasonMissing or
+    ReportedTooLongAgo.
+    """
+    reported_at = reported_instant(
+        request.reported_at, cause.recorded_at, request.reported_late_reason, by_supervisor=by_supervisor
+    )
+    severity, to_review = assess(request.severity, request.impact)
+    asked = Asked(request.client_id, request.product_id, request.module_id, request.installation_id)
+    number, known = await repository.read_known(tx, asked)
+    groups = resolve_groups(asked, known)
+    client = known_client(asked, known)
+    opening = Opening(
+        kind=request.kind,
+        groups=groups,
+        installation_id=request.installation_id,
+        severity=severity,
+        severity_to_review=to_review,
+        priority=priority_of(client.tier, client.contracts, reported_at),
+        title=request.title,
+        description=request.description,
+        reporter=request.reporter,
+        channel=request.channel,
+        reported_at=reported_at,
+        reported_late_reason=request.reported_late_reason,
+    )
+    ticket, events = Ticket.open(new_id(), number, opening, at=cause.recorded_at, by=cause.actor)
+    facts = seal(cause, *events)
+    await repository.insert_ticket(tx, ticket, facts)
+    await publish(tx, facts)
+    return Done(ticket, tuple(fact.id for fact in facts))
+
+
+async def assign_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, assignee: str) -> Done:
+    """Puts a ticket into somebody's hands. Raises TicketNotFound, AlreadyAssigned, ActionNotAllowed."""
+    ticket = await repository.load_ticket(tx, ticket_id)
+    return await _store(tx, cause, *ticket.assign(assignee))
+
+
+async def escalate_ticket(
+    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, target: Target, reason: str, by_supervisor: bool = False
+) -> Done:
+    """Hands a ticket up, with what is known of its environment and due; each escalation has an id of its own.
+
+    Raises TicketNotFound, LevelSkipped, NotAStep, ActionNotAllowed.
+    """
+    ticket, handover = await repository.load_ticket_with_handover(tx, ticket_id)
+    moved = ticket.escalate(new_id(), target, reason, handover, by_supervisor=by_supervisor)
+    return await _store(tx, cause, *moved)
+
+
+async def hold_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, reason: HoldReason, note: str) -> Done:
+    """Stops work on a ticket for a reason. Raises TicketNotFound, ActionNotAllowed."""
+    ticket = await repository.load_ticket(tx, ticket_id)
+    return await _store(tx, cause, *ticket.hold(reason, note, at=cause.occurred_at))
+
+
+async def release_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID) -> Done:
+    """Ends a ticket's hold. Raises TicketNotFound, ActionNotAllowed."""
+    ticket = await repository.load_ticket(tx, ticket_id)
+    return await _store(tx, cause, *ticket.release())
+
+
+async def respond_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, channel: Channel, text: str) -> Done:
+    """Notes what the client was told. Raises TicketNotFound, ActionNotAllowed."""
+    ticket = await repository.load_ticket(tx, ticket_id)
+    return await _store(tx, cause, *ticket.respond(channel, text, at=cause.occurred_at))
+
+
+async def resolve_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, code: str, text: str) -> Done:
+    """Says how the matter was settled. Raises TicketNotFound, ActionNotAllowed."""
+    ticket = await repository.load_ticket(tx, ticket_id)
+    return await _store(tx, cause, *ticket.resolve(code, text, at=cause.occurred_at))
+
+
+async def close_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID) -> Done:
+    """Ends a resolved ticket for good. Raises TicketNotFound, ActionNotAllowed."""
+    ticket = await repository.load_ticket(tx, ticket_id)
+    return await _store(tx, cause, *ticket.close(at=cause.occurred_at))
+
+
+async def record_reactions(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+    """Writes what other services did about tickets into the history; the event's id is the fact's."""
+    await repository.add_reactions(tx, events)
+
+
+async def _store(tx: AsyncConnection, cause: Cause, ticket: Ticket, events: Sequence[TicketEvent]) -> Done:
+    facts = seal(cause, *events)
+    await repository.store_ticket(tx, ticket, facts)
+    await publish(tx, facts)
+    return Done(ticket, tuple(fact.id for fact in facts))

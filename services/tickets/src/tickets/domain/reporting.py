@@ -1,0 +1,50 @@
+"""When the client reported: the instant from which every clock counts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from shared.errors import Invalid
+
+# Two computers never agree to the second: an instant this little ahead is taken as now.
+CLOCK_SKEW = timedelta(seconds=5)
+NEEDS_REASON_AFTER = timedelta(minutes=15)
+NEEDS_SUPERVISOR_AFTER = timedelta(hours=24)
+
+
+class ReportedInTheFuture(Invalid):
+    """Nobody can have called later than now."""
+
+    code = "reported-in-the-future"
+    title = "The report lies in the future"
+
+
+class LateReasonMissing(Invalid):
+    """A late registration says why."""
+
+    code = "late-reason-missing"
+    title = "A late registration needs a reason"
+
+
+class ReportedTooLongAgo(Invalid):
+    """Registering something of another day is a supervisor's decision."""
+
+    code = "reported-too-long-ago"
+    title = "Only a supervisor registers what is older than a day"
+
+
+def reported_instant(stated: datetime | None, now: datetime, reason: str | None, *, by_supervisor: bool) -> datetime:
+    """The start of the call (desk.md, "One call, one request"): now when nothing is stated, never later than now.
+
+    Raises ReportedInTheFuture, LateReasonMissing (more than 15 minutes ago) or ReportedTooLongAgo (more than 24 h).
+    """
+    if stated is None:
+        return now
+    if stated > now + CLOCK_SKEW:
+        raise ReportedInTheFuture(f"reported_at {stated.isoformat()} is after now ({now.isoformat()}): correct it")
+    ago = now - stated
+    if ago > NEEDS_SUPERVISOR_AFTER and not by_supervisor:
+        raise ReportedTooLongAgo("reported_at is more than 24 hours ago: ask a supervisor to register this ticket")
+    if ago > NEEDS_REASON_AFTER and not reason:
+        raise LateReasonMissing("reported_at is more than 15 minutes ago: say why in reported_late_reason")
+    return min(stated, now)

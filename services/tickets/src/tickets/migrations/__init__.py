@@ -1,0 +1,1 @@
+"""The history of the tickets service's tables."""

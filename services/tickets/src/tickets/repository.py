@@ -1,0 +1,198 @@
+"""Loads and stores tickets and their history by explicit statements; the only SELECT ... FOR UPDATE."""
+
+# ruff: noqa: S608 - every name that is put into a statement is a field of a class or written in this file
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.envelope import Cause, Event, Received, Sealed
+from shared.contracts.tickets import EnvironmentBrief, Groups
+from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
+from tickets.domain.search_key import search_key
+from tickets.domain.ticket import Handover, Opening, Ticket, TicketNotFound
+from tickets.domain.urgency import Terms
+
+# The columns that opening settles for good, and those that actions change.
+_GROUP_COLUMNS = ("client_id", "product_id", "module_id")
+_OPENING_COLUMNS = tuple(one.name for one in fields(Opening) if one.name != "groups")
+_TICKET_COLUMNS = tuple(one.name for one in fields(Ticket) if one.name != "opening")
+_CHANGING_COLUMNS = tuple(name for name in _TICKET_COLUMNS if name not in ("id", "number", "opened_at", "opened_by"))
+_ALL_COLUMNS = (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS, "title_key")
+
+_HISTORY_COLUMNS = (
+    "ticket_id", "fact_id", "type", "source", "occurred_at", "recorded_at", "actor", "origin", "correlation_id",
+    "causation_id", "corrects", "data",
+)  # fmt: skip
+_ADD_HISTORY = (
+    f"INSERT INTO tickets.history ({', '.join(_HISTORY_COLUMNS)}) SELECT {', '.join(_HISTORY_COLUMNS)} "
+    "FROM jsonb_populate_recordset(NULL::tickets.history, CAST(:entries AS jsonb))"
+)
+
+# The ticket and its history in one statement: each statement is a round trip.
+_INSERT = text(
+    f"WITH opened AS (INSERT INTO tickets.ticket ({', '.join(_ALL_COLUMNS)}) "
+    f"VALUES ({', '.join(':' + name for name in _ALL_COLUMNS)})) {_ADD_HISTORY}"
+)
+_UPDATE = text(
+    f"WITH changed AS (UPDATE tickets.ticket SET {', '.join(f'{name} = :{name}' for name in _CHANGING_COLUMNS)} "
+    f"WHERE id = :id) {_ADD_HISTORY}"
+)
+# A fact that is known already is not told twice.
+_RECORD = text(f"{_ADD_HISTORY} ON CONFLICT (fact_id) DO NOTHING")
+
+_LOAD = text(
+    f"SELECT {', '.join((*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))} "
+    "FROM tickets.ticket WHERE id = :id FOR UPDATE"
+)
+
+_HANDOVER_COLUMNS = ", ".join(f"t.{name}" for name in (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))
+_LOAD_WITH_HANDOVER = text(f"""
+    SELECT {_HANDOVER_COLUMNS}, e.data::text AS environment,
+           (SELECT c.due_at FROM tickets.clock c
+             WHERE c.ticket_id = t.id AND c.kind = 'resolution' AND c.course = 'running') AS resolution_due_at
+      FROM tickets.ticket t
+      LEFT JOIN tickets.environment e ON e.ticket_id = t.id AND e.state = 'resolved'
+     WHERE t.id = :id FOR UPDATE OF t
+""")
+
+# Everything that an opening must know, in one round trip: the number, and what the replicas say of the ids named.
+_KNOWN = text("""
+    SELECT nextval('tickets.ticket_number') AS number,
+           (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', COALESCE((
+                       SELECT json_agg(json_build_object('contract_type', k.contract_type, 'valid_from', k.valid_from,
+                                  'valid_until', k.valid_until, 'promised_s1_seconds', k.promised_s1_seconds))
+                         FROM tickets.contract k WHERE k.client_id = c.id AND NOT k.retired), '[]'))
+              FROM tickets.client c WHERE c.id = :client_id)::text AS client,
+           (SELECT p.retired FROM tickets.product p WHERE p.id = :product_id) AS product_retired,
+           (SELECT json_build_object('product_id', m.product_id, 'client_id', m.client_id, 'retired', m.retired)
+              FROM tickets.module m WHERE m.id = :module_id)::text AS module,
+           (SELECT json_build_object('client_id', i.client_id, 'product_id', i.product_id, 'retired', i.retired)
+              FROM tickets.installation i WHERE i.id = :installation_id)::text AS installation
+""")
+
+
+async def read_known(tx: AsyncConnection, asked: Asked) -> tuple[str, Known]:
+    """The next ticket number and what the replicas know of the ids that were named, in one statement."""
+    row = (await tx.execute(_KNOWN, {name: getattr(asked, name) for name in Asked.__slots__})).mappings().one()
+    module, installation = _json(row["module"]), _json(row["installation"])
+    known = Known(
+        client=_known_client(_json(row["client"])),
+        product_retired=row["product_retired"],
+        module=KnownModule(**module) if module else None,
+        installation=KnownInstallation(**installation) if installation else None,
+    )
+    return f"T-{row['number']:06d}", known
+
+
+async def insert_ticket(tx: AsyncConnection, ticket: Ticket, facts: Sequence[Sealed[Event]]) -> None:
+    """Stores a new ticket and the facts that it begins with, in one statement."""
+    await tx.execute(_INSERT, {**_row_of(ticket), "entries": _entries(ticket.id, facts)})
+
+
+async def store_ticket(tx: AsyncConnection, ticket: Ticket, facts: Sequence[Sealed[Event]]) -> None:
+    """Stores what an action made of a ticket and adds its facts to the history, in one statement."""
+    row = {name: getattr(ticket, name) for name in ("id", *_CHANGING_COLUMNS)}
+    await tx.execute(_UPDATE, {**row, "entries": _entries(ticket.id, facts)})
+
+
+async def load_ticket(tx: AsyncConnection, id: UUID) -> Ticket:
+    """The ticket, locked until the end of the transaction. Raises TicketNotFound."""
+    row = (await tx.execute(_LOAD, {"id": id})).mappings().one_or_none()
+    if row is None:
+        raise _not_found(id)
+    return _ticket_of(row)
+
+
+async def load_ticket_with_handover(tx: AsyncConnection, id: UUID) -> tuple[Ticket, Handover]:
+    """The ticket, locked, and what is known beside it for whoever takes it over. Raises TicketNotFound."""
+    row = (await tx.execute(_LOAD_WITH_HANDOVER, {"id": id})).mappings().one_or_none()
+    if row is None:
+        raise _not_found(id)
+    return _ticket_of(row), Handover(_brief(_json(row["environment"])), row["resolution_due_at"])
+
+
+async def add_reactions(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+    """Adds facts that other services told about tickets to the history; a fact that is there already is left alone."""
+    entries = [
+        _entry(event.data.ticket_id, event.id, event.data, event, event.source.rsplit("/", 1)[-1]) for event in events
+    ]
+    await tx.execute(_RECORD, {"entries": json.dumps(entries, default=str)})
+
+
+def _entries(ticket_id: UUID, facts: Sequence[Sealed[Event]]) -> str:
+    return json.dumps([_entry(ticket_id, one.id, one.data, one.cause, "tickets") for one in facts], default=str)
+
+
+def _entry(ticket_id: UUID, fact_id: UUID, data: Event, cause: Cause | Received[Any], source: str) -> dict[str, Any]:
+    """One row of the history. A Received event carries the same attributes as a Cause."""
+    return {
+        "ticket_id": ticket_id,
+        "fact_id": fact_id,
+        "type": data.type,
+        "source": source,
+        "occurred_at": cause.occurred_at,
+        "recorded_at": cause.recorded_at,
+        "actor": cause.actor,
+        "origin": cause.origin,
+        "correlation_id": cause.correlation_id,
+        "causation_id": cause.causation_id,
+        "corrects": None,
+        "data": data.model_dump(mode="json", exclude={"ticket_id"}),
+    }
+
+
+def _row_of(ticket: Ticket) -> dict[str, Any]:
+    opening = ticket.opening
+    row = {name: getattr(ticket, name) for name in _TICKET_COLUMNS}
+    row.update({name: getattr(opening, name) for name in _OPENING_COLUMNS})
+    row.update({name: getattr(opening.groups, name) for name in _GROUP_COLUMNS})
+    row["title_key"] = search_key(opening.title)
+    return row
+
+
+def _not_found(id: UUID) -> TicketNotFound:
+    return TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
+
+
+def _ticket_of(row: RowMapping) -> Ticket:
+    groups = Groups.model_construct(**{name: row[name] for name in _GROUP_COLUMNS})
+    opening = Opening(groups=groups, **{name: row[name] for name in _OPENING_COLUMNS})
+    return Ticket(opening=opening, **{name: row[name] for name in _TICKET_COLUMNS})
+
+
+def _known_client(found: Any) -> KnownClient | None:
+    if found is None:
+        return None
+    contracts = tuple(
+        Terms(
+            contract_type=one["contract_type"],
+            valid_from=datetime.fromisoformat(one["valid_from"]),
+            valid_until=datetime.fromisoformat(one["valid_until"]) if one["valid_until"] else None,
+            promised_s1_seconds=one["promised_s1_seconds"],
+        )
+        for one in found["contracts"]
+    )
+    return KnownClient(tier=found["tier"], retired=found["retired"], contracts=contracts)
+
+
+def _brief(snapshot: Any) -> EnvironmentBrief | None:
+    if snapshot is None:
+        return None
+    return EnvironmentBrief(
+        installation_id=snapshot["installation_id"],
+        product_version=snapshot["product_version"],
+        customised_modules=tuple(one["module_id"] for one in snapshot["modules"] if one["nature"] == "customised"),
+    )
+
+
+def _json(value: str | None) -> Any:
+    return json.loads(value) if value is not None else None

@@ -1,0 +1,200 @@
+"""The tickets service's own tables, in the PostgreSQL schema `tickets`."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Sequence, Table
+
+from shared.db.columns import document, instant, position, text, uuid
+
+metadata = MetaData(schema="tickets")
+
+# Numbers are said on the telephone. A number is never used twice; gaps are normal.
+ticket_number = Sequence("ticket_number", metadata=metadata)
+
+
+def _integer(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, Integer, nullable=nullable)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
+def _sequence(name: str = "sequence") -> Column[int]:
+    """The owner's sequence of the event that last wrote the columns before it."""
+    return Column(name, BigInteger, nullable=False)
+
+
+ticket = Table(
+    "ticket",
+    metadata,
+    uuid("id", primary_key=True),
+    text("number", unique=True),
+    _integer("version"),
+    text("status"),
+    text("kind"),
+    text("client_id"),
+    text("product_id", nullable=True),
+    text("module_id", nullable=True),
+    text("installation_id", nullable=True),
+    _integer("severity"),
+    _flag("severity_to_review"),
+    _integer("priority"),
+    text("title"),
+    text("title_key"),
+    text("description"),
+    text("reporter", nullable=True),
+    text("channel"),
+    instant("reported_at"),
+    text("reported_late_reason", nullable=True),
+    instant("opened_at"),
+    text("opened_by"),
+    _integer("level"),
+    text("target", nullable=True),
+    text("assignee", nullable=True),
+    text("hold_reason", nullable=True),
+    text("hold_note", nullable=True),
+    instant("held_at", nullable=True),
+    instant("first_responded_at", nullable=True),
+    text("resolution_code", nullable=True),
+    text("resolution_text", nullable=True),
+    instant("resolved_at", nullable=True),
+    instant("closed_at", nullable=True),
+)
+Index("ticket_by_opening", ticket.c.opened_at, ticket.c.id)
+Index("ticket_by_client", ticket.c.client_id, ticket.c.opened_at, ticket.c.id)
+Index("ticket_by_status", ticket.c.status, ticket.c.opened_at, ticket.c.id)
+Index("ticket_by_assignee", ticket.c.assignee, ticket.c.opened_at, ticket.c.id)
+
+# Everything that ever happened to a ticket, from whichever service. The serving role can add and read, nothing else.
+history = Table(
+    "history",
+    metadata,
+    position(),
+    uuid("ticket_id"),
+    uuid("fact_id", unique=True),
+    text("type"),
+    text("source"),
+    instant("occurred_at"),
+    instant("recorded_at"),
+    text("actor"),
+    text("origin"),
+    text("correlation_id"),
+    text("causation_id", nullable=True),
+    uuid("corrects", nullable=True),
+    document("data"),
+)
+Index("history_by_ticket", history.c.ticket_id, history.c.occurred_at, history.c.position)
+
+# Replicas of the compacted topics. No foreign keys: a contract may arrive before its client.
+client = Table(
+    "client",
+    metadata,
+    text("id", primary_key=True),
+    text("name"),
+    text("name_key"),
+    text("tax_id", nullable=True),
+    text("tier"),
+    text("city", nullable=True),
+    text("contact", nullable=True),
+    text("phone", nullable=True),
+    _flag("retired"),
+    _sequence(),
+)
+Index("client_by_name", client.c.name_key, client.c.id)
+
+product = Table("product", metadata, text("id", primary_key=True), text("name"), _flag("retired"), _sequence())
+
+module = Table(
+    "module",
+    metadata,
+    text("id", primary_key=True),
+    text("name"),
+    text("product_id"),
+    text("nature"),
+    text("client_id", nullable=True),
+    _flag("retired"),
+    _sequence(),
+)
+
+installation = Table(
+    "installation",
+    metadata,
+    text("id", primary_key=True),
+    text("client_id"),
+    text("product_id"),
+    text("product_version"),
+    document("modules"),
+    _flag("retired"),
+    _sequence(),
+)
+Index("installation_by_client", installation.c.client_id)
+
+contract = Table(
+    "contract",
+    metadata,
+    text("id", primary_key=True),
+    text("client_id"),
+    text("contract_type"),
+    instant("valid_from"),
+    instant("valid_until", nullable=True),
+    _integer("promised_s1_seconds", nullable=True),
+    _flag("retired"),
+    _sequence(),
+)
+Index("contract_by_client", contract.c.client_id)
+
+# What the other services found out about a ticket. Never touches the ticket's own row or version.
+environment = Table(
+    "environment",
+    metadata,
+    uuid("ticket_id", primary_key=True),
+    text("state"),
+    document("data"),
+    _sequence(),
+)
+
+clock = Table(
+    "clock",
+    metadata,
+    uuid("id", primary_key=True),
+    uuid("ticket_id"),
+    text("kind"),
+    text("contract_id", nullable=True),
+    _integer("contract_version", nullable=True),
+    _integer("target_seconds", nullable=True),
+    instant("started_at", nullable=True),
+    _sequence("start_sequence"),
+    text("course", nullable=True),
+    instant("course_at", nullable=True),
+    _integer("remaining_seconds", nullable=True),
+    text("pause_reason", nullable=True),
+    _sequence("course_sequence"),
+    instant("due_at", nullable=True),
+    _sequence("due_sequence"),
+    _integer("warned_percent", nullable=True),
+    _sequence("warned_sequence"),
+    instant("breached_at", nullable=True),
+    _sequence("breach_sequence"),
+)
+Index("clock_by_ticket", clock.c.ticket_id)
+
+task = Table(
+    "task",
+    metadata,
+    uuid("id"),
+    uuid("ticket_id"),
+    uuid("escalation_id"),
+    text("tracker", nullable=True),
+    text("external_id", nullable=True),
+    text("display_id", nullable=True),
+    text("url", nullable=True),
+    _sequence("link_sequence"),
+    text("status", nullable=True),
+    instant("status_at", nullable=True),
+    text("tracker_status", nullable=True),
+    text("reason", nullable=True),
+    text("fix_version", nullable=True),
+    _sequence("status_sequence"),
+    PrimaryKeyConstraint("ticket_id", "id"),
+)

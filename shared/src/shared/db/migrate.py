@@ -1,0 +1,81 @@
+"""Migrations: the runtime's own history first, then the service's; safe when two replicas start at once."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from shared.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+# One lock for all migrations of a database, so that the second of two starting replicas waits and finds nothing to do.
+_LOCK = 0x0DE5_0001
+
+
+class NewerDatabase(Unavailable):
+    """The database was migrated by a newer release than this one."""
+
+    code = "newer-database"
+    title = "The database is newer than this release"
+
+
+def _scripts(package: str, schema: str) -> Config:
+    folder = Path(str(importlib.resources.files(package)))
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", str(folder / "versions"))
+    config.attributes["schema"] = schema
+    return config
+
+
+def _upgrade(connection: Connection, package: str, schema: str, serving_role: str) -> None:
+    config = _scripts(package, schema)
+    config.attributes["connection"] = connection
+    config.attributes["serving_role"] = serving_role
+    script = ScriptDirectory.from_config(config)
+    connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
+    context = MigrationContext.configure(connection, opts={"version_table": "alembic", "version_table_schema": schema})
+    known = {revision.revision for revision in script.walk_revisions()}
+    unknown = set(context.get_current_heads()) - known
+    if unknown:
+        raise NewerDatabase(
+            f"schema {schema} is at {', '.join(sorted(unknown))}, which this release does not know: install the newer one"
+        )
+    command.upgrade(config, "head")
+    quoted = connection.dialect.identifier_preparer.quote(serving_role)
+    connection.execute(text(f'GRANT USAGE ON SCHEMA "{schema}" TO {quoted}'))
+    log.info("migrated", schema=schema, heads=list(script.get_heads()))
+
+
+async def migrate(owner_url: str, *, serving_role: str, histories: Mapping[str, str]) -> None:
+    """Brings the database to this release in one transaction, as the owner role: the runtime's tables, then those of
+    `histories` (schema → package of its revisions).
+
+    Each migration grants the serving role what it may do on the tables that it makes. Raises NewerDatabase when the
+    database knows a revision that this release does not.
+    """
+    engine = create_async_engine(
+        make_url(owner_url).set(drivername="postgresql+asyncpg"),
+        poolclass=NullPool,
+        connect_args={"timeout": 10, "server_settings": {"application_name": "desk migrate"}},
+    )
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            for schema, package in {"runtime": "shared.messaging.migrations", **histories}.items():
+                await connection.run_sync(_upgrade, package, schema, serving_role)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,120 @@
+"""Makes the HTTP application of a service: everything that all of them share, around the routes that are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Lifespan
+
+from shared.errors import DeskError
+from shared.http.auth import caller_of
+from shared.http.edge import Edge
+from shared.http.health import PATHS, Check, Health, Status
+from shared.http.limits import BODY_LIMIT, BODY_SECONDS
+from shared.http.openapi import PROBLEM_RESPONSES, complete
+from shared.http.problems import answer_problem
+from shared.http.tokens import Authenticator
+
+OPENAPI_PATH = "/openapi.json"
+OPEN_PATHS = (*PATHS, OPENAPI_PATH)
+
+
+class DeskApi(FastAPI):
+    """FastAPI with the description of what the edge does: tokens and problems."""
+
+    def openapi(self) -> dict[str, Any]:
+        return complete(super().openapi())
+
+
+def create_app(
+    *,
+    service: str,
+    description: str,
+    routers: Sequence[APIRouter],
+    engine: AsyncEngine,
+    hint: Callable[[], None],
+    authenticator: Authenticator,
+    readiness: Sequence[Check] = (),
+    status: Status | None = None,
+    lifespan: Lifespan[FastAPI] | None = None,
+    version: str = "1",
+    body_limit: int = BODY_LIMIT,
+    body_seconds: float = BODY_SECONDS,
+) -> FastAPI:
+    """The application of a service. Its routers say their whole paths (`prefix="/v1/tickets"`)."""
+    app = DeskApi(
+        title=f"PSA Desk: {service}",
+        description=description,
+        version=version,
+        openapi_url=OPENAPI_PATH,
+        # The pages of /docs load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        # Spans and their metrics are configured by this product alone, not by whatever is installed beside it.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.engine = engine
+    app.state.reading_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    app.state.hint = hint
+    app.state.authenticator = authenticator
+    for kind in (DeskError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer_problem)
+    app.add_exception_handler(405, _answer_other_methods)
+    app.add_middleware(
+        Edge, authenticator=authenticator, open_paths=OPEN_PATHS, body_limit=body_limit, body_seconds=body_seconds
+    )
+    app.router.routes.extend(Health(service, readiness, status).routes())
+    for router in routers:
+        app.include_router(router, dependencies=[Depends(caller_of)], responses=PROBLEM_RESPONSES)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One method of one path, and whether it may be called without a token."""
+
+    method: str
+    path: str
+    is_open: bool
+
+
+def doors_of(app: FastAPI) -> list[Door]:
+    """Every route of an application, so that a test can knock at each."""
+    found = [
+        Door(method, path, path in OPEN_PATHS)
+        for route in _flat(app)
+        for path, methods in [(route.path, route.methods or {"GET"})]
+        for method in sorted(methods - {"HEAD"})
+    ]
+    return sorted(found, key=lambda door: (door.path, door.method))
+
+
+async def _answer_other_methods(request: Request, _error: Exception) -> Response:
+    """405 with every method of the address: the framework's own Allow header knows those of the first route only."""
+    routes = [route for route in _flat(request.app) if getattr(route, "path_regex", None) is not None]
+    known = {
+        method
+        for route in routes
+        if route.path_regex.match(request.scope["path"])
+        for method in getattr(route, "methods", None) or ()
+    }
+    return await answer_problem(request, HTTPException(405, headers={"allow": ", ".join(sorted(known))}))
+
+
+def _flat(app: FastAPI) -> Iterator[Any]:
+    for route in app.router.routes:
+        inner = getattr(route, "effective_route_contexts", None)
+        if inner is not None:
+            yield from inner()
+        else:
+            yield route

@@ -1,0 +1,72 @@
+"""What is known about the request that is being answered, from its head."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.ids import new_id
+from shared.telemetry import trace
+
+_KEY = "desk"
+_SANE_CORRELATION_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who calls: `id` is written into everything that the call causes, `roles` decide what is permitted."""
+
+    id: str
+    name: str
+    roles: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request, from its head to its access line."""
+
+    correlation_id: str
+    traceparent: str
+    authorization: bytes | None = None
+    content_length: int | None = None
+    has_body: bool = False
+    actor: Actor | None = None
+    problem: str | None = None
+
+
+def open_context(scope: MutableMapping[str, Any]) -> RequestContext:
+    """Reads the head of a request once and leaves what it says in the scope."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        # Two Authorization headers are two callers: neither is believed.
+        found[name] = b"" if name == b"authorization" and name in found else value
+    length = found.get(b"content-length", b"")
+    declared = int(length) if length.isdigit() and len(length) < 19 else None
+    context = RequestContext(
+        correlation_id=_correlation_id(found.get(b"x-correlation-id")),
+        traceparent=_traceparent(found.get(b"traceparent")),
+        authorization=found.get(b"authorization"),
+        content_length=declared,
+        has_body=b"transfer-encoding" in found or (b"content-length" in found and declared != 0),
+    )
+    scope[_KEY] = context
+    return context
+
+
+def context_of(scope: Any) -> RequestContext | None:
+    """The context of a request by its ASGI scope; None outside the application's edge."""
+    found = scope.get(_KEY)
+    return found if isinstance(found, RequestContext) else None
+
+
+def _correlation_id(header: bytes | None) -> str:
+    if header is not None and _SANE_CORRELATION_ID.fullmatch(header):
+        return header.decode("ascii")
+    return str(new_id())
+
+
+def _traceparent(header: bytes | None) -> str:
+    given = trace.parse(header.decode("latin-1")) if header is not None else None
+    return str(given) if given is not None else trace.child(None)

@@ -1,0 +1,120 @@
+"""The outermost layer of an application: identity, limits, problems, an access line and a measure per request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from time import perf_counter
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from shared.http.context import RequestContext, open_context
+from shared.http.limits import BODY_LIMIT, BODY_SECONDS, receive_whole, refuse_unstorable_address
+from shared.http.problems import problem_of
+from shared.http.tokens import Authenticator
+from shared.telemetry.logs import get_logger
+from shared.telemetry.metrics import http_requests_in_progress, observe_request
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_CLIENT_GONE = 499
+
+log = get_logger(__name__)
+
+
+class _Answer:
+    """Sends the answer on with the correlation id, and remembers its status."""
+
+    __slots__ = ("_context", "_send", "early", "status")
+
+    def __init__(self, send: Send, context: RequestContext) -> None:
+        self._send = send
+        self._context = context
+        self.status = 0
+        # True while the body is unread: an answer then closes the connection, or the rest would be read for ever.
+        self.early = context.has_body
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = [*message.get("headers", ()), (b"x-correlation-id", self._context.correlation_id.encode("ascii"))]
+            if self.early:
+                headers.append((b"connection", b"close"))
+            message["headers"] = headers
+        await self._send(message)
+
+
+class Edge:
+    """Closed by default: a path that is not in `open_paths` needs a verified token, whether a route exists or not."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Authenticator,
+        open_paths: Collection[str],
+        body_limit: int = BODY_LIMIT,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self.app = app
+        self.authenticator = authenticator
+        self.open_paths = frozenset(open_paths)
+        self.body_limit = body_limit
+        self.body_seconds = body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            # Nothing here speaks WebSocket, and no door stays open by accident.
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "http":
+            await self._answer_http(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # An elapsed time, not an instant; the loop's own clock counts in milliseconds, too coarse for a fast route.
+        started = perf_counter()
+        context = open_context(scope)
+        answer = _Answer(send, context)
+        tokens = bind_contextvars(correlation_id=context.correlation_id, trace_id=context.traceparent[3:35])
+        http_requests_in_progress.inc()
+        try:
+            await self._guarded(scope, receive, answer, context)
+        finally:
+            http_requests_in_progress.dec()
+            self._tell(scope, context, answer.status or _CLIENT_GONE, perf_counter() - started)
+            reset_contextvars(**tokens)
+
+    async def _guarded(self, scope: Scope, receive: Receive, answer: _Answer, context: RequestContext) -> None:
+        """Runs the application and answers for every error that it did not answer itself."""
+        try:
+            refuse_unstorable_address(scope.get("raw_path") or b"", scope["query_string"])
+            if scope["path"] not in self.open_paths:
+                context.actor = await self.authenticator.authenticate(context.authorization)
+            if context.has_body:
+                receive = await receive_whole(receive, context, self.body_limit, self.body_seconds)
+                answer.early = False
+            await self.app(scope, receive, answer)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem.status == 500:
+                log.error("unexpected error", exc_info=error)
+            if answer.status:
+                # The status is out; a broken connection is the only way left to say that the rest is missing.
+                raise
+            await problem.response(scope)(scope, receive, answer)
+
+    def _tell(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        # The template, never the path: an id would make a new series of every ticket.
+        route = getattr(scope.get("route"), "path", None) or (
+            scope["path"] if scope["path"] in self.open_paths else "-"
+        )
+        observe_request(method, route, status, seconds)
+        if scope["path"] in self.open_paths and status < 500:
+            return
+        told = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 2)}
+        if context.actor is not None:
+            told["actor"] = context.actor.id
+        if context.problem is not None:
+            told["problem"] = context.problem
+        (log.warning if status >= 500 else log.info)("request", **told)

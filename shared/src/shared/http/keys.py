@@ -1,0 +1,150 @@
+"""The issuer's public keys: fetched when needed, remembered, and kept when the issuer does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import httpx2
+from joserfc import jwk
+from joserfc.errors import JoseError
+
+from shared.errors import Unavailable
+from shared.telemetry.logs import get_logger
+
+Key = jwk.RSAKey | jwk.ECKey
+Environment = Literal["development", "production"]
+
+_FETCH_SECONDS = 3.0
+_FRESH_SECONDS = 600.0
+# A caller who invents key ids must not make this process ask the issuer each time.
+_PAUSE_SECONDS = 5.0
+_RETRY_SECONDS = 1.0
+_MOST_KEYS = 32
+_SMALLEST_RSA_BITS = 2048
+
+log = get_logger(__name__)
+
+
+class IssuerKeys:
+    """The signature keys of one OpenID Connect issuer."""
+
+    def __init__(self, issuer: str, env: Environment) -> None:
+        """Raises ValueError for an issuer that `env` does not allow: production wants https and no loopback address."""
+        self.issuer = issuer.rstrip("/")
+        self._production = env == "production"
+        self._check_address(issuer)
+        self._keys: tuple[Key, ...] = ()
+        self._fetched_at: float | None = None
+        self._tried_at: float | None = None
+        self._lock = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
+        self.generation = 0
+
+    def thumbprints(self) -> frozenset[str]:
+        """The thumbprints (RFC 7638) of the keys that are valid now."""
+        return frozenset(key.thumbprint() for key in self._keys)
+
+    def refresh_when_old(self) -> None:
+        """Asks the issuer again in the background when its keys are older than ten minutes."""
+        now = _now()
+        old = self._fetched_at is not None and now - self._fetched_at > _FRESH_SECONDS
+        if old and self._may_ask(now, _PAUSE_SECONDS) and (self._refreshing is None or self._refreshing.done()):
+            self._refreshing = asyncio.create_task(self._refresh(_PAUSE_SECONDS))
+
+    async def candidates(self, kid: str | None, algorithm: str) -> list[Key]:
+        """The keys that may have signed; asks the issuer when none is. Raises Unavailable before its first answer."""
+        if self._fetched_at is None:
+            await self._refresh(_RETRY_SECONDS)
+        if self._fetched_at is None:
+            raise Unavailable(
+                f"The identity provider {self.issuer} does not answer, so no token can be verified; try again soon.",
+                retry_after_seconds=_PAUSE_SECONDS.__ceil__(),
+            )
+        found = self._matching(kid, algorithm)
+        if not found:
+            await self._refresh(_PAUSE_SECONDS)
+            found = self._matching(kid, algorithm)
+        return found
+
+    def _matching(self, kid: str | None, algorithm: str) -> list[Key]:
+        return [key for key in self._keys if kid in (None, key.kid) and _fits(key, algorithm)]
+
+    def _may_ask(self, now: float, pause: float) -> bool:
+        return self._tried_at is None or now - self._tried_at >= pause
+
+    async def _refresh(self, pause: float) -> None:
+        """Fetches the keys once for all who wait; on an error the old ones stay."""
+        async with self._lock:
+            if not self._may_ask(_now(), pause):
+                return
+            try:
+                keys = await self._fetch()
+            except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError) as error:
+                log.warning("the keys of the issuer could not be fetched", issuer=self.issuer, reason=error)
+            else:
+                self._keys = keys
+                self._fetched_at = _now()
+                self.generation += 1
+            finally:
+                self._tried_at = _now()
+
+    async def _fetch(self) -> tuple[Key, ...]:
+        # A proxy from the environment is right for an issuer elsewhere and wrong for one on this machine.
+        client = httpx2.AsyncClient(timeout=_FETCH_SECONDS, trust_env=not _is_loopback(self.issuer))
+        async with client, asyncio.timeout(_FETCH_SECONDS * 2):
+            found = await client.get(f"{self.issuer}/.well-known/openid-configuration")
+            metadata = found.raise_for_status().json()
+            if str(metadata["issuer"]).rstrip("/") != self.issuer:
+                raise ValueError("the issuer's own configuration names another issuer")
+            self._check_address(metadata["jwks_uri"])
+            answer = await client.get(metadata["jwks_uri"])
+            keys = tuple(_usable(answer.raise_for_status().json()["keys"]))
+        if not keys:
+            raise ValueError("the issuer publishes no key for RS256 or ES256 signatures")
+        return keys
+
+    def _check_address(self, address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"the issuer's address {address} is not an http or https URL")
+        if self._production and (parts.scheme != "https" or _is_loopback(address)):
+            raise ValueError(f"in production the issuer must be reached by https and not on this machine: {address}")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _is_loopback(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _usable(published: Iterable[dict[str, Any]]) -> Iterable[Key]:
+    """The public keys that can verify an allowed algorithm. A symmetric key is never taken from a public document."""
+    for each in list(published)[:_MOST_KEYS]:
+        if each.get("use", "sig") != "sig" or each.get("kty") not in {"RSA", "EC"}:
+            continue
+        try:
+            key = jwk.import_key(each)
+        except (JoseError, ValueError, TypeError, KeyError):
+            continue
+        if isinstance(key, jwk.RSAKey) and key.raw_value.key_size < _SMALLEST_RSA_BITS:
+            continue
+        if isinstance(key, jwk.RSAKey | jwk.ECKey):
+            yield key
+
+
+def _fits(key: Key, algorithm: str) -> bool:
+    if key.get("alg") not in (None, algorithm):
+        return False
+    if algorithm == "RS256":
+        return isinstance(key, jwk.RSAKey)
+    return isinstance(key, jwk.ECKey) and key.curve_name == "P-256"

@@ -1,0 +1,67 @@
+"""What every operation's description has in common: the bearer token and the problems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.http.problems import MEDIA_TYPE
+
+_REFERENCE = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+_DOCUMENTED = {
+    400: "The body is not readable JSON.",
+    401: "There is no bearer token, or it is not good.",
+    403: "The caller's roles do not permit it.",
+    404: "What was asked for does not exist.",
+    405: "This address does not know that method.",
+    408: "The body did not arrive in time.",
+    409: "The present state does not allow it.",
+    413: "The body is too large.",
+    422: "The request is readable and not valid; `errors` says what is wrong where.",
+    500: "An error of this service; it was recorded under the correlation id.",
+    503: "Something that this needs does not answer; see Retry-After.",
+}
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": _REFERENCE} for status, text in _DOCUMENTED.items()
+}
+
+_PROBLEM = {
+    "title": "Problem",
+    "description": "RFC 9457. Further members depend on the code.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "additionalProperties": True,
+    "properties": {
+        "type": {"type": "string", "format": "uri", "examples": ["urn:desk:problem:not-found"]},
+        "title": {"type": "string", "description": "the same for every problem of this code"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "what is wrong this time and what to do"},
+        "code": {"type": "string", "description": "stable, for machines", "examples": ["not-found"]},
+        "instance": {"type": "string", "description": "this occurrence"},
+        "correlation_id": {"type": "string", "description": "finds this request in the logs and in every event"},
+        "retry_after_seconds": {"type": "integer"},
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ProblemOfInput"}},
+    },
+}
+_PROBLEM_OF_INPUT = {
+    "title": "ProblemOfInput",
+    "type": "object",
+    "required": ["in", "code", "message"],
+    "properties": {
+        "in": {"enum": ["body", "query", "path", "header"]},
+        "pointer": {"type": "string", "description": "a JSON pointer within the body", "examples": ["#/client"]},
+        "parameter": {"type": "string", "description": "the name of a parameter outside the body"},
+        "code": {"type": "string"},
+        "message": {"type": "string", "description": "what to do"},
+    },
+}
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Adds the token and the shape of the problems to a document; doing it again changes nothing."""
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update({"Problem": _PROBLEM, "ProblemOfInput": _PROBLEM_OF_INPUT})
+    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    document["security"] = [{"bearer": []}]
+    return document

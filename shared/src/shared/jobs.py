@@ -1,0 +1,80 @@
+"""Work that time causes: what a job is, and the loop that runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared import clock
+from shared.db.transaction import begin
+from shared.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+Work = Callable[[AsyncConnection, datetime], Awaitable[int]]
+NextDue = Callable[[AsyncConnection, datetime], Awaitable[datetime | None]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work done in transactions of its own, again and again, shared between processes by SKIP LOCKED.
+
+    `work(tx, now)` does at most one portion and returns how many pieces it did: it is called again at once while that is
+    positive. Then the loop sleeps `every_seconds`, or until the instant that `next_due` gives when that comes first, or
+    until a NOTIFY on `channel`.
+    """
+
+    name: str
+    work: Work
+    every_seconds: float
+    next_due: NextDue | None = None
+    channel: str | None = None
+
+
+class JobLoop:
+    """Runs one job for ever. A failure is logged, counted and retried after a growing pause."""
+
+    def __init__(self, job: Job, engine: AsyncEngine, hint: Callable[[], None]) -> None:
+        self.job = job
+        self.engine = engine
+        self.hint = hint
+        self.woken = asyncio.Event()
+
+    async def run(self) -> None:
+        failures = 0
+        while True:
+            self.woken.clear()
+            try:
+                while await self._portion():
+                    await asyncio.sleep(0)
+                pause = await self._pause()
+                failures = 0
+            except Exception:
+                failures += 1
+                metrics.jobs_failed_total.labels(job=self.job.name).inc()
+                log.exception("job failed", job=self.job.name, failures=failures)
+                pause = min(30.0, 0.5 * 2**failures)
+            try:
+                await asyncio.wait_for(self.woken.wait(), timeout=pause)
+            except TimeoutError:
+                pass
+
+    async def _portion(self) -> int:
+        async with begin(self.engine, self.hint) as tx:
+            done = await self.job.work(tx, clock.now())
+        metrics.jobs_run_total.labels(job=self.job.name).inc()
+        return done
+
+    async def _pause(self) -> float:
+        if self.job.next_due is None:
+            return self.job.every_seconds
+        async with begin(self.engine, self.hint) as tx:
+            due = await self.job.next_due(tx, clock.now())
+        if due is None:
+            return self.job.every_seconds
+        return max(0.0, min(self.job.every_seconds, (due - clock.now()) / timedelta(seconds=1)))

@@ -1,0 +1,240 @@
+"""One batch, one transaction: lock offsets, inbox, reactions, store offsets; after a failure message by message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared import clock
+from shared.db.transaction import begin
+from shared.messaging import parking
+from shared.messaging.failures import is_transient, problem_of
+from shared.messaging.reactions import Reactions
+from shared.messaging.records import Applicable, Invalid, Read, Record, Skipped, read_record, runs
+from shared.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+Partition = tuple[str, int]
+
+_LOCK_OFFSETS = text("""
+    SELECT topic, partition, next_offset FROM runtime.offsets
+    WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
+    ORDER BY topic, partition FOR UPDATE
+""")
+_STORE_OFFSETS = text("""
+    WITH moved AS (
+        UPDATE runtime.offsets o SET next_offset = greatest(o.next_offset, n.next_offset)
+        FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
+             AS n(topic, partition, next_offset)
+        WHERE o.topic = n.topic AND o.partition = n.partition
+        RETURNING o.topic, o.partition, o.next_offset
+    )
+    UPDATE runtime.replicas r SET filled_at = :now FROM moved m
+    WHERE r.topic = m.topic AND r.partition = m.partition AND r.filled_at IS NULL AND m.next_offset >= r.target_offset
+""")
+_CLAIM_IDS = text("""
+    INSERT INTO runtime.inbox (id, applied_at) SELECT id, :now FROM unnest(CAST(:ids AS uuid[])) AS id ORDER BY id
+    ON CONFLICT DO NOTHING RETURNING id
+""")
+
+
+class NotOurPartition(Exception):
+    """A partition has no row of offsets: it was never assigned to this service, or the database was restored."""
+
+
+class BatchApplier:
+    """Applies batches of records to one service's database, each event exactly once."""
+
+    def __init__(self, engine: AsyncEngine, reactions: Reactions, hint: Callable[[], None]) -> None:
+        self.engine = engine
+        self.reactions = reactions
+        self.hint = hint
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Applies a batch and stores how far it came, in one transaction.
+
+        A message that fails is parked with its key and the others go on. Raises what is transient (nothing is stored
+        then: deliver the batch again) and ParkingRunsWild.
+        """
+        messages = [read_record(record, self.reactions) for record in records]
+        try:
+            with metrics.consumer_batch_seconds.time():
+                async with begin(self.engine, self.hint) as tx:
+                    applied = await self._apply_whole(tx, messages)
+        except Exception as error:
+            if is_transient(error) or isinstance(error, (parking.ParkingRunsWild, NotOurPartition)):
+                raise
+            log.warning("batch failed, applying it message by message", problem=problem_of(error), size=len(messages))
+            async with begin(self.engine, self.hint) as tx:
+                applied = await self._apply_singly(tx, messages)
+        _count(applied)
+
+    # -- all at once --------------------------------------------------------------------------------------------
+
+    async def _apply_whole(self, tx: AsyncConnection, messages: Sequence[Read]) -> list[Applicable]:
+        now = clock.now()
+        fresh = await self._fresh(tx, messages)
+        blocked = await self._blocked(tx, fresh)
+        ready = await self._park_what_must_wait(tx, fresh, blocked, now)
+        claimed = await self._claim(tx, ready, now)
+        for run in runs(claimed):
+            reaction = run[0].reaction
+            if reaction.many:
+                await reaction.function(tx, [message.event for message in run])
+            else:
+                for message in run:
+                    await reaction.function(tx, message.event)
+        await self._store(tx, messages, now)
+        return claimed
+
+    async def _fresh(self, tx: AsyncConnection, messages: Sequence[Read]) -> list[Read]:
+        """Locks the batch's offset rows, in key order, and drops what lies below them."""
+        stored = await self._lock(tx, messages)
+        fresh = [one for one in messages if one.record.offset >= stored[one.record.topic, one.record.partition]]
+        dropped = len(messages) - len(fresh)
+        if dropped:
+            metrics.consumer_skipped_total.labels(reason="behind").inc(dropped)
+        unread = sum(isinstance(one, Skipped) for one in fresh)
+        if unread:
+            metrics.consumer_skipped_total.labels(reason="unknown").inc(unread)
+        return fresh
+
+    async def _lock(self, tx: AsyncConnection, messages: Sequence[Read]) -> dict[Partition, int]:
+        partitions = sorted({(one.record.topic, one.record.partition) for one in messages})
+        rows = await tx.execute(
+            _LOCK_OFFSETS, {"topics": [p[0] for p in partitions], "partitions": [p[1] for p in partitions]}
+        )
+        stored = {(row.topic, row.partition): row.next_offset for row in rows}
+        if len(stored) < len(partitions):
+            raise NotOurPartition(f"no stored offset for {sorted(set(partitions) - set(stored))}")
+        return stored
+
+    async def _blocked(self, tx: AsyncConnection, messages: Sequence[Read]) -> set[parking.Key]:
+        keys = {(one.record.topic, one.record.key) for one in messages if not isinstance(one, Skipped)}
+        return await parking.blocked_among(tx, keys) if keys else set()
+
+    async def _park_what_must_wait(
+        self, tx: AsyncConnection, messages: Sequence[Read], blocked: set[parking.Key], now: datetime
+    ) -> list[Applicable]:
+        """Parks invalid messages and everything behind a blocked key; returns what may be applied."""
+        ready: list[Applicable] = []
+        before = len(blocked)
+        for message in messages:
+            key = (message.record.topic, message.record.key)
+            if isinstance(message, Skipped):
+                continue
+            if isinstance(message, Invalid):
+                if await parking.park_invalid(tx, message, now):
+                    blocked.add(key)
+            elif key in blocked:
+                await self._park_behind(tx, message, now)
+            else:
+                ready.append(message)
+        if len(blocked) > before:
+            await parking.refuse_wild_parking(tx, now)
+        return ready
+
+    async def _park_behind(self, tx: AsyncConnection, message: Applicable, now: datetime) -> None:
+        await parking.park(
+            tx, message.record, now, reason="behind", problem="an earlier message of its key is parked",
+            event_id=message.event.id,
+        )  # fmt: skip
+
+    async def _claim(self, tx: AsyncConnection, messages: Sequence[Applicable], now: datetime) -> list[Applicable]:
+        """Claims the ids of the batch; what another transaction, or an earlier place in the batch, claimed is dropped."""
+        ids = [message.event.id for message in messages if not message.bypasses_inbox]
+        if not ids:
+            return list(messages)
+        new = {row.id for row in await tx.execute(_CLAIM_IDS, {"ids": sorted(set(ids)), "now": now})}
+        claimed = []
+        for message in messages:
+            if message.bypasses_inbox:
+                claimed.append(message)
+            elif message.event.id in new:
+                new.discard(message.event.id)
+                claimed.append(message)
+        if len(claimed) < len(messages):
+            metrics.consumer_skipped_total.labels(reason="duplicate").inc(len(messages) - len(claimed))
+        return claimed
+
+    async def _store(self, tx: AsyncConnection, messages: Sequence[Read], now: datetime) -> None:
+        reached: dict[Partition, int] = {}
+        for one in messages:
+            place = (one.record.topic, one.record.partition)
+            reached[place] = max(reached.get(place, 0), one.record.offset + 1)
+        await store_offsets(tx, reached, now)
+
+    # -- one by one ---------------------------------------------------------------------------------------------
+
+    async def _apply_singly(self, tx: AsyncConnection, messages: Sequence[Read]) -> list[Applicable]:
+        """The same batch with a savepoint around each message, so that only the guilty one fails."""
+        now = clock.now()
+        fresh = await self._fresh(tx, messages)
+        blocked = await self._blocked(tx, fresh)
+        applied: list[Applicable] = []
+        before = len(blocked)
+        for message in fresh:
+            key = (message.record.topic, message.record.key)
+            if isinstance(message, Skipped):
+                continue
+            if isinstance(message, Invalid):
+                if not await parking.park_invalid(tx, message, now):
+                    continue
+            elif key in blocked:
+                await self._park_behind(tx, message, now)
+                continue
+            else:
+                problem = await self._try(tx, message, now)
+                if problem is None:
+                    applied.append(message)
+                    continue
+                await parking.park(
+                    tx, message.record, now, reason="failed", problem=problem, event_id=message.event.id
+                )
+            blocked.add(key)
+            # Asked at each new key: a bad release must not fail five hundred times before it is noticed.
+            if len(blocked) > before:
+                await parking.refuse_wild_parking(tx, now)
+        await self._store(tx, messages, now)
+        return applied
+
+    async def _try(self, tx: AsyncConnection, message: Applicable, now: datetime) -> str | None:
+        try:
+            async with tx.begin_nested():
+                if message.bypasses_inbox or await parking.claim_id(tx, message.event.id, now):
+                    await parking.apply_one(tx, message)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            log.exception("reaction failed", event_id=str(message.event.id), type=message.event.type)
+            return problem_of(error)
+        return None
+
+
+async def store_offsets(tx: AsyncConnection, reached: dict[Partition, int], now: datetime) -> None:
+    """Stores the next offset of each partition, and marks replicas that are filled by it."""
+    places: list[Any] = sorted(reached)
+    await tx.execute(
+        _STORE_OFFSETS,
+        {
+            "topics": [place[0] for place in places],
+            "partitions": [place[1] for place in places],
+            "offsets": [reached[place] for place in places],
+            "now": now,
+        },
+    )
+
+
+def _count(applied: Sequence[Applicable]) -> None:
+    now = clock.now()
+    for message in applied:
+        metrics.consumer_applied_total.labels(type=message.event.type).inc()
+        metrics.reaction_lag_seconds.labels(type=message.event.type).observe(
+            max(0.0, (now - message.event.recorded_at).total_seconds())
+        )

@@ -1,0 +1,298 @@
+"""The consumer: FastStream frames the process, everything that decides correctness is here and in `batch`.
+
+Offsets live in the database; Kafka's committed offsets only show lag. aiokafka hands out records before the seek to the
+stored offset has happened, so records count only when they were fetched while their partition was in `loaded`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.messaging import positions
+from shared.messaging.batch import BatchApplier, NotOurPartition
+from shared.messaging.failures import problem_of
+from shared.messaging.kafka import Cluster, missing_topics
+from shared.messaging.parking import ParkingRunsWild
+from shared.messaging.reactions import Reactions
+from shared.messaging.records import Record
+from shared.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH = 500
+FETCH_MS = 1000
+# Longer than any batch may take: a handler that is cancelled in its transaction only costs a repetition.
+GRACEFUL_SECONDS = 35.0
+
+
+class Consumer:
+    """One process's consumer of one service, for all topics that the service reacts to.
+
+    `problem` says why it does not go on, None when it does; `halted` is a problem that only an operator can end.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        engine: AsyncEngine,
+        cluster: Cluster,
+        reactions: Reactions,
+        hint: Callable[[], None],
+        session_timeout_ms: int = 10_000,
+        max_batch: int = MAX_BATCH,
+        applier: BatchApplier | None = None,
+    ) -> None:
+        self.service = service
+        self.engine = engine
+        self.cluster = cluster
+        self.reactions = reactions
+        self.applier = applier or BatchApplier(engine, reactions, hint)
+        self.session_timeout_ms = session_timeout_ms
+        self.max_batch = max_batch
+        self.problem: str | None = "not started"
+        self.halted: str | None = None
+        self.last_turn = time.monotonic()
+        self.loaded: set[TopicPartition] = set()
+        self._assignment = 0  # grows with every rebalance, so that what belongs to an older one is recognised
+        self._fetched_in = 0
+        self._failures = 0
+        self._batch = asyncio.Lock()
+        self._loading: asyncio.Task[None] | None = None
+        self._to_acknowledge: dict[TopicPartition, int] = {}
+        self._kafka: Callable[[], AIOKafkaConsumer | None] = lambda: None
+
+    async def run(self) -> None:
+        """Consumes until cancelled. Waits for topics that do not exist yet: FastStream would hang on them."""
+        await self._wait_for_topics()
+        broker = KafkaBroker(
+            self.cluster.bootstrap,
+            client_id=f"{self.service}-consumer",
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            graceful_timeout=GRACEFUL_SECONDS,
+            apply_types=False,
+            logger=None,
+        )
+        subscriber = broker.subscriber(
+            *[self.cluster.physical(topic.name) for topic in self.reactions.topics],
+            batch=True,
+            group_id=self.cluster.physical(f"desk-{self.service}"),
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            max_records=self.max_batch,
+            session_timeout_ms=self.session_timeout_ms,
+            heartbeat_interval_ms=max(100, self.session_timeout_ms // 4),
+            listener=_Listener(self),
+            parser=_parse_nothing,
+            decoder=_decode_nothing,
+        )
+        subscriber(self._consume)
+        # FastStream sleeps after each empty fetch, which would delay the next event; and only here, in the same turn of
+        # the loop that takes records out of the client, is it certain whether they were fetched after the seek.
+        subscriber.get_msg = self._fetch  # type: ignore[method-assign,assignment]
+        # A function, since the client exists before start() returns, and the first assignment may come before that.
+        self._kafka = lambda: subscriber.consumer
+        try:
+            await broker.start()
+            await self._tend()
+        finally:
+            await self._end_loading()
+            await broker.stop()
+
+    async def _wait_for_topics(self) -> None:
+        while True:
+            try:
+                missing = await missing_topics(self.cluster, [topic.name for topic in self.reactions.topics])
+                if not missing:
+                    self.problem = None
+                    return
+                self.problem = f"topics do not exist: {', '.join(missing)}: run `python -m shared.messaging topics`"
+            except (KafkaError, OSError) as error:
+                self.problem = f"Kafka does not answer: {error!r}"
+            log.warning("consumer waits", problem=self.problem)
+            self.last_turn = time.monotonic()
+            await asyncio.sleep(1)
+
+    async def _tend(self) -> None:
+        """Each second: tell Kafka how far this is (so that lag can be seen there), and look whether the loop turns."""
+        while True:
+            await asyncio.sleep(1)
+            marks, self._to_acknowledge = self._to_acknowledge, {}
+            if marks:
+                # A rebalance refuses the commit, and that is fine: the truth is in the database.
+                with contextlib.suppress(KafkaError, IllegalStateError):
+                    await self._require_kafka().commit(marks)
+
+    # -- fetching and applying ----------------------------------------------------------------------------------
+
+    async def _fetch(self, kafka: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
+        """Waits for records of loaded partitions; never returns empty unless the consumer stops."""
+        while True:
+            self.last_turn = time.monotonic()
+            if self.halted is not None:
+                await asyncio.sleep(1)
+                continue
+            try:
+                delivered = await kafka.getmany(timeout_ms=FETCH_MS, max_records=self.max_batch)
+            except ConsumerStoppedError:
+                raise
+            except KafkaError as error:
+                self.problem = f"Kafka: {error!r}"
+                log.warning("fetch failed", problem=repr(error))
+                await asyncio.sleep(0.5)
+                continue
+            if self.loaded and not self._failures:
+                self.problem = None
+            usable = [records for partition, records in delivered.items() if partition in self.loaded]
+            if usable:
+                self._fetched_in = self._assignment
+                return tuple(record for records in usable for record in records)
+
+    async def _consume(self, delivered: Sequence[ConsumerRecord[Any, Any]]) -> None:
+        pause = 0.0
+        async with self._batch:
+            if self._fetched_in != self._assignment:
+                return
+            try:
+                await self.applier.apply([self._record(one) for one in delivered])
+            except ParkingRunsWild as error:
+                self._halt(str(error))
+            except Exception as error:
+                pause = self._fail(delivered, error)
+            else:
+                self._failures = 0
+                self.problem = None
+                for one in delivered:
+                    self._to_acknowledge[TopicPartition(one.topic, one.partition)] = one.offset + 1
+        # Asleep outside the lock: a rebalance need not wait for the pause.
+        if pause:
+            await asyncio.sleep(pause)
+
+    def _record(self, one: ConsumerRecord[Any, Any]) -> Record:
+        return Record(
+            self.cluster.logical(one.topic), one.partition, one.offset, one.key, tuple(one.headers), one.value
+        )
+
+    def _fail(self, delivered: Sequence[ConsumerRecord[Any, Any]], error: Exception) -> float:
+        """Seeks back to the beginning of the batch; returns how long to wait before trying again."""
+        self._failures += 1
+        self.problem = f"batch failed: {problem_of(error)}"
+        log.warning("batch will be tried again", problem=problem_of(error), failures=self._failures)
+        if isinstance(error, NotOurPartition):
+            self._reload()
+        firsts: dict[TopicPartition, int] = {}
+        for one in delivered:
+            firsts.setdefault(TopicPartition(one.topic, one.partition), one.offset)
+        for partition, offset in firsts.items():
+            with contextlib.suppress(IllegalStateError):  # no longer ours: its new owner reads the stored offset
+                self._require_kafka().seek(partition, offset)
+        return min(5.0, 0.1 * 2.0**self._failures)
+
+    def _halt(self, why: str) -> None:
+        self.halted = self.problem = f"stopped, because parking runs wild: {why}"
+        self.loaded.clear()
+        log.critical("consumer stopped", problem=self.problem)
+
+    # -- assignment ---------------------------------------------------------------------------------------------
+
+    async def revoked(self) -> None:
+        """Waits for the batch in flight, then forgets all partitions."""
+        async with self._batch:
+            self._assignment += 1
+            self.loaded.clear()
+        await self._end_loading()
+
+    async def assigned(self, partitions: set[TopicPartition]) -> None:
+        """Loads the stored offsets in the background: a database that is away must not cost the membership."""
+        await self._end_loading()
+        if partitions and self.halted is None:
+            self._loading = asyncio.create_task(self._load(partitions, self._assignment))
+
+    def _reload(self) -> None:
+        mine = set(self.loaded)
+        self.loaded.clear()
+        self._assignment += 1
+        self._loading = asyncio.create_task(self._load(mine, self._assignment))
+
+    async def _end_loading(self) -> None:
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            loading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loading
+
+    async def _load(self, partitions: set[TopicPartition], assignment: int) -> None:
+        failures = 0
+        while True:
+            try:
+                starts = await self._starts(partitions)
+                break
+            except positions.Refused as refusal:
+                self.problem = str(refusal)
+                log.critical("consumer refuses the log", problem=self.problem)
+                await asyncio.sleep(5)
+            except Exception as error:
+                failures += 1
+                self.problem = f"offsets cannot be loaded: {problem_of(error)}"
+                log.warning("offsets cannot be loaded", problem=problem_of(error), failures=failures)
+                await asyncio.sleep(min(5.0, 0.1 * 2.0**failures))
+        # From here to the end no await: nothing may be fetched between the seek and the mark.
+        if assignment != self._assignment:
+            return
+        for partition, offset in starts.items():
+            self._require_kafka().seek(partition, offset)
+            self.loaded.add(partition)
+        self.problem = None
+        log.info("partitions loaded", partitions=len(starts))
+
+    async def _starts(self, partitions: set[TopicPartition]) -> dict[TopicPartition, int]:
+        kafka = self._require_kafka()
+        ends = await kafka.end_offsets(list(partitions))
+        begins = await kafka.beginning_offsets(list(partitions))
+        logs = {
+            (self.cluster.logical(one.topic), one.partition): positions.Log(begins[one], ends[one]) for one in partitions
+        }
+        compacted = {topic.name for topic in self.reactions.replicas}
+        starts = await positions.load(self.engine, self.cluster, logs, compacted)
+        return {TopicPartition(self.cluster.physical(topic), number): at for (topic, number), at in starts.items()}
+
+    def _require_kafka(self) -> AIOKafkaConsumer:
+        kafka = self._kafka()
+        if kafka is None:
+            raise ConsumerStoppedError
+        return kafka
+
+
+class _Listener(ConsumerRebalanceListener):
+    """Tells the consumer of its partitions; what it raises aiokafka would swallow, so it raises nothing."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        await self.consumer.revoked()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        await self.consumer.assigned(assigned)
+
+
+async def _parse_nothing(delivered: tuple[ConsumerRecord[Any, Any], ...]) -> KafkaMessage:
+    """Hands the records over as they are: FastStream's own parser fails a whole batch for one undecodable header."""
+    return KafkaMessage(raw_message=delivered, body=b"", consumer=FAKE_CONSUMER)
+
+
+async def _decode_nothing(message: KafkaMessage) -> Any:
+    return message.raw_message

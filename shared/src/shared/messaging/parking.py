@@ -1,0 +1,264 @@
+"""Parking: messages that cannot be applied wait in the database, with the later ones of their key behind them, in order."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.envelope import Headers, type_of
+from shared.errors import NotFound
+from shared.messaging.failures import is_transient, problem_of
+from shared.messaging.reactions import Reactions
+from shared.messaging.records import Applicable, Invalid, Record, read_record
+from shared.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+# More newly blocked keys than this within a minute mean a bad release, not bad messages.
+MAX_KEYS_PER_MINUTE = 20
+MAX_ATTEMPTS = 8
+REPLAY_AT_ONCE = 200
+
+Key = tuple[str, str]
+
+_BLOCKED = text("""
+    SELECT topic, key FROM runtime.blocked_keys
+    WHERE (topic, key) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[])))
+    ORDER BY topic, key FOR SHARE
+""")
+_PARK = text("""
+    INSERT INTO runtime.parked
+        (topic, partition, "offset", key, event_id, type, headers, raw_key, value, reason, problem, parked_at)
+    VALUES (:topic, :partition, :offset, :key, :event_id, :type, :headers, :raw_key, :value, :reason,
+            :problem, :now)
+    ON CONFLICT (topic, partition, "offset") DO NOTHING
+""")
+_BLOCK = text("""
+    INSERT INTO runtime.blocked_keys (topic, key, blocked_at, next_attempt_at) VALUES (:topic, :key, :now, :next)
+    ON CONFLICT (topic, key) DO NOTHING
+""")
+_NEWLY_BLOCKED = text("SELECT count(*) FROM runtime.blocked_keys WHERE blocked_at > :since")
+_CLAIM_ID = text("INSERT INTO runtime.inbox (id, applied_at) VALUES (:id, :now) ON CONFLICT DO NOTHING RETURNING id")
+
+
+class ParkingRunsWild(Exception):
+    """Too many keys would be parked in a minute: the consumer must stop and somebody must look."""
+
+
+async def blocked_among(tx: AsyncConnection, keys: Collection[Key]) -> set[Key]:
+    """Which of these keys are blocked; locked against the retry that could free them meanwhile."""
+    ordered = sorted(set(keys))
+    found = await tx.execute(_BLOCKED, {"topics": [key[0] for key in ordered], "keys": [key[1] for key in ordered]})
+    return {(row.topic, row.key) for row in found}
+
+
+async def claim_id(tx: AsyncConnection, id: UUID, now: datetime) -> bool:
+    """Whether this transaction is the first to see the event."""
+    return (await tx.execute(_CLAIM_ID, {"id": id, "now": now})).first() is not None
+
+
+async def park(
+    tx: AsyncConnection, record: Record, now: datetime, *, reason: str, problem: str, event_id: UUID | None = None
+) -> None:
+    """Keeps the raw message and blocks its key."""
+    await tx.execute(
+        _PARK,
+        {
+            "topic": record.topic, "partition": record.partition, "offset": record.offset, "key": record.key,
+            "event_id": event_id, "type": _storable(type_of(record.headers, record.value)),
+            "headers": _packed(record.headers),
+            "raw_key": record.raw_key, "value": record.value, "reason": reason,
+            "problem": _storable(problem), "now": now,
+        },
+    )  # fmt: skip
+    await tx.execute(
+        _BLOCK, {"topic": record.topic, "key": record.key, "now": now, "next": now + timedelta(seconds=5)}
+    )
+    metrics.consumer_parked_total.labels(reason=reason).inc()
+    log.error("message parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
+
+
+async def park_invalid(tx: AsyncConnection, message: Invalid, now: datetime) -> bool:
+    """Parks what is not an event of ours, once: its id is claimed with it when it has one. False for a duplicate."""
+    new = message.event_id is None or await claim_id(tx, message.event_id, now)
+    if new:
+        await park(tx, message.record, now, reason="invalid", problem=message.problem, event_id=message.event_id)
+    return new
+
+
+async def refuse_wild_parking(tx: AsyncConnection, now: datetime) -> None:
+    """Raises ParkingRunsWild when this transaction would bring the last minute over its limit."""
+    blocked = (await tx.execute(_NEWLY_BLOCKED, {"since": now - timedelta(minutes=1)})).scalar_one()
+    if blocked > MAX_KEYS_PER_MINUTE:
+        raise ParkingRunsWild(f"{blocked} keys blocked within a minute, more than {MAX_KEYS_PER_MINUTE}")
+
+
+# -- retry --------------------------------------------------------------------------------------------------------
+
+_DUE_KEY = text("""
+    SELECT topic, key FROM runtime.blocked_keys WHERE NOT gave_up AND next_attempt_at <= :now
+    ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
+""")
+_QUEUE = text("""
+    SELECT * FROM runtime.parked WHERE topic = :topic AND key = :key AND state = 'waiting' ORDER BY id LIMIT :most
+""")
+_APPLIED = text("UPDATE runtime.parked SET state = 'applied', ended_at = :now, attempts = attempts + 1 WHERE id = :id")
+_DUPLICATE = text(
+    "UPDATE runtime.parked SET state = 'discarded', ended_at = :now, ended_because = 'it had been applied' WHERE id = :id"
+)
+_FAILED = text("UPDATE runtime.parked SET attempts = attempts + 1, problem = :problem WHERE id = :id RETURNING attempts")
+_POSTPONE = text("""
+    UPDATE runtime.blocked_keys SET next_attempt_at = :next, gave_up = :gave_up WHERE topic = :topic AND key = :key
+""")
+_FREE = text("DELETE FROM runtime.blocked_keys WHERE topic = :topic AND key = :key")
+_COUNT = text("""
+    SELECT (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS messages,
+           (SELECT count(*) FROM runtime.blocked_keys) AS keys
+""")
+
+
+async def retry_parked(tx: AsyncConnection, now: datetime, reactions: Reactions) -> int:
+    """Replays one due key in order; frees it when its queue is empty. Returns how many messages it got through."""
+    await _measure(tx)
+    due = (await tx.execute(_DUE_KEY, {"now": now})).first()
+    if due is None:
+        return 0
+    rows = (await tx.execute(_QUEUE, {"topic": due.topic, "key": due.key, "most": REPLAY_AT_ONCE})).all()
+    for done, row in enumerate(rows):
+        problem = await _replay(tx, row, reactions, now)
+        if problem is not None:
+            await _postpone(tx, row, problem, now)
+            return done
+    if len(rows) < REPLAY_AT_ONCE:
+        await tx.execute(_FREE, {"topic": due.topic, "key": due.key})
+        log.info("key is free again", topic=due.topic, messages=len(rows))
+    return max(1, len(rows))
+
+
+async def _measure(tx: AsyncConnection) -> None:
+    counted = (await tx.execute(_COUNT)).one()
+    metrics.parked_messages.set(counted.messages)
+    metrics.blocked_keys.set(counted.keys)
+
+
+async def _replay(tx: AsyncConnection, row: Any, reactions: Reactions, now: datetime) -> str | None:
+    """Applies one parked message under a savepoint; the problem, when it fails again."""
+    message = read_record(record_of(row), reactions)
+    if isinstance(message, Invalid):
+        return message.problem
+    if not isinstance(message, Applicable):
+        await tx.execute(_APPLIED, {"id": row.id, "now": now})
+        return None
+    try:
+        async with tx.begin_nested():
+            # The id of an invalid message was claimed when it was parked: it is its own, not a duplicate's.
+            claimed = row.reason == "invalid" or message.bypasses_inbox or await claim_id(tx, message.event.id, now)
+            if claimed:
+                await apply_one(tx, message)
+            await tx.execute(_APPLIED if claimed else _DUPLICATE, {"id": row.id, "now": now})
+    except Exception as error:
+        if is_transient(error):
+            raise
+        return problem_of(error)
+    return None
+
+
+async def _postpone(tx: AsyncConnection, row: Any, problem: str, now: datetime) -> None:
+    attempts = (await tx.execute(_FAILED, {"id": row.id, "problem": _storable(problem)})).scalar_one()
+    gave_up = attempts >= MAX_ATTEMPTS
+    pause = timedelta(seconds=min(3600, 5 * 2**attempts))
+    await tx.execute(_POSTPONE, {"topic": row.topic, "key": row.key, "next": now + pause, "gave_up": gave_up})
+    log.error("parked message failed again", parked=row.id, attempts=attempts, gave_up=gave_up, problem=problem)
+
+
+async def apply_one(tx: AsyncConnection, message: Applicable) -> None:
+    """Calls the reaction with this one event."""
+    await message.reaction.function(tx, [message.event] if message.reaction.many else message.event)
+
+
+# -- what an operator does ----------------------------------------------------------------------------------------
+
+
+class NothingParked(NotFound):
+    """There is no such waiting message."""
+
+    code = "nothing-parked"
+    title = "Nothing is parked there"
+
+
+async def list_parked(tx: AsyncConnection, state: str = "waiting", limit: int = 100) -> Sequence[Any]:
+    """The parked messages of a state, oldest first, without their values (those may be personal)."""
+    query = text("""
+        SELECT p.id, p.topic, p.partition, p."offset", p.key, p.type, p.reason, p.problem, p.attempts, p.parked_at,
+               b.next_attempt_at, b.gave_up
+        FROM runtime.parked p LEFT JOIN runtime.blocked_keys b USING (topic, key)
+        WHERE p.state = :state ORDER BY p.id LIMIT :limit
+    """)
+    return (await tx.execute(query, {"state": state, "limit": limit})).all()
+
+
+async def show_parked(tx: AsyncConnection, id: int) -> Any:
+    """One parked message whole. Raises NothingParked."""
+    row = (await tx.execute(text("SELECT * FROM runtime.parked WHERE id = :id"), {"id": id})).first()
+    if row is None:
+        raise NothingParked(f"no parked message has the number {id}: `messaging parked` lists them")
+    return row
+
+
+async def retry_now(tx: AsyncConnection, now: datetime, key: str | None = None) -> int:
+    """Makes blocked keys (all, or one) due at once, those that were given up too. Returns how many."""
+    query = text("""
+        UPDATE runtime.blocked_keys SET next_attempt_at = :now, gave_up = false
+        WHERE CAST(:key AS text) IS NULL OR key = :key
+    """)
+    return (await tx.execute(query, {"now": now, "key": key})).rowcount
+
+
+async def discard_parked(tx: AsyncConnection, id: int, reason: str, now: datetime) -> None:
+    """Gives one waiting message up, for a reason that is kept with it. Its event is never applied, not even when it
+    comes again. Raises NothingParked."""
+    row = (
+        await tx.execute(
+            text("""
+                UPDATE runtime.parked SET state = 'discarded', ended_at = :now, ended_because = :reason
+                WHERE id = :id AND state = 'waiting' RETURNING topic, key, event_id
+            """),
+            {"id": id, "reason": reason, "now": now},
+        )
+    ).first()
+    if row is None:
+        raise NothingParked(f"no waiting message has the number {id}: `messaging parked` lists them")
+    if row.event_id is not None:
+        await claim_id(tx, row.event_id, now)
+    await tx.execute(_POSTPONE, {"topic": row.topic, "key": row.key, "next": now, "gave_up": False})
+
+
+# -- the raw message as a row -------------------------------------------------------------------------------------
+
+
+def _packed(headers: Headers) -> bytes:
+    """Headers as JSON with base64 inside, since a stranger's header may hold any bytes, or none."""
+    packed = [[name, None if value is None else b64encode(value).decode()] for name, value in headers]
+    return json.dumps(packed).encode()
+
+
+def _unpacked(packed: bytes) -> Headers:
+    return tuple((name, None if value is None else b64decode(value)) for name, value in json.loads(packed))
+
+
+def record_of(row: Any) -> Record:
+    """The record as it was delivered, from its row."""
+    return Record(row.topic, row.partition, row.offset, row.raw_key, _unpacked(row.headers), row.value)
+
+
+def _storable(words: str | None) -> str | None:
+    """PostgreSQL keeps no NUL in a text."""
+    return words.replace("\x00", "\\x00") if words is not None else None

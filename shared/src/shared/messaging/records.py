@@ -1,0 +1,92 @@
+"""Reading what Kafka delivers: a raw record becomes something to apply, to skip, or to park."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from shared.contracts.envelope import Headers, InvalidMessage, Received, StateRecord, id_of, read, type_of
+from shared.messaging.reactions import Reaction, Reactions
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it was delivered; `topic` is the registry's name, without the installation's prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    raw_key: bytes | None
+    headers: Headers
+    value: bytes | None
+
+    @property
+    def key(self) -> str:
+        """The key as text. A record without a key blocks nobody but itself."""
+        if self.raw_key is None:
+            return f"@{self.partition}:{self.offset}"
+        return self.raw_key.decode(errors="backslashreplace").replace("\x00", "\\x00")
+
+
+@dataclass(frozen=True, slots=True)
+class Applicable:
+    """A record that is an event this service reacts to."""
+
+    record: Record
+    event: Received[Any]
+    reaction: Reaction
+
+    @property
+    def bypasses_inbox(self) -> bool:
+        """State records outlive any inbox; their projections compare sequences instead."""
+        return isinstance(self.event.data, StateRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A record of a type or version that this service does not read."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A record that claims a type this service reads, and is not one."""
+
+    record: Record
+    event_id: UUID | None
+    problem: str
+
+
+Read = Applicable | Skipped | Invalid
+
+
+def read_record(record: Record, reactions: Reactions) -> Read:
+    """What to do with a record; never raises for what a stranger may have written."""
+    try:
+        stated = type_of(record.headers, record.value)
+        if stated is None:
+            raise InvalidMessage("the record has no ce_type")
+        reaction = reactions.by_type.get(stated)
+        if reaction is None:
+            return Skipped(record)
+        event = read(record.headers, record.raw_key, record.value, reactions.known)
+        if event.key != event.data.key():
+            # Under a foreign key it would be applied out of order with its own.
+            raise InvalidMessage("the key of the record is not the key of what the event is about")
+    except InvalidMessage as error:
+        return Invalid(record, id_of(record.headers, record.value), str(error))
+    return Applicable(record, event, reaction)
+
+
+def runs(messages: Sequence[Applicable]) -> list[list[Applicable]]:
+    """Maximal runs for one function, in the order given, so that the order of a key is never broken."""
+    found: list[list[Applicable]] = []
+    for message in messages:
+        if found and found[-1][0].reaction.function is message.reaction.function:
+            found[-1].append(message)
+        else:
+            found.append([message])
+    return found

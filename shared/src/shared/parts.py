@@ -1,0 +1,308 @@
+"""The parts of a service as processes: api, consumer, relay, jobs, and all of them in one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared import clock
+from shared.db.engine import direct_connection, make_engine
+from shared.http.health import Check, Health, serve_health
+from shared.jobs import Job, JobLoop
+from shared.messaging.hint import Hinter
+from shared.messaging.reactions import Reactions, collect
+from shared.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from shared.messaging.consumer import Consumer
+    from shared.messaging.relay import Relay
+
+log = structlog.get_logger(__name__)
+
+# A loop that has not turned for this long will not turn again; whoever watches /livez ends the process.
+STALLED_SECONDS = 10.0
+INBOX_KEPT = timedelta(days=150)
+IDEMPOTENCY_KEPT = timedelta(hours=24)
+
+
+@dataclass
+class Parts:
+    """One process of one service: its settings, its connections, and the parts that it runs."""
+
+    name: str
+    title: str
+    settings: ServiceSettings
+    routers: Sequence[Any] = ()
+    subscribers: ModuleType | None = None
+    jobs: Sequence[Job] = ()
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    turns: dict[str, Callable[[], float]] = field(default_factory=dict)
+
+    @functools.cached_property
+    def engine(self) -> AsyncEngine:
+        """The pool of this process."""
+        return make_engine(self.url, application=f"desk {self.name}", pool_size=self.settings.database_pool_size)
+
+    @functools.cached_property
+    def hinter(self) -> Hinter:
+        """What wakes the relay after a commit."""
+        return Hinter(self.url, f"desk {self.name}")
+
+    @functools.cached_property
+    def reactions(self) -> Reactions:
+        """What this service reacts to."""
+        return collect(self.subscribers) if self.subscribers is not None else Reactions([])
+
+    @property
+    def url(self) -> str:
+        """The serving role's address; a secret, so it is asked for only where a connection is made."""
+        return self.settings.database_url.get_secret_value()
+
+    # -- parts --------------------------------------------------------------------------------------------------
+
+    async def api(self) -> None:
+        """The HTTP API, with the health of every part that runs in this process."""
+        from shared.http.app import create_app
+        from shared.http.auth import Authenticator
+        from shared.http.server import serve
+
+        app = create_app(
+            service=self.name,
+            description=self.title,
+            routers=list(self.routers),
+            engine=self.engine,
+            hint=self.hinter,
+            authenticator=Authenticator(self.settings.oidc_issuer, env=self.settings.env),
+            readiness=[self._database(), *self._replicas_filled()],
+            status=self._status,
+            alive=self.is_alive,
+        )
+        async with self._background(self.hinter.run()):
+            await serve(app, host=self.settings.host, port=self.settings.port, stop=self.stop)
+
+    async def consumer(self) -> None:
+        """Kafka in. A service that reacts to nothing has nothing to run."""
+        from shared.messaging.consumer import Consumer
+
+        if not self.reactions.topics:
+            await self.stop.wait()
+            return
+        consumer = Consumer(
+            service=self.name,
+            engine=self.engine,
+            cluster=self._cluster(),
+            reactions=self.reactions,
+            hint=self.hinter,
+            session_timeout_ms=self.settings.kafka_session_timeout_ms,
+        )
+        self.turns["consumer"] = lambda: consumer.last_turn
+        self._consumer = consumer
+        async with self._background(self.hinter.run()):
+            await self._until_stopped(consumer.run())
+
+    async def relay(self) -> None:
+        """Kafka out: leads, or stands by."""
+        from shared.messaging.relay import Relay
+
+        relay = Relay(
+            service=self.name,
+            database_url=self.url,
+            cluster=self._cluster(),
+            request_timeout_seconds=self.settings.kafka_request_timeout_seconds,
+        )
+        self.turns["relay"] = lambda: relay.last_turn
+        self._relay = relay
+        running = asyncio.create_task(relay.run())
+        stopping = asyncio.create_task(self.stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        relay.stop()
+        stopping.cancel()
+        await running
+
+    async def run_jobs(self) -> None:
+        """Time in: the service's own jobs and the runtime's."""
+        loops = [JobLoop(job, self.engine, self.hinter) for job in (*self.jobs, *self._runtime_jobs())]
+        work = [loop.run() for loop in loops]
+        async with self._background(self.hinter.run(), *self._listening(loops)):
+            await self._until_stopped(*work)
+
+    # -- processes ----------------------------------------------------------------------------------------------
+
+    async def run(self, part: str) -> None:
+        """Runs one part, or `all`, until a signal; answers health on this process's own port."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        parts: dict[str, list[Callable[[], Coroutine[Any, Any, None]]]] = {
+            "api": [self.api],
+            "consumer": [self.consumer, self._health("consumer")],
+            "relay": [self.relay, self._health("relay")],
+            "jobs": [self.run_jobs, self._health("jobs")],
+            "all": [self.api, self.consumer, self.relay, self.run_jobs],
+        }
+        try:
+            async with asyncio.TaskGroup() as group:
+                for run_part in parts[part]:
+                    group.create_task(self._whole(run_part))
+        finally:
+            await self.engine.dispose()
+
+    async def _whole(self, run_part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A part that ends takes the process with it, so that whoever watches starts it again."""
+        try:
+            await run_part()
+        finally:
+            self.stop.set()
+
+    def is_alive(self) -> bool:
+        """Whether every loop in this process has turned lately."""
+        now = time.monotonic()
+        return all(now - turned() < STALLED_SECONDS for turned in self.turns.values())
+
+    def _health(self, part: str) -> Callable[[], Coroutine[Any, Any, None]]:
+        readiness = {
+            "consumer": [self._database(), self._broker(), Check("offsets", self._test_consumer)],
+            "relay": [self._database(), self._broker()],
+            "jobs": [self._database()],
+        }[part]
+
+        async def serve() -> None:
+            health = Health(f"{self.name} {part}", readiness, self._status, self.is_alive)
+            await serve_health(health, host=self.settings.host, port=self.settings.port, stop=self.stop)
+
+        return serve
+
+    @contextlib.asynccontextmanager
+    async def _background(self, *work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(one) for one in work]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until_stopped(self, *work: Coroutine[Any, Any, None]) -> None:
+        stopping = asyncio.create_task(self.stop.wait())
+        tasks = [asyncio.create_task(one) for one in work]
+        done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopping, *tasks):
+            task.cancel()
+        await asyncio.gather(stopping, *tasks, return_exceptions=True)
+        for task in done - {stopping}:
+            task.result()
+
+    # -- jobs of the runtime ------------------------------------------------------------------------------------
+
+    def _runtime_jobs(self) -> list[Job]:
+        from shared.messaging import parking, pruning
+
+        async def retry(tx: AsyncConnection, now: datetime) -> int:
+            return await parking.retry_parked(tx, now, self.reactions)
+
+        return [
+            Job("retry-parked", retry, every_seconds=2),
+            Job("prune-inbox", functools.partial(pruning.prune_inbox, keep=INBOX_KEPT), every_seconds=3600),
+            Job("prune-answers", functools.partial(pruning.prune_answers, keep=IDEMPOTENCY_KEPT), every_seconds=600),
+        ]
+
+    def _listening(self, loops: Sequence[JobLoop]) -> list[Coroutine[Any, Any, None]]:
+        heard = {loop.job.channel: loop.woken for loop in loops if loop.job.channel is not None}
+        return [self._listen(heard)] if heard else []
+
+    async def _listen(self, heard: dict[str, asyncio.Event]) -> None:
+        """Wakes the jobs that a NOTIFY calls; while the connection is lost they look by themselves."""
+        while True:
+            try:
+                async with direct_connection(self.url, application=f"desk {self.name} jobs") as connection:
+                    for channel, woken in heard.items():
+                        await connection.add_listener(channel, lambda *_, woken=woken: woken.set())
+                    while not connection.is_closed():
+                        await asyncio.sleep(1)
+                        await connection.execute("SELECT 1")
+            except Exception as error:
+                log.warning("listening begins anew", problem=repr(error))
+                await asyncio.sleep(1)
+
+    # -- health -------------------------------------------------------------------------------------------------
+
+    def _cluster(self) -> Any:
+        from shared.messaging.kafka import Cluster
+
+        return Cluster(self.settings.kafka_bootstrap, self.settings.topic_prefix)
+
+    def _database(self) -> Check:
+        async def test() -> None:
+            async with self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+
+        return Check("database", test)
+
+    def _broker(self) -> Check:
+        async def test() -> None:
+            host, _, port = self.settings.kafka_bootstrap.split(",")[0].rpartition(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.close()
+
+        return Check("kafka", test)
+
+    def _replicas_filled(self) -> list[Check]:
+        topics = [topic.name for topic in self.reactions.replicas]
+        if not topics:
+            return []
+
+        async def test() -> None:
+            from shared.messaging.replicas import unfilled_replicas
+
+            async with self.engine.connect() as connection:
+                unfilled = await unfilled_replicas(connection, topics)
+            if unfilled:
+                raise RuntimeError(f"not filled yet: {', '.join(unfilled)}")
+
+        return [Check("replicas", test)]
+
+    async def _test_consumer(self) -> None:
+        consumer: Consumer | None = getattr(self, "_consumer", None)
+        if consumer is not None and consumer.problem is not None:
+            raise RuntimeError(consumer.problem)
+
+    async def _status(self) -> dict[str, Any]:
+        """What is shown beside readiness and never decides it: the broker's state and the age of the outbox."""
+        query = text("""
+            SELECT o.rows, a.recorded_at AS oldest, (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
+                   (SELECT count(*) FROM runtime.blocked_keys) AS blocked
+            FROM (SELECT count(*) AS rows, min(position) AS first
+                  FROM (SELECT position FROM runtime.outbox ORDER BY position LIMIT 10000) few) o
+            LEFT JOIN runtime.archive a ON a.position = o.first
+        """)
+        async with self.engine.connect() as connection:
+            row = (await connection.execute(query)).one()
+        oldest = (clock.now() - row.oldest).total_seconds() if row.oldest else 0.0
+        problems = self._problems()
+        return {
+            "outbox_rows": row.rows,
+            "outbox_oldest_seconds": round(max(0.0, oldest), 3),
+            "parked_messages": row.parked,
+            "blocked_keys": row.blocked,
+            **({"problems": problems} if problems else {}),
+        }
+
+    def _problems(self) -> dict[str, str]:
+        consumer: Consumer | None = getattr(self, "_consumer", None)
+        relay: Relay | None = getattr(self, "_relay", None)
+        named = {"consumer": consumer.problem if consumer else None, "relay": relay.problem if relay else None}
+        return {name: problem for name, problem in named.items() if problem}
+
+

@@ -1,0 +1,1 @@
+"""The tests of PSA Desk, mirroring the source."""

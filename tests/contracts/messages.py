@@ -1,0 +1,84 @@
+"""Committed example messages as the Kafka records that they show, and records made for one test."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from shared.contracts import envelope
+from shared.contracts.envelope import Cause, Event
+from shared.contracts.generate import EXAMPLES, read_json
+from shared.contracts.topics import BY_TYPE
+
+TYPES = sorted(BY_TYPE)
+CAUSE = Cause(
+    actor="lucia.ferreyra",
+    occurred_at=datetime(2026, 11, 24, 12, 58, tzinfo=UTC),
+    recorded_at=datetime(2026, 11, 24, 13, 5, 12, 348219, tzinfo=UTC),
+    correlation_id="01a20da9-0c6d-7b11-8f00-5d1c7a1b2c3d",
+    causation_id="01a20da9-0c6d-7b11-8f00-5d1c7a1b2c3e",
+    traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+)
+EVENT_ID = UUID("01a20da9-0c9c-7140-a942-9150abcbf244")
+
+
+@dataclass
+class Record:
+    """What Kafka delivers of one message."""
+
+    headers: list[tuple[str, bytes | None]]
+    key: bytes | None
+    value: bytes | None
+    topic: str = ""
+    known: dict[str, type[Event]] = field(default_factory=lambda: BY_TYPE)
+
+    def read(self) -> envelope.Received[Event]:
+        """The record as a consumer of this product reads it."""
+        return envelope.read(self.headers, self.key, self.value, self.known)
+
+    def without(self, header: str) -> Record:
+        """The same record with one header left out."""
+        kept = [(name, text) for name, text in self.headers if name != header]
+        assert len(kept) < len(self.headers), f"there is no header {header}"
+        return Record(kept, self.key, self.value)
+
+    def having(self, header: str, text: bytes | None) -> Record:
+        """The same record with another text in one header."""
+        return Record([*self.without(header).headers, (header, text)], self.key, self.value)
+
+
+def example(type_name: str) -> dict[str, Any]:
+    """The committed example message of a type."""
+    return read_json(EXAMPLES / f"{type_name}.json")
+
+
+def record_of(document: dict[str, Any]) -> Record:
+    """The Kafka record that an example message shows."""
+    return Record(
+        headers=[(name, text.encode()) for name, text in document["headers"].items()],
+        key=document["key"].encode(),
+        value=json.dumps(document["value"], ensure_ascii=False).encode(),
+        topic=document["topic"],
+    )
+
+
+def example_event(type_name: str) -> Event:
+    """The data of the committed example as an event."""
+    return BY_TYPE[type_name].model_validate_json(json.dumps(example(type_name)["value"]))
+
+
+def written(event: Event, cause: Cause = CAUSE, sequence: int = 42, source: str = "/desk/tickets") -> Record:
+    """The record that this product writes for an event."""
+    headers = envelope.headers_of(
+        id=EVENT_ID, source=source, type=event.type, subject=event.subject(), sequence=sequence, cause=cause
+    )
+    return Record([*headers], event.key().encode(), event.model_dump_json().encode())
+
+
+def committed(folder: Path) -> set[str]:
+    """The types that have a committed document in a folder."""
+    return {path.stem for path in folder.glob("*.json")}

@@ -1,0 +1,196 @@
+"""The committed schemas say what the classes say, and stay compatible with every version that was ever committed."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import jsoncompat
+import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from shared.contracts.generate import (
+    EARLIER,
+    EXAMPLES,
+    SCHEMAS,
+    earlier_versions,
+    meaning,
+    read_json,
+    refresh,
+    render,
+    schema_of,
+)
+from shared.contracts.topics import BY_TYPE
+from tests.contracts.messages import TYPES, committed, example
+
+HOW_TO = "say `make contracts`"
+
+
+def required_fields(schema: dict[str, Any]) -> dict[str, set[str]]:
+    """The required fields of the data and of each of its parts."""
+    parts = {"data": schema, **schema.get("$defs", {})}
+    return {name: set(part.get("required", [])) for name, part in parts.items()}
+
+
+def anonymous(schema: dict[str, Any]) -> str:
+    """A schema without its name: jsoncompat takes a URN for the address of another document and gives up."""
+    return json.dumps({name: part for name, part in meaning(schema).items() if name != "$id"})
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Why readers of `old` could not live with a writer of `new`, or a reader of `new` with what `old` wrote."""
+    told = []
+    if not jsoncompat.check_compat(anonymous(old), anonymous(new), "serializer"):
+        told.append("what is written now is not always valid under the earlier version")
+    before, after = required_fields(old), required_fields(new)
+    told += [
+        f"{part}: {name} became required"
+        for part in before.keys() & after.keys()
+        for name in sorted(after[part] - before[part])
+    ]
+    return told
+
+
+def test_every_type_has_exactly_one_committed_schema() -> None:
+    assert committed(SCHEMAS) == set(BY_TYPE), HOW_TO
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_the_committed_schema_is_that_of_the_class(type_name: str) -> None:
+    text = (SCHEMAS / f"{type_name}.json").read_text(encoding="utf-8")
+    assert text == render(schema_of(BY_TYPE[type_name])), HOW_TO
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_committed_schema_is_a_valid_one_under_its_own_name(type_name: str) -> None:
+    schema = read_json(SCHEMAS / f"{type_name}.json")
+    Draft202012Validator.check_schema(schema)
+    assert schema["$id"] == f"urn:desk:schema:{type_name}"
+    assert schema["description"], "the class needs a docstring: it is what other systems read"
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_schema_is_compatible_with_each_of_its_earlier_versions(type_name: str) -> None:
+    present = read_json(SCHEMAS / f"{type_name}.json")
+    # The present one is held against itself too, so that a construct that jsoncompat cannot judge is seen at once.
+    for path in [SCHEMAS / f"{type_name}.json", *earlier_versions(SCHEMAS, type_name)]:
+        assert differences(read_json(path), present) == [], f"against {path.name}: publish a new type, .v2, beside it"
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_every_earlier_example_still_validates_and_is_still_read(type_name: str) -> None:
+    present = Draft202012Validator(read_json(SCHEMAS / f"{type_name}.json"))
+    for path in earlier_versions(EXAMPLES, type_name):
+        value = read_json(path)["value"]
+        present.validate(value)
+        BY_TYPE[type_name].model_validate_json(json.dumps(value))
+
+
+def test_earlier_versions_belong_to_types_that_still_exist() -> None:
+    for folder in (SCHEMAS, EXAMPLES):
+        kept = {path.name for path in (folder / EARLIER).glob("*") if path.is_dir()}
+        assert kept <= set(BY_TYPE), "a type disappears only after its topic's retention, with a decision record"
+
+
+OPENED = read_json(SCHEMAS / "desk.ticket.opened.v1.json")
+
+
+def changed(change: str) -> dict[str, Any]:
+    """The schema of an opened ticket after one careless or careful change."""
+    schema = deepcopy(OPENED)
+    properties = schema["properties"]
+    if change == "optional field":
+        properties["impact"] = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
+    elif change == "required field":
+        properties["impact"] = {"type": "string"}
+        schema["required"].append("impact")
+    elif change == "field of a part became required":
+        schema["$defs"]["Groups"]["required"].append("product_id")
+    elif change == "field removed":
+        del properties["reported_at"]
+        schema["required"].remove("reported_at")
+    elif change == "optional field removed":
+        del properties["installation_id"]
+    elif change == "one more value":
+        properties["channel"]["enum"].append("carrier-pigeon")
+    elif change == "other type":
+        properties["version"] = {"type": "string"}
+    elif change == "wider range":
+        properties["severity"]["maximum"] = 5
+    elif change == "no longer required":
+        schema["required"].remove("title")
+    return schema
+
+
+def test_an_optional_field_is_the_one_compatible_addition() -> None:
+    assert differences(OPENED, changed("optional field")) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "required field",
+        "field of a part became required",
+        "field removed",
+        "optional field removed",
+        "one more value",
+        "other type",
+        "wider range",
+        "no longer required",
+    ],
+)
+def test_a_breaking_change_is_seen(change: str) -> None:
+    assert differences(OPENED, changed(change)) != []
+
+
+def test_the_schema_marks_exactly_the_personal_fields() -> None:
+    properties = OPENED["properties"]
+    marked = {name for name, schema in properties.items() if "x-personal" in json.dumps(schema)}
+    assert marked == {"title", "description", "reporter"}
+
+
+def test_an_example_that_lacks_a_required_field_does_not_validate() -> None:
+    value = example("desk.ticket.opened.v1")["value"]
+    del value["groups"]["client_id"]
+    with pytest.raises(ValidationError, match="client_id"):
+        Draft202012Validator(OPENED).validate(value)
+
+
+def test_writing_the_schemas_again_changes_nothing(tmp_path: Path) -> None:
+    assert len(refresh(tmp_path / "schemas", tmp_path / "examples")) == len(BY_TYPE)
+    assert refresh(tmp_path / "schemas", tmp_path / "examples") == []
+    assert committed(tmp_path / "schemas") == set(BY_TYPE)
+
+
+def test_a_changed_schema_keeps_its_earlier_version_and_that_versions_example(tmp_path: Path) -> None:
+    schemas, examples = tmp_path / "schemas", tmp_path / "examples"
+    refresh(schemas, examples)
+    examples.mkdir()
+    old = changed("optional field removed")
+    (schemas / "desk.ticket.opened.v1.json").write_text(render(old), encoding="utf-8")
+    (examples / "desk.ticket.opened.v1.json").write_text('{"value": {}}', encoding="utf-8")
+    told = refresh(schemas, examples)
+    assert len(told) == 1
+    assert told[0].startswith("desk.ticket.opened.v1: changed")
+    (kept,) = earlier_versions(schemas, "desk.ticket.opened.v1")
+    assert read_json(kept) == old
+    (kept_example,) = earlier_versions(examples, "desk.ticket.opened.v1")
+    assert read_json(kept_example) == {"value": {}}
+
+
+def test_better_words_are_no_new_version(tmp_path: Path) -> None:
+    refresh(tmp_path, tmp_path)
+    old = deepcopy(OPENED)
+    old["description"] = "An older description."
+    old["properties"]["title"]["title"] = "Older"
+    (tmp_path / "desk.ticket.opened.v1.json").write_text(render(old), encoding="utf-8")
+    assert refresh(tmp_path, tmp_path) == ["desk.ticket.opened.v1: described anew"]
+    assert earlier_versions(tmp_path, "desk.ticket.opened.v1") == []
+
+
+def test_a_property_called_title_is_not_taken_for_an_annotation() -> None:
+    assert "title" in meaning(OPENED)["properties"]
+    assert "title" not in meaning(OPENED)

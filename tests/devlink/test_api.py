@@ -1,0 +1,154 @@
+"""The board over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from devlink.api import router
+from shared.contracts.devlink import DevTaskStatusChanged
+from shared.http.app import create_app
+from shared.http.auth import Authenticator
+from tests.devlink.scene import escalated, published, put_on_board
+from tests.shared.http.issuer import LocalIssuer
+from tests.support.databases import Database
+
+Databases = Callable[[str], Awaitable[Database]]
+
+
+@pytest.fixture
+async def devlink(database: Databases) -> Database:
+    return await database("devlink")
+
+
+@pytest.fixture
+async def http(devlink: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    async with LocalIssuer().serving() as issuer:
+        app = create_app(
+            service="devlink", description="test", routers=[router], engine=devlink.engine, hint=lambda: None,
+            authenticator=Authenticator(issuer.url),
+        )  # fmt: skip
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=app),
+            base_url="http://devlink",
+            headers={"authorization": f"Bearer {issuer.token(sub='nora', roles=['developer'])}"},
+        ) as client:
+            yield client
+
+
+async def names(http: httpx2.AsyncClient, path: str) -> list[str]:
+    answer = await http.get(path)
+    assert answer.status_code == 200, answer.text
+    return [item["display_id"] for item in answer.json()["items"]]
+
+
+async def test_no_route_is_open_without_a_token(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/v1/board", headers={"authorization": ""})).status_code == 401
+
+
+async def test_tasks_are_listed_newest_first_and_filtered(http: httpx2.AsyncClient, devlink: Database) -> None:
+    first, second, third = escalated(), escalated(client="la-yapa"), escalated()
+    ids = await put_on_board(devlink, first, second, third)
+    await http.post(f"/v1/tasks/{ids[2]}/move", json={"status": "triaged"})
+    assert await names(http, "/v1/tasks") == ["DEV-3", "DEV-2", "DEV-1"]
+    assert await names(http, "/v1/tasks?client=la-yapa") == ["DEV-2"]
+    assert await names(http, f"/v1/tasks?ticket={first.data.ticket_id}") == ["DEV-1"]
+    assert await names(http, "/v1/tasks?status=new") == ["DEV-2", "DEV-1"]
+    assert await names(http, "/v1/tasks?status=new&client=arenales") == ["DEV-1"]
+    assert await names(http, "/v1/tasks?status=released") == []
+
+
+async def test_pages_give_every_task_once_and_in_order(http: httpx2.AsyncClient, devlink: Database) -> None:
+    await put_on_board(devlink, *(escalated() for _ in range(5)))
+    seen: list[str] = []
+    after = ""
+    while True:
+        page = (await http.get(f"/v1/tasks?limit=2{after}")).json()
+        seen += [item["display_id"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert seen == ["DEV-5", "DEV-4", "DEV-3", "DEV-2", "DEV-1"]
+    assert (await http.get("/v1/tasks?after=nonsense")).json()["code"] == "invalid-cursor"
+
+
+async def test_a_move_answers_the_task_as_it_now_is_and_is_published(
+    http: httpx2.AsyncClient, devlink: Database
+) -> None:
+    [id_] = await put_on_board(devlink, escalated())
+    answer = await http.post(f"/v1/tasks/{id_}/move", json={"status": "triaged"})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["etag"] == '"2"'
+    assert answer.json() == (await http.get(f"/v1/tasks/{id_}")).json()
+    assert (answer.json()["status"], answer.json()["possible_moves"]) == ("triaged", ["in_progress", "declined"])
+    assert answer.json()["trace"][-1]["actor"] == "nora"
+    [told] = await published(devlink, DevTaskStatusChanged.type)
+    assert (told["data"]["status"], told["actor"]) == ("triaged", "nora")
+
+
+async def test_a_task_is_assigned_and_given_back(http: httpx2.AsyncClient, devlink: Database) -> None:
+    [id_] = await put_on_board(devlink, escalated())
+    taken = await http.post(f"/v1/tasks/{id_}/assign", json={"assignee": "nora"})
+    assert (taken.status_code, taken.json()["assignee"]) == (200, "nora")
+    given_back = await http.post(f"/v1/tasks/{id_}/assign", json={"assignee": None})
+    assert (given_back.json()["assignee"], given_back.headers["etag"]) == (None, '"3"')
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "status", "code"),
+    [
+        ("move", {"status": "released", "fix_version": "7.4.3"}, 409, "move-not-possible"),
+        ("move", {"status": "declined"}, 422, "reason-needed"),
+        ("move", {"status": "declined", "reason": "  "}, 422, "invalid-request"),
+        ("move", {"status": "lost"}, 422, "invalid-request"),
+        ("move", {"status": "triaged", "fix_version": "dos\nlíneas"}, 422, "invalid-request"),
+        ("move", {"status": "triaged", "por": "qué"}, 422, "invalid-request"),
+        ("move", {}, 422, "invalid-request"),
+        ("assign", {}, 422, "invalid-request"),
+        ("assign", {"assignee": ""}, 422, "invalid-request"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_with_a_code(
+    http: httpx2.AsyncClient, devlink: Database, action: str, body: dict[str, Any], status: int, code: str
+) -> None:
+    [id_] = await put_on_board(devlink, escalated())
+    answer = await http.post(f"/v1/tasks/{id_}/{action}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert (await http.get(f"/v1/tasks/{id_}")).headers["etag"] == '"1"'
+
+
+async def test_a_refused_move_says_what_is_possible_instead(http: httpx2.AsyncClient, devlink: Database) -> None:
+    [id_] = await put_on_board(devlink, escalated())
+    problem = (await http.post(f"/v1/tasks/{id_}/move", json={"status": "fixed"})).json()
+    assert problem["possible"] == ["triaged", "declined"]
+    assert problem["detail"] == "The task is new: from there it can only become triaged or declined."
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("GET", "", None), ("POST", "/move", {"status": "triaged"}), ("POST", "/assign", {"assignee": "nora"})],
+)
+async def test_a_task_that_is_not_there_is_not_found(
+    http: httpx2.AsyncClient, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    answer = await http.request(method, f"/v1/tasks/{uuid4()}{path}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-task")
+
+
+async def test_the_board_counts_every_column_and_shows_the_most_urgent_first(
+    http: httpx2.AsyncClient, devlink: Database
+) -> None:
+    urgencies = [(3, 1), (1, 4), (1, 2), (2, 2)]
+    ids = await put_on_board(devlink, *(escalated(severity=s, priority=p) for s, p in urgencies))
+    await http.post(f"/v1/tasks/{ids[3]}/move", json={"status": "triaged"})
+    board = (await http.get("/v1/board?size=2")).json()["columns"]
+    assert [column["status"] for column in board] == [
+        "new", "triaged", "in_progress", "in_review", "fixed", "released", "declined",
+    ]  # fmt: skip
+    assert [column["count"] for column in board] == [3, 1, 0, 0, 0, 0, 0]
+    assert [task["display_id"] for task in board[0]["tasks"]] == ["DEV-3", "DEV-2"]
+    assert [task["display_id"] for task in board[1]["tasks"]] == ["DEV-4"]

@@ -1,0 +1,144 @@
+"""What devlink does when a ticket is escalated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from devlink import queries
+from devlink.subscribers import create_task
+from shared.contracts.devlink import DevTaskLinked
+from shared.ids import new_id
+from tests.devlink.scene import AT, DUE, counted, escalated, published, put_on_board
+from tests.support.databases import Database
+
+Databases = Callable[[str], Awaitable[Database]]
+
+
+async def tasks(database: Database) -> int:
+    return await database.count("SELECT count(*) FROM devlink.tasks")
+
+
+async def test_an_escalation_to_development_gets_a_task_and_says_so(database: Databases) -> None:
+    devlink = await database("devlink")
+    event = escalated(number=42)
+    [id_] = await put_on_board(devlink, event)
+
+    [told] = await published(devlink)
+    assert (told["topic"], told["key"], told["subject"]) == (
+        "desk.devlink.v1",
+        str(event.data.ticket_id),
+        str(id_),
+    )
+    assert (told["actor"], told["correlation_id"], told["causation_id"]) == ("system:devlink", "call-1", str(event.id))
+    assert DevTaskLinked.model_validate(told["data"]) == DevTaskLinked(
+        ticket_id=event.data.ticket_id,
+        task_id=id_,
+        escalation_id=event.data.escalation_id,
+        tracker="board",
+        external_id=str(id_),
+        display_id="DEV-1",
+        url=f"http://127.0.0.1:8440/v1/tasks/{id_}",
+        status="new",
+    )
+
+
+async def test_a_new_task_shows_what_support_wrote_who_waits_and_where_it_came_from(database: Databases) -> None:
+    devlink = await database("devlink")
+    event = escalated(number=42)
+    [id_] = await put_on_board(devlink, event)
+    async with devlink.begin() as tx:
+        task = await queries.get_task(tx, id_)
+    assert task is not None
+    assert task.title == "La orden de corte sale en cero"
+    assert (task.client_id, task.severity, task.priority, task.due_at) == ("arenales", 2, 3, DUE)
+    assert (task.status, task.assignee, task.version) == ("new", None, 1)
+    assert task.support_block.startswith("Motivo: Se reproduce en la 7.4.2")
+    assert [(one.ticket_id, one.ticket_number, one.escalation_id) for one in task.links] == [
+        (event.data.ticket_id, "T-000042", event.data.escalation_id)
+    ]
+    [first] = task.trace
+    assert (first.field, first.old, first.new) == ("status", None, "new")
+    assert (first.actor, first.source) == ("system:devlink", "desk.ticket.escalated.v1")
+    assert (first.correlation_id, first.causation_id, first.occurred_at) == ("call-1", str(event.id), AT)
+
+
+async def test_the_address_of_a_task_is_built_from_the_public_address(
+    database: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESK_PUBLIC_URL", "https://desk.example.org/devlink/")
+    devlink = await database("devlink")
+    [id_] = await put_on_board(devlink, escalated())
+    [told] = await published(devlink)
+    assert told["data"]["url"] == f"https://desk.example.org/devlink/v1/tasks/{id_}"
+
+
+async def test_other_targets_and_imports_give_development_no_work(database: Databases) -> None:
+    devlink = await database("devlink")
+    events = [
+        escalated(target="analysts"),
+        escalated(target="functional-analysis"),
+        escalated(origin="import"),
+    ]
+    with counted(devlink.engine) as sent:
+        async with devlink.begin() as tx:
+            await create_task(tx, events)
+    assert sent == []
+    assert await tasks(devlink) == 0
+    assert await published(devlink) == []
+
+
+async def test_a_batch_costs_two_statements_and_numbers_follow_the_escalations(database: Databases) -> None:
+    devlink = await database("devlink")
+    events = [escalated(number=n) for n in range(1, 121)]
+    with counted(devlink.engine) as sent:
+        async with devlink.begin() as tx:
+            await create_task(tx, [*events, escalated(target="analysts")])
+    assert len(sent) == 2
+    told = await published(devlink)
+    assert [one["key"] for one in told] == [str(event.data.ticket_id) for event in events]
+    assert [one["data"]["display_id"] for one in told] == [f"DEV-{n}" for n in range(1, 121)]
+
+
+async def test_an_escalation_that_is_told_twice_has_one_task_and_one_event(database: Databases) -> None:
+    devlink = await database("devlink")
+    first = escalated()
+    again = escalated(escalation=first.data.escalation_id, ticket=first.data.ticket_id)
+    async with devlink.begin() as tx:
+        await create_task(tx, [first, again])
+    async with devlink.begin() as tx:
+        await create_task(tx, [again])
+    assert await tasks(devlink) == 1
+    assert len(await published(devlink)) == 1
+    assert await devlink.count("SELECT count(*) FROM devlink.trace") == 1
+
+
+async def test_consumers_that_get_the_same_escalations_at_once_make_each_task_once(database: Databases) -> None:
+    devlink = await database("devlink")
+    ids = [new_id() for _ in range(5)]
+    ticket = new_id()
+
+    async def react(order: list[int]) -> None:
+        async with devlink.begin() as tx:
+            await create_task(tx, [escalated(escalation=ids[place], ticket=ticket) for place in order])
+
+    orders = [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3], [1, 4], [3, 0], [4, 2, 0]]
+    await asyncio.gather(*(react(order) for order in orders))
+    assert await tasks(devlink) == 5
+    told = await published(devlink)
+    assert sorted(one["data"]["escalation_id"] for one in told) == sorted(map(str, ids))
+
+
+async def test_two_escalations_of_one_ticket_have_a_task_each(database: Databases) -> None:
+    devlink = await database("devlink")
+    first = escalated()
+    second = escalated(ticket=first.data.ticket_id)
+    one, other = await put_on_board(devlink, first, second)
+    assert one != other
+    async with devlink.begin() as tx:
+        listed = await queries.list_tasks(
+            tx, status=None, ticket_id=first.data.ticket_id, client_id=None, before_number=None, limit=10
+        )
+    assert [task.display_id for task in listed] == ["DEV-2", "DEV-1"]

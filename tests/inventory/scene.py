@@ -1,0 +1,127 @@
+"""A small inventory, tickets that open, and what was published: the scene of the tests of inventory."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from inventory import commands
+from inventory.documents import Document
+from shared.contracts.envelope import Cause, Origin, Received
+from shared.contracts.tickets import Groups, TicketOpened
+from shared.ids import new_id
+from tests.support.databases import Database
+
+AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+LATER = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+
+# arenales has one installation, la-yapa two of different products, quimsa two of the same, runa none in use.
+DOCUMENT: dict[str, list[dict[str, Any]]] = {
+    "products": [{"id": "kontar", "name": "Kontar ERP"}, {"id": "nominar", "name": "Nominar Sueldos"}],
+    "clients": [
+        {"id": "arenales", "name": "Metalúrgica Arenales", "tier": "oro", "city": "Avellaneda", "phone": "+54 11 5555"},
+        {"id": "la-yapa", "name": "Supermercados La Yapa", "tier": "platino"},
+        {"id": "quimsa", "name": "Laboratorio Quimsa", "tier": "plata"},
+        {"id": "runa", "name": "Tejidos Ñandú Runa", "tier": "basico"},
+    ],
+    "modules": [
+        {"id": "kontar-stock", "name": "Stock", "product_id": "kontar", "nature": "standard"},
+        {"id": "kontar-ventas", "name": "Ventas", "product_id": "kontar", "nature": "standard"},
+        {"id": "nominar-legajos", "name": "Legajos", "product_id": "nominar", "nature": "standard"},
+        {
+            "id": "kontar-corte",
+            "name": "Órdenes de corte",
+            "product_id": "kontar",
+            "nature": "customised",
+            "client_id": "arenales",
+        },
+    ],
+    "installations": [
+        {
+            "id": "arenales-kontar",
+            "client_id": "arenales",
+            "product_id": "kontar",
+            "product_version": "7.4.2",
+            "modules": {"kontar-stock": "7.4.2", "kontar-corte": "1.3.0"},
+        },
+        {"id": "la-yapa-kontar", "client_id": "la-yapa", "product_id": "kontar", "product_version": "7.3.9"},
+        {"id": "la-yapa-nominar", "client_id": "la-yapa", "product_id": "nominar", "product_version": "2026.10"},
+        {"id": "quimsa-pilar", "client_id": "quimsa", "product_id": "kontar", "product_version": "7.4.1"},
+        {"id": "quimsa-garin", "client_id": "quimsa", "product_id": "kontar", "product_version": "7.3.9"},
+        {
+            "id": "runa-kontar",
+            "client_id": "runa",
+            "product_id": "kontar",
+            "product_version": "5.0.0",
+            "retired": True,
+        },
+    ],
+}
+
+
+def cause(**changes: Any) -> Cause:
+    """Somebody of Implementations does something at a fixed instant."""
+    given = {"actor": "irma", "occurred_at": AT, "recorded_at": AT, "correlation_id": "request-1", **changes}
+    return Cause(**given)
+
+
+async def furnish(database: Database) -> None:
+    """Fills the inventory with the scene's document."""
+    async with database.begin() as tx:
+        await commands.load_document(tx, cause(), Document.model_validate(DOCUMENT))
+
+
+def opened(
+    client: str,
+    *,
+    product: str | None = None,
+    installation: str | None = None,
+    ticket: uuid.UUID | None = None,
+    origin: Origin = "live",
+) -> Received[TicketOpened]:
+    """A ticket of a client has opened, as the consumer hands it over."""
+    ticket_id = ticket or new_id()
+    data = TicketOpened(
+        ticket_id=ticket_id, number="T-000001", version=1, kind="incident",
+        groups=Groups(client_id=client, product_id=product), installation_id=installation, severity=2, priority=3,
+        title="No se puede facturar", reported_at=AT, opened_by="ana",
+    )  # fmt: skip
+    return Received(
+        id=new_id(), source="/desk/tickets", type=data.type, subject=str(ticket_id), key=str(ticket_id), sequence=1,
+        occurred_at=AT, recorded_at=AT, origin=origin, actor="ana", correlation_id="call-1", causation_id=None,
+        traceparent=None, data=data,
+    )  # fmt: skip
+
+
+async def published(database: Database, type: str | None = None) -> list[dict[str, Any]]:
+    """What left through the outbox so far, in order: type, topic, key, subject, actor, causation, data."""
+    query = text("""
+        SELECT a.type, a.topic, a.key, a.subject, a.actor, a.origin, a.correlation_id, a.causation_id, a.value
+        FROM runtime.archive a JOIN runtime.outbox o USING (position)
+        WHERE a.type = coalesce(:type, a.type) ORDER BY position
+    """)
+    async with database.begin() as tx:
+        rows = (await tx.execute(query, {"type": type})).mappings().all()
+    return [{**row, "data": json.loads(row["value"])} for row in rows]
+
+
+@contextmanager
+def counted(engine: AsyncEngine) -> Iterator[list[str]]:
+    """The statements that an engine sends while the block runs (BEGIN and COMMIT are not among them)."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", note)

@@ -1,0 +1,190 @@
+"""The inventory over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from inventory.api import router
+from inventory.subscribers import attach_environment
+from shared.http.app import create_app
+from shared.http.auth import Authenticator
+from tests.inventory.scene import furnish, opened, published
+from tests.shared.http.issuer import LocalIssuer
+from tests.support.databases import Database
+
+Databases = Callable[[str], Awaitable[Database]]
+
+
+@pytest.fixture
+async def inventory(database: Databases) -> Database:
+    made = await database("inventory")
+    await furnish(made)
+    return made
+
+
+@pytest.fixture
+async def http(inventory: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    async with LocalIssuer().serving() as issuer:
+        app = create_app(
+            service="inventory", description="test", routers=[router], engine=inventory.engine, hint=lambda: None,
+            authenticator=Authenticator(issuer.url),
+        )  # fmt: skip
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=app),
+            base_url="http://inventory",
+            headers={"authorization": f"Bearer {issuer.token(sub='irma', roles=['implementer'])}"},
+        ) as client:
+            yield client
+
+
+async def ids(http: httpx2.AsyncClient, path: str) -> list[str]:
+    answer = await http.get(path)
+    assert answer.status_code == 200, answer.text
+    return [item["id"] for item in answer.json()["items"]]
+
+
+async def test_no_route_is_open_without_a_token(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/v1/clients", headers={"authorization": ""})).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v1/clients", ["quimsa", "arenales", "la-yapa", "runa"]),
+        ("/v1/clients?q=METALÚRGICA", ["arenales"]),
+        ("/v1/clients?q=nandu", ["runa"]),
+        ("/v1/clients?q=100%25", []),
+        ("/v1/clients?product=nominar", ["la-yapa"]),
+        ("/v1/products", ["kontar", "nominar"]),
+        ("/v1/products?q=sueldos", ["nominar"]),
+        ("/v1/modules?customised=true", ["kontar-corte"]),
+        ("/v1/modules?customised=false&product=kontar", ["kontar-stock", "kontar-ventas"]),
+        ("/v1/modules?client=arenales", ["kontar-corte"]),
+        ("/v1/modules?q=ordenes", ["kontar-corte"]),
+        ("/v1/installations?client=quimsa", ["quimsa-garin", "quimsa-pilar"]),
+        ("/v1/installations?product=nominar", ["la-yapa-nominar"]),
+        ("/v1/installations?module=kontar-stock", ["arenales-kontar"]),
+        ("/v1/installations?customised=true", ["arenales-kontar"]),
+        ("/v1/installations?customised=false&client=arenales", []),
+        ("/v1/installations?q=YAPA", ["la-yapa-kontar", "la-yapa-nominar"]),
+    ],
+)
+async def test_a_list_shows_what_its_filters_say_in_its_order(
+    http: httpx2.AsyncClient, path: str, expected: list[str]
+) -> None:
+    assert await ids(http, path) == expected
+
+
+@pytest.mark.parametrize("path", ["/v1/clients", "/v1/products", "/v1/modules", "/v1/installations"])
+async def test_pages_of_one_give_the_whole_list_once_and_in_order(http: httpx2.AsyncClient, path: str) -> None:
+    whole, seen, after = await ids(http, path), [], ""
+    while True:
+        page = (await http.get(f"{path}?limit=1{after}")).json()
+        seen += [item["id"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert seen == whole
+    assert len(seen) >= 2
+
+
+async def test_a_cursor_of_another_list_is_refused(http: httpx2.AsyncClient) -> None:
+    cursor = (await http.get("/v1/clients?limit=1")).json()["next"]
+    answer = await http.get(f"/v1/modules?after={cursor}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-cursor")
+
+
+async def test_putting_a_client_publishes_it_under_the_callers_name_and_twice_changes_nothing(
+    http: httpx2.AsyncClient, inventory: Database
+) -> None:
+    facts = {"name": "Óptica Mirasol", "tier": "basico", "contact": "Natalia", "phone": "+54 358 555"}
+    first = await http.put("/v1/clients/optica-mirasol", json=facts)
+    again = await http.put("/v1/clients/optica-mirasol", json=facts)
+    assert (first.status_code, again.status_code) == (200, 200), first.text
+    assert first.headers["etag"] == again.headers["etag"] == '"1"'
+    assert first.json() == again.json() == (await http.get("/v1/clients/optica-mirasol")).json()
+    assert first.json()["changed_by"] == "irma"
+    told = [one for one in await published(inventory) if one["subject"] == "client:optica-mirasol"]
+    assert [one["actor"] for one in told] == ["irma"]
+
+    changed = await http.put("/v1/clients/optica-mirasol", json={**facts, "tier": "plata"})
+    assert (changed.json()["tier"], changed.headers["etag"]) == ("plata", '"2"')
+
+
+async def test_products_modules_and_installations_are_recorded_and_shown(http: httpx2.AsyncClient) -> None:
+    product = await http.put("/v1/products/vincula", json={"name": "Vincula CRM"})
+    module = await http.put(
+        "/v1/modules/vincula-agenda", json={"name": "Agenda", "product_id": "vincula", "nature": "standard"}
+    )
+    modules = {"vincula-agenda": "2.6.3"}
+    facts = {"client_id": "runa", "product_id": "vincula", "product_version": "2.6.3", "modules": modules}
+    installation = await http.put("/v1/installations/runa-vincula", json=facts)
+    assert [one.status_code for one in (product, module, installation)] == [200, 200, 200], installation.text
+    assert (await http.get("/v1/products/vincula")).json() == product.json()
+    assert (await http.get("/v1/modules/vincula-agenda")).json() == module.json()
+    shown = await http.get("/v1/installations/runa-vincula")
+    assert shown.json() == installation.json()
+    assert shown.headers["etag"] == '"1"'
+    assert shown.json()["client_name"] == "Tejidos Ñandú Runa"
+    assert shown.json()["modules"] == [
+        {"module_id": "vincula-agenda", "name": "Agenda", "version": "2.6.3", "nature": "standard"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/v1/clients/Con Espacio", {"name": "X", "tier": "oro"}, 422, "invalid-request"),
+        ("/v1/clients/x1", {"name": " ", "tier": "oro"}, 422, "invalid-request"),
+        ("/v1/clients/x1", {"name": "Dos\nlíneas", "tier": "oro"}, 422, "invalid-request"),
+        ("/v1/clients/x1", {"name": "X", "tier": "diamante"}, 422, "invalid-request"),
+        ("/v1/clients/x1", {"name": "X", "tier": "oro", "id": "x2"}, 422, "invalid-request"),
+        ("/v1/modules/m1", {"name": "M", "product_id": "nada", "nature": "standard"}, 422, "unknown-reference"),
+        ("/v1/modules/m1", {"name": "M", "product_id": "kontar", "nature": "customised"}, 422, "wrong-nature"),
+        ("/v1/modules/kontar-stock", {"name": "M", "product_id": "nominar", "nature": "standard"}, 409,
+         "identity-is-fixed"),
+        ("/v1/installations/i1", {"client_id": "quimsa", "product_id": "kontar", "product_version": "7",
+                                  "modules": {"kontar-corte": "1"}}, 422, "module-does-not-fit"),
+        ("/v1/installations/i1", {"client_id": "quimsa", "product_id": "kontar", "product_version": "7 o 8"}, 422,
+         "invalid-request"),
+    ],
+)  # fmt: skip
+async def test_what_makes_no_sense_is_refused_with_a_code(
+    http: httpx2.AsyncClient, path: str, body: dict[str, Any], status: int, code: str
+) -> None:
+    answer = await http.put(path, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["clients/nadie", "clients/nadie/environment", "products/nada", "modules/nada",
+                                  "installations/nada"])  # fmt: skip
+async def test_what_nobody_recorded_is_not_found(http: httpx2.AsyncClient, path: str) -> None:
+    answer = await http.get(f"/v1/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no-such-record")
+
+
+async def test_the_environment_of_a_client_shows_what_is_in_use_only(http: httpx2.AsyncClient) -> None:
+    shown = (await http.get("/v1/clients/la-yapa/environment")).json()
+    assert [one["id"] for one in shown["installations"]] == ["la-yapa-kontar", "la-yapa-nominar"]
+    empty = (await http.get("/v1/clients/runa/environment")).json()
+    assert empty == {"client_id": "runa", "client_name": "Tejidos Ñandú Runa", "installations": []}
+
+
+async def test_the_environment_of_a_ticket_is_shown_once_it_was_frozen(
+    http: httpx2.AsyncClient, inventory: Database
+) -> None:
+    event = opened("arenales")
+    path = f"/v1/tickets/{event.data.ticket_id}/environment"
+    assert (await http.get(path)).json()["code"] == "no-environment"
+    async with inventory.begin() as tx:
+        await attach_environment(tx, [event])
+    shown = (await http.get(path)).json()
+    assert (shown["known"], shown["installation_id"], shown["product_version"]) == (True, "arenales-kontar", "7.4.2")
+    assert [one["module_id"] for one in shown["modules"]] == ["kontar-corte", "kontar-stock"]
+    assert (await http.get(f"/v1/tickets/{uuid4()}/environment")).status_code == 404

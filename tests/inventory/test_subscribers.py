@@ -1,0 +1,142 @@
+"""What inventory does when a ticket opens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from inventory import commands, queries
+from inventory.documents import InstallationRecord
+from inventory.subscribers import attach_environment
+from shared.contracts.inventory import EnvironmentResolved, EnvironmentUnknown, InstalledModule
+from tests.inventory.scene import AT, DOCUMENT, cause, counted, furnish, opened, published
+from tests.support.databases import Database
+
+Databases = Callable[[str], Awaitable[Database]]
+
+
+async def test_a_ticket_gets_the_snapshot_of_its_clients_only_installation(database: Databases) -> None:
+    inventory = await database("inventory")
+    await furnish(inventory)
+    event = opened("arenales")
+    async with inventory.begin() as tx:
+        await attach_environment(tx, [event])
+
+    [told] = await published(inventory, EnvironmentResolved.type)
+    assert told["topic"] == "desk.environments.v1"
+    assert told["key"] == told["subject"] == str(event.data.ticket_id)
+    assert (told["actor"], told["correlation_id"], told["causation_id"]) == (
+        "system:inventory",
+        "call-1",
+        str(event.id),
+    )
+    assert EnvironmentResolved.model_validate(told["data"]) == EnvironmentResolved(
+        ticket_id=event.data.ticket_id,
+        client_id="arenales",
+        installation_id="arenales-kontar",
+        product_id="kontar",
+        product_name="Kontar ERP",
+        product_version="7.4.2",
+        modules=(
+            InstalledModule(module_id="kontar-corte", name="Órdenes de corte", version="1.3.0", nature="customised"),
+            InstalledModule(module_id="kontar-stock", name="Stock", version="7.4.2", nature="standard"),
+        ),
+        changed_at=AT,
+    )
+
+
+async def test_a_frozen_environment_stays_when_the_installation_changes(database: Databases) -> None:
+    inventory = await database("inventory")
+    await furnish(inventory)
+    event = opened("arenales")
+    async with inventory.begin() as tx:
+        await attach_environment(tx, [event])
+        changed = InstallationRecord.model_validate({**DOCUMENT["installations"][0], "product_version": "8.0.0"})
+        await commands.record_installation(tx, cause(), changed)
+        frozen = await queries.get_ticket_environment(tx, event.data.ticket_id)
+        present = await queries.get_client_environment(tx, "arenales")
+    assert frozen is not None
+    assert frozen.known
+    assert frozen.product_version == "7.4.2"
+    assert present is not None
+    assert [one.product_version for one in present.installations] == ["8.0.0"]
+
+
+async def test_what_nobody_knows_is_told_with_its_reason_and_the_candidates(database: Databases) -> None:
+    inventory = await database("inventory")
+    await furnish(inventory)
+    events = [
+        opened("nadie"),
+        opened("runa"),
+        opened("quimsa", product="kontar"),
+        opened("la-yapa"),
+        opened("arenales", installation="quimsa-pilar"),
+    ]
+    async with inventory.begin() as tx:
+        await attach_environment(tx, events)
+    told = [
+        EnvironmentUnknown.model_validate(one["data"]) for one in await published(inventory, EnvironmentUnknown.type)
+    ]
+    assert [(one.client_id, one.reason, one.candidates) for one in told] == [
+        ("nadie", "client-unknown", ()),
+        ("runa", "no-installation", ()),
+        ("quimsa", "several-installations", ("quimsa-garin", "quimsa-pilar")),
+        ("la-yapa", "several-installations", ("la-yapa-kontar", "la-yapa-nominar")),
+        ("arenales", "installation-of-another-client", ("arenales-kontar",)),
+    ]
+    assert [one.ticket_id for one in told] == [event.data.ticket_id for event in events]
+    async with inventory.begin() as tx:
+        frozen = await queries.get_ticket_environment(tx, events[2].data.ticket_id)
+    assert frozen is not None
+    assert (frozen.known, frozen.reason) == (False, "several-installations")
+    assert frozen.candidates == ["quimsa-garin", "quimsa-pilar"]
+
+
+async def test_hundreds_of_tickets_cost_three_statements_and_keep_their_order(database: Databases) -> None:
+    inventory = await database("inventory")
+    await furnish(inventory)
+    before = len(await published(inventory))
+    clients = ("arenales", "la-yapa", "quimsa", "runa", "nadie")
+    events = [opened(clients[n % 5], product=("kontar", None)[n % 2]) for n in range(400)]
+    with counted(inventory.engine) as sent:
+        async with inventory.begin() as tx:
+            await attach_environment(tx, events)
+    assert len(sent) == 3
+    told = (await published(inventory))[before:]
+    assert [one["key"] for one in told] == [str(event.data.ticket_id) for event in events]
+    assert await inventory.count("SELECT count(*) FROM inventory.environments") == 400
+
+
+async def test_a_ticket_that_is_told_again_keeps_its_first_environment(database: Databases) -> None:
+    inventory = await database("inventory")
+    await furnish(inventory)
+    event = opened("arenales")
+    again = opened("quimsa", ticket=event.data.ticket_id)
+    async with inventory.begin() as tx:
+        await attach_environment(tx, [event, again])
+    async with inventory.begin() as tx:
+        await attach_environment(tx, [again])
+    told = [one for one in await published(inventory) if one["topic"] == "desk.environments.v1"]
+    assert [one["type"] for one in told] == [EnvironmentResolved.type]
+
+
+async def test_consumers_that_get_the_same_ticket_at_once_freeze_it_once(database: Databases) -> None:
+    inventory = await database("inventory")
+    await furnish(inventory)
+    first = opened("arenales")
+    events = [first, *(opened("arenales", ticket=first.data.ticket_id) for _ in range(5))]
+
+    async def react(place: int) -> None:
+        async with inventory.begin() as tx:
+            await attach_environment(tx, [events[place]])
+
+    await asyncio.gather(*(react(place) for place in range(6)))
+    assert len(await published(inventory, EnvironmentResolved.type)) == 1
+
+
+async def test_the_environment_of_an_imported_ticket_says_that_it_comes_from_an_import(database: Databases) -> None:
+    inventory = await database("inventory")
+    await furnish(inventory)
+    async with inventory.begin() as tx:
+        await attach_environment(tx, [opened("arenales", origin="import")])
+    assert [one["origin"] for one in await published(inventory, EnvironmentResolved.type)] == ["import"]

@@ -1,0 +1,1 @@
+"""Tests of the runner: real servers, real processes, killed for real."""

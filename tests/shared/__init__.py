@@ -1,0 +1,1 @@
+"""Tests of the runtime that every service stands on."""

@@ -1,0 +1,132 @@
+"""A small service to put the edge around: each route shows one thing."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.db.engine import make_engine
+from shared.errors import Conflict, DeskError, Forbidden, Invalid, NotFound, Unavailable
+from shared.http.app import DeskApi, create_app
+from shared.http.auth import Authenticator, Caller, CauseDep
+from shared.http.etag import etag
+from shared.http.limits import Clean, CleanText
+from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from shared.http.transaction import ReadTx, Tx
+
+ERRORS: dict[str, type[DeskError]] = {
+    "not-found": NotFound,
+    "invalid": Invalid,
+    "conflict": Conflict,
+    "forbidden": Forbidden,
+    "unavailable": Unavailable,
+}
+NOTES = Keyset("notes", datetime, UUID)
+routes = APIRouter(prefix="/v1")
+
+
+class Note(BaseModel):
+    """A body with text and a number."""
+
+    title: Annotated[str, Clean(max_length=20, lines=False)]
+    text: CleanText = "-"
+    stars: int = 0
+    anything: dict[str, Any] = {}
+
+
+@routes.get("/me")
+async def show_caller(caller: Caller) -> dict[str, Any]:
+    """Who calls."""
+    return {"id": caller.id, "name": caller.name, "roles": sorted(caller.roles)}
+
+
+@routes.get("/cause")
+async def show_cause(cause: CauseDep) -> dict[str, Any]:
+    """What a command would be given."""
+    return {
+        "actor": cause.actor,
+        "correlation_id": cause.correlation_id,
+        "traceparent": cause.traceparent,
+        "at": [cause.occurred_at, cause.recorded_at],
+    }
+
+
+@routes.post("/notes", status_code=201)
+async def write_note(note: Note) -> Note:
+    """Answers with the note as it was read."""
+    return note
+
+
+@routes.get("/notes")
+async def list_notes(after: After = None, limit: Limit = DEFAULT_LIMIT) -> Page[str]:
+    """Answers with what the cursor holds."""
+    begin = NOTES.start(after)
+    return Page(items=[] if begin is None else [str(value) for value in begin], limit=limit)
+
+
+@routes.get("/notes/{note_id}")
+async def read_note(note_id: UUID, response: Response) -> dict[str, str]:
+    """A note with a version."""
+    etag(response, 7)
+    return {"id": str(note_id)}
+
+
+@routes.get("/errors/{kind}")
+async def fail(kind: str) -> None:
+    """Raises what the path names."""
+    if kind in ERRORS:
+        raise ERRORS[kind]("Do something else.", ticket_id=UUID(int=7))
+    raise RuntimeError("secret of the house: 4711")
+
+
+@routes.post("/rows/{number}")
+async def insert_row(tx: Tx, number: int) -> dict[str, int]:
+    """Inserts a row; a negative number fails after the insertion."""
+    await tx.execute(text("INSERT INTO rows VALUES (:number)"), {"number": number})
+    tx.info["desk_published"] = True
+    if number < 0:
+        raise Conflict("Send a number that is not negative.")
+    return {"number": number}
+
+
+@routes.get("/rows")
+async def count_rows(tx: ReadTx) -> int:
+    """Counts the rows."""
+    return int((await tx.execute(text("SELECT count(*) FROM rows"))).scalar_one())
+
+
+@routes.post("/slow")
+async def sleep_long(tx: Tx) -> None:
+    """Runs longer than the statement timeout."""
+    await tx.execute(text("SET LOCAL statement_timeout = '50ms'"))
+    await tx.execute(text("SELECT pg_sleep(10)"))
+
+
+@routes.post("/wrong")
+async def run_wrong_statement(tx: Tx) -> None:
+    """Runs a statement that no other moment would make right."""
+    await tx.execute(text("SELECT nothing FROM nowhere"))
+
+
+def sample_app(issuer: str, **options: Any) -> DeskApi:
+    """The sample service; without an engine its database is nowhere."""
+    app = create_app(
+        service="sample",
+        description="A sample.",
+        routers=options.pop("routers", [routes]),
+        engine=options.pop("engine", None) or unreachable_engine(),
+        hint=options.pop("hint", lambda: None),
+        authenticator=options.pop("authenticator", None) or Authenticator(issuer),
+        **options,
+    )
+    assert isinstance(app, DeskApi)
+    return app
+
+
+def unreachable_engine() -> AsyncEngine:
+    """An engine for an address where nothing listens: port 1 is nobody's."""
+    return make_engine("postgresql://nobody:nothing@127.0.0.1:1/none", application="sample")

@@ -1,0 +1,97 @@
+"""Cursors: what goes in comes out, and anything else is refused with words that help."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.http.paging import InvalidCursor, Keyset
+from tests.shared.http.conftest import client_of
+from tests.shared.http.issuer import LocalIssuer
+from tests.shared.http.sample import NOTES, sample_app
+
+AT = datetime(2026, 11, 2, 14, 3, 0, 123456, tzinfo=UTC)
+ID = UUID(int=7)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.uuids(), st.text(), st.integers(), st.booleans())
+def test_a_cursor_gives_back_the_values_of_its_row(at: datetime, id: UUID, text: str, number: int, flag: bool) -> None:
+    keyset = Keyset("all", datetime, UUID, str, int, bool)
+    assert keyset.start(keyset.cursor(at, id, text, number, flag)) == (at, id, text, number, flag)
+
+
+def test_no_cursor_is_the_first_page() -> None:
+    assert NOTES.start(None) is None
+
+
+def test_a_cursor_can_stand_in_an_address_as_it_is() -> None:
+    assert set(NOTES.cursor(AT, ID)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def encoded(document: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
+
+
+GOOD = ["2026-11-02T14:03:00Z", str(ID)]
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "x",
+        "not base64!",
+        "ñ",
+        "a" * 2000,
+        encoded([]),
+        encoded(None),
+        encoded({}),
+        encoded({"v": 1, "k": "notes"}),
+        encoded({"v": 1, "k": "tickets", "a": GOOD}),
+        encoded({"v": 2, "k": "notes", "a": GOOD}),
+        encoded({"v": 1, "k": "notes", "a": GOOD[:1]}),
+        encoded({"v": 1, "k": "notes", "a": [*GOOD, "more"]}),
+        encoded({"v": 1, "k": "notes", "a": ["yesterday", str(ID)]}),
+        encoded({"v": 1, "k": "notes", "a": [GOOD[0], "; DROP TABLE tickets"]}),
+        encoded({"v": 1, "k": "notes", "a": {"0": GOOD[0]}}),
+        base64.urlsafe_b64encode(b"[" * 700).decode(),
+        base64.urlsafe_b64encode(b"\xff\xfe\x00").decode(),
+        NOTES.cursor(AT, ID)[:-3],
+        Keyset("tickets", datetime, UUID).cursor(AT, ID),
+    ],
+)
+def test_a_cursor_that_this_list_did_not_give_out_is_refused(cursor: str) -> None:
+    with pytest.raises(InvalidCursor, match="leave `after` out"):
+        NOTES.start(cursor)
+
+
+def test_the_page_before_the_last_says_where_the_next_begins() -> None:
+    numbers = Keyset("numbers", int)
+    first = numbers.page([1, 2, 3], 2, lambda number: (number,))
+    assert (first.items, first.limit) == ([1, 2], 2)
+    assert numbers.start(first.next) == (2,)
+    last = numbers.page([3, 4], 2, lambda number: (number,))
+    assert (last.items, last.next) == ([3, 4], None)
+    assert numbers.page([], 2, lambda number: (number,)).next is None
+
+
+async def test_a_route_pages_and_refuses_a_foreign_cursor(issuer: LocalIssuer) -> None:
+    async with client_of(sample_app(issuer.url), issuer.token()) as client:
+        first = await client.get("/v1/notes")
+        page = await client.get("/v1/notes", params={"after": NOTES.cursor(AT, ID), "limit": 3})
+        foreign = await client.get("/v1/notes", params={"after": "nonsense"})
+    assert first.json() == {"items": [], "next": None, "limit": 50}
+    assert page.json() == {"items": ["2026-11-02 14:03:00.123456+00:00", str(ID)], "next": None, "limit": 3}
+    assert (foreign.status_code, foreign.json()["code"]) == (422, "invalid-cursor")
+
+
+@pytest.mark.parametrize("limit", ["0", "201", "-1", "many", "1" * 5000])
+async def test_a_limit_outside_the_bounds_is_refused(issuer: LocalIssuer, limit: str) -> None:
+    async with client_of(sample_app(issuer.url), issuer.token()) as client:
+        assert (await client.get(f"/v1/notes?limit={limit}")).status_code == 422

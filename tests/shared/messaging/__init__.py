@@ -1,0 +1,1 @@
+"""Tests of the messaging runtime on the real broker and database."""

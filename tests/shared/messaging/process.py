@@ -1,0 +1,83 @@
+"""A relay or a consumer as a process of its own, so that tests can kill and freeze it: python -m tests.shared.messaging.process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from shared.db.engine import make_engine
+from shared.messaging.batch import BatchApplier
+from shared.messaging.consumer import Consumer
+from shared.messaging.kafka import Cluster
+from shared.messaging.records import Record
+from shared.messaging.relay import Relay
+from tests.shared.messaging import story
+from tests.support.databases import CHECKOUT, Database
+
+
+@asynccontextmanager
+async def started(kind: str, db: Database, cluster: Cluster) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process of this kind, killed at the end if it still lives."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.shared.messaging.process", kind,
+        env={
+            **os.environ,
+            "DESK_DATABASE_URL": db.url,
+            "DESK_KAFKA_BOOTSTRAP": cluster.bootstrap,
+            "DESK_TOPIC_PREFIX": cluster.prefix,
+        },
+        cwd=CHECKOUT,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+class RelayKilledBeforeDelete(Relay):
+    """Dies by its own hand between Kafka's acknowledgement and the deletion."""
+
+    async def _delete(self, connection: Any, positions: list[int]) -> None:
+        if positions:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class ApplierKilledInBatch(BatchApplier):
+    """Dies in the second batch, after its effects and before its commit."""
+
+    batches = 0
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        self.batches += 1
+        await super().apply(records)
+
+    async def _store(self, tx: Any, messages: Any, now: Any) -> None:
+        await super()._store(tx, messages, now)
+        if self.batches == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _part(kind: str) -> Relay | Consumer:
+    url = os.environ["DESK_DATABASE_URL"]
+    cluster = Cluster(os.environ["DESK_KAFKA_BOOTSTRAP"], os.environ["DESK_TOPIC_PREFIX"])
+    if kind.startswith("relay"):
+        relay = RelayKilledBeforeDelete if kind == "relay-killed-before-delete" else Relay
+        return relay(service="test", database_url=url, cluster=cluster, request_timeout_seconds=3)
+    engine = make_engine(url, application="test")
+    react = story.reactions(many=kind == "consumer-many")
+    applier = ApplierKilledInBatch if kind == "consumer-killed-in-batch" else BatchApplier
+    return Consumer(
+        service="test", engine=engine, cluster=cluster, reactions=react, hint=lambda: None, session_timeout_ms=1000,
+        applier=applier(engine, react, lambda: None),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    asyncio.run(_part(sys.argv[1]).run())

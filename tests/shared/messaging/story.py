@@ -1,0 +1,218 @@
+"""What the runtime's tests tell: tickets that open, are escalated and resolved, and a service that counts effects."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.envelope import Cause, Event, Received, headers_of
+from shared.contracts.inventory import ClientRecorded
+from shared.contracts.tickets import Groups, TicketAssigned, TicketEscalated, TicketOpened
+from shared.contracts.topics import topic_of
+from shared.ids import new_id
+from shared.messaging.consumer import Consumer
+from shared.messaging.kafka import Cluster
+from shared.messaging.outbox import publish, seal
+from shared.messaging.reactions import Reaction, Reactions
+from shared.messaging.relay import Relay
+from tests.support.databases import OWNER, Database
+
+AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+EFFECTS = """
+    CREATE TABLE public.effects (
+        position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id uuid NOT NULL, type text NOT NULL,
+        key text NOT NULL, number int NOT NULL, sequence bigint NOT NULL);
+    CREATE TABLE public.clients (id text PRIMARY KEY, name text NOT NULL, sequence bigint NOT NULL);
+    GRANT SELECT, INSERT, UPDATE, DELETE ON public.effects, public.clients TO test_serving;
+"""
+
+
+def cause(**changes: Any) -> Cause:
+    """Somebody does something at a fixed instant."""
+    given = {"actor": "lucia.gomez", "occurred_at": AT, "recorded_at": AT, "correlation_id": "call-1", **changes}
+    return Cause(**given)
+
+
+def ticket(number: int) -> uuid.UUID:
+    """The id of the n-th ticket of a story."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"ticket {number}")
+
+
+def opened(number: int, *, of: int | None = None, description: str = "") -> TicketOpened:
+    """The n-th event of a story; `of` says which ticket (the n-th when left out)."""
+    return TicketOpened(
+        ticket_id=ticket(number if of is None else of), number=f"T-{number:06d}", version=1, kind="incident",
+        groups=Groups(client_id="acme"), severity=2, priority=3, title=f"event {number}", description=description,
+        reported_at=AT, opened_by="lucia.gomez",
+    )  # fmt: skip
+
+
+def assigned(number: int, *, of: int) -> TicketAssigned:
+    """An event of another type in the same topic."""
+    return TicketAssigned(
+        ticket_id=ticket(of), number=f"T-{number:06d}", version=number + 1, assignee="martin.ruiz", level=1
+    )
+
+
+def message(event: Event, sequence: int, *, id: uuid.UUID | None = None) -> tuple[str, bytes, bytes, list[Any]]:
+    """An event as a raw Kafka message: topic, key, value, headers."""
+    headers = headers_of(
+        id=id or new_id(),
+        source="/desk/test",
+        type=event.type,
+        subject=event.subject(),
+        sequence=sequence,
+        cause=cause(),
+    )
+    return topic_of(type(event)).name, event.key().encode(), event.model_dump_json().encode(), headers
+
+
+async def send(cluster: Cluster, *messages: tuple[str, bytes | None, bytes, list[Any]]) -> None:
+    """Puts raw messages on the broker, in order."""
+    producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        sent = [
+            await producer.send(cluster.physical(topic), key=key, value=value, headers=headers)
+            for topic, key, value, headers in messages
+        ]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+async def read_topic(cluster: Cluster, topic: str, expected: int, within: float = 30) -> list[Any]:
+    """All records of a topic, at least `expected`, in the order of each partition."""
+    consumer = AIOKafkaConsumer(
+        cluster.physical(topic), bootstrap_servers=cluster.bootstrap, auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )  # fmt: skip
+    await consumer.start()
+    records: list[Any] = []
+    try:
+        async with asyncio.timeout(within):
+            while len(records) < expected:
+                for some in (await consumer.getmany(timeout_ms=500)).values():
+                    records += some
+        # What comes doubled comes right behind.
+        for some in (await consumer.getmany(timeout_ms=300)).values():
+            records += some
+    finally:
+        await consumer.stop()
+    return records
+
+
+async def publish_all(db: Database, events: Sequence[Event], *, at_once: int = 100) -> None:
+    """Commits the events through the outbox, so many to a transaction."""
+    for start in range(0, len(events), at_once):
+        async with db.begin() as tx:
+            await publish(tx, seal(cause(), *events[start : start + at_once]))
+
+
+async def count_effect(tx: AsyncConnection, event: Received[Any]) -> None:
+    """The effect of every reaction in these tests: one row."""
+    await count_effects(tx, [event])
+
+
+async def count_effects(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+    """The same for a run of events, in one statement."""
+    await tx.execute(
+        text("""
+            INSERT INTO public.effects (event_id, type, key, number, sequence)
+            SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:keys AS text[]),
+                                 CAST(:numbers AS int[]), CAST(:sequences AS bigint[]))
+        """),
+        {
+            "ids": [event.id for event in events],
+            "types": [event.type for event in events],
+            "keys": [event.key for event in events],
+            "numbers": [int(event.data.number.removeprefix("T-")) for event in events],
+            "sequences": [event.sequence for event in events],
+        },
+    )
+
+
+async def keep_client(tx: AsyncConnection, event: Received[ClientRecorded]) -> None:
+    """A replica: the row with the highest sequence stays."""
+    await tx.execute(
+        text("""
+            INSERT INTO public.clients (id, name, sequence) VALUES (:id, :name, :sequence)
+            ON CONFLICT (id) DO UPDATE SET name = excluded.name, sequence = excluded.sequence
+            WHERE clients.sequence < excluded.sequence
+        """),
+        {"id": event.data.id, "name": event.data.name, "sequence": event.sequence},
+    )
+
+
+React = Callable[[AsyncConnection, Any], Awaitable[None]]
+
+
+def reactions(
+    on_opened: React = count_effect, on_assigned: React = count_effect, *, many: bool = False, replicas: bool = False
+) -> Reactions:
+    """A service that reacts to tickets, and keeps a replica of the clients when asked."""
+    if many and on_opened is count_effect:
+        on_opened = count_effects
+    known = [
+        Reaction(TicketOpened, on_opened, many),
+        Reaction(TicketAssigned, on_assigned, False),
+        Reaction(TicketEscalated, count_effect, False),
+    ]
+    return Reactions([*known, Reaction(ClientRecorded, keep_client, False)] if replicas else known)
+
+
+async def prepare_effects(db: Database) -> None:
+    """The table that effects are counted in."""
+    async with db.connect(OWNER) as connection:
+        await connection.execute(EFFECTS)
+
+
+async def effects(db: Database) -> list[Any]:
+    """All effects in the order in which they happened."""
+    async with db.connect() as connection:
+        return list(await connection.fetch("SELECT * FROM public.effects ORDER BY position"))
+
+
+def require_order_per_key(rows: Sequence[Any]) -> None:
+    """Numbers of one key only grow, and none stands twice."""
+    last: dict[str, int] = {}
+    for row in rows:
+        assert row["number"] > last.get(row["key"], -1), f"key {row['key']}: {row['number']} after {last[row['key']]}"
+        last[row["key"]] = row["number"]
+
+
+def consumer_of(db: Database, cluster: Cluster, react: Reactions | None = None, **options: Any) -> Consumer:
+    """A consumer with the short session that tests need."""
+    options.setdefault("session_timeout_ms", 1000)
+    return Consumer(
+        service="test", engine=db.engine, cluster=cluster, reactions=react or reactions(), hint=lambda: None, **options
+    )
+
+
+def relay_of(db: Database, cluster: Cluster, **options: Any) -> Relay:
+    """A relay on this database; an outage longer than three seconds is longer than its request timeout."""
+    options.setdefault("request_timeout_seconds", 3)
+    return Relay(service="test", database_url=db.url, cluster=cluster, **options)
+
+
+@contextlib.asynccontextmanager
+async def running(*parts: Consumer | Relay) -> AsyncIterator[None]:
+    """The parts run inside, and are cancelled at the end, as a dying process would be."""
+    tasks = [asyncio.create_task(part.run()) for part in parts]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome

@@ -1,0 +1,242 @@
+"""The relay under everything that was seen to break one: at least once, in commit order per key, never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from shared.contracts.inventory import ClientRecorded
+from shared.contracts.topics import TICKETS, TOPICS
+from shared.db.transaction import begin
+from shared.messaging.hint import Hinter
+from shared.messaging.kafka import Cluster, admin
+from shared.messaging.outbox import publish, seal
+from shared.messaging.topics import create_topics
+from tests.conftest import make_topics
+from tests.shared.messaging.process import started
+from tests.shared.messaging.story import cause, opened, publish_all, read_topic, relay_of, running
+from tests.support.databases import Database
+from tests.support.eventually import eventually
+from tests.support.servers import private_kafka
+
+Make = Callable[[str], Awaitable[Database]]
+
+
+async def outbox_empty(db: Database) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.outbox") == 0
+
+
+def first_deliveries(records: list[object]) -> list[tuple[str, int]]:
+    """(key, sequence) of each event where it first appears, in the order of the log."""
+    seen: dict[bytes, tuple[str, int]] = {}
+    for record in records:
+        headers = dict(record.headers)  # type: ignore[attr-defined]
+        seen.setdefault(headers["ce_id"], (record.key.decode(), int(headers["ce_sequence"])))  # type: ignore[attr-defined]
+    return list(seen.values())
+
+
+def require_order(deliveries: list[tuple[str, int]]) -> None:
+    last: dict[str, int] = {}
+    for key, sequence in deliveries:
+        assert sequence > last.get(key, -1), f"key {key}: {sequence} after {last[key]}"
+        last[key] = sequence
+
+
+def story_of(tickets: int, events: int, start: int = 0) -> list[object]:
+    return [opened(number, of=number % tickets) for number in range(start, start + events)]
+
+
+async def test_everything_arrives_once_and_in_order(database: Make, cluster: Cluster) -> None:
+    db = await database("runtime")
+    await publish_all(db, story_of(7, 1200))
+    async with running(relay_of(db, cluster)):
+        records = await read_topic(cluster, TICKETS.name, 1200)
+        await eventually(lambda: outbox_empty(db))
+    assert len(records) == 1200
+    require_order(first_deliveries(records))
+
+
+async def test_a_commit_wakes_the_relay_by_the_hint(database: Make, cluster: Cluster) -> None:
+    db = await database("runtime")
+    relay = relay_of(db, cluster)
+    heard: list[object] = []
+    hear = relay._hear
+    relay._hear = lambda *told: (heard.append(told), hear())  # type: ignore[method-assign,func-returns-value]
+    hinter = Hinter(db.url, "test")
+    task = asyncio.create_task(hinter.run())
+    async with running(relay):
+        await eventually(lambda: _leads(relay))
+        for number in range(10):
+            async with begin(db.engine, hinter) as tx:
+                await publish(tx, seal(cause(), opened(number)))
+            await eventually(lambda: outbox_empty(db))
+    task.cancel()
+    assert len(heard) >= 5, "hints are said after commits; a few may coincide"
+
+
+async def _leads(relay: object) -> bool:
+    return bool(relay.leads)  # type: ignore[attr-defined]
+
+
+async def test_a_relay_killed_between_acknowledgement_and_delete_doubles_and_loses_nothing(
+    database: Make, cluster: Cluster
+) -> None:
+    db = await database("runtime")
+    await publish_all(db, story_of(5, 300))
+    async with started("relay-killed-before-delete", db, cluster) as relay:
+        assert await asyncio.wait_for(relay.wait(), 30) == -signal.SIGKILL
+    assert await db.count("SELECT count(*) FROM runtime.outbox") == 300
+    async with running(relay_of(db, cluster)):
+        await eventually(lambda: outbox_empty(db))
+    records = await read_topic(cluster, TICKETS.name, 600)
+    assert len(records) == 600
+    deliveries = first_deliveries(records)
+    assert len(deliveries) == 300
+    require_order(deliveries)
+
+
+async def test_a_frozen_leader_is_replaced_and_does_no_harm_when_it_wakes(database: Make, cluster: Cluster) -> None:
+    db = await database("runtime")
+    async with started("relay", db, cluster) as first:
+        await publish_all(db, story_of(5, 200))
+        await eventually(lambda: outbox_empty(db))
+        async with running(relay_of(db, cluster)):
+            os.kill(first.pid, signal.SIGSTOP)
+            frozen = time.monotonic()
+            await publish_all(db, story_of(5, 200, start=200))
+            await eventually(lambda: outbox_empty(db), within=8, what="takeover within the eight seconds")
+            while time.monotonic() - frozen < 8:
+                await asyncio.sleep(0.1)
+            os.kill(first.pid, signal.SIGCONT)
+            await publish_all(db, story_of(5, 200, start=400))
+            await eventually(lambda: outbox_empty(db))
+    deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 600))
+    assert len(deliveries) == 600
+    require_order(deliveries)
+
+
+async def test_one_of_two_leads_and_the_other_takes_over_after_a_kill(database: Make, cluster: Cluster) -> None:
+    db = await database("runtime")
+    async with started("relay", db, cluster) as first:
+        await publish_all(db, story_of(5, 100))
+        await eventually(lambda: outbox_empty(db))
+        second = relay_of(db, cluster)
+        async with running(second):
+            await asyncio.sleep(1.5)
+            assert not second.leads
+            first.kill()
+            await publish_all(db, story_of(5, 100, start=100))
+            await eventually(lambda: outbox_empty(db))
+            assert second.leads
+    deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 200))
+    assert len(deliveries) == 200
+    require_order(deliveries)
+
+
+async def test_an_outage_longer_than_the_request_timeout_loses_nothing(database: Make, tmp_path: Path) -> None:
+    db = await database("runtime")
+    broker = private_kafka(tmp_path / "kafka")
+    broker.start()
+    try:
+        cluster = Cluster(broker.bootstrap, "outage.")
+        await make_topics(cluster)
+        relay = relay_of(db, cluster)
+        async with running(relay):
+            await publish_all(db, story_of(5, 100))
+            await eventually(lambda: outbox_empty(db))
+            broker.pause()
+            for round_ in range(14):
+                await publish_all(db, story_of(5, 20, start=100 + 20 * round_))
+                await asyncio.sleep(0.5)
+            assert relay.leads, "an outage of the broker must not cost the lock"
+            broker.resume()
+            await eventually(lambda: outbox_empty(db), within=40)
+            await publish_all(db, story_of(5, 100, start=380))
+            await eventually(lambda: outbox_empty(db), within=20, what="the partition is not stuck")
+        deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 480))
+        assert len(deliveries) == 480
+        require_order(deliveries)
+    finally:
+        broker.remove()
+
+
+async def test_a_record_that_the_broker_rejects_blocks_its_key_only(database: Make, cluster: Cluster) -> None:
+    db = await database("runtime")
+    async with admin(cluster) as client:
+        await client.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, cluster.physical(TICKETS.name), {"max.message.bytes": "20000"})]
+        )
+    # Incompressible and alone larger than the topic allows, in the middle of a batch, between others of its key.
+    large = opened(50, of=3, description=os.urandom(20_000).hex())
+    events = [*story_of(5, 50), large, *story_of(5, 49, start=51)]
+    await publish_all(db, events)
+    relay = relay_of(db, cluster)
+    async with running(relay):
+        await eventually(lambda: _blocked(db, 1), within=40)
+        await publish_all(db, story_of(5, 50, start=100))
+        await eventually(lambda: _left(db, 1 + sum(number % 5 == 3 for number in range(51, 150))), within=40)
+    waiting = await db.count("SELECT count(*) FROM runtime.outbox")
+    deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 150 - waiting))
+    require_order(deliveries)
+    assert len(deliveries) + waiting == 150
+    # The operator widens the topic and lets the key go: the rest follows, in order, none skipped.
+    async with admin(cluster) as client:
+        await client.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, cluster.physical(TICKETS.name), {"max.message.bytes": "1000000"})]
+        )
+    async with db.connect() as connection:
+        await connection.execute("DELETE FROM runtime.unsendable")
+    async with running(relay_of(db, cluster)):
+        await eventually(lambda: outbox_empty(db))
+    deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 150))
+    assert len(deliveries) == 150
+    require_order(deliveries)
+
+
+async def _blocked(db: Database, count: int) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.unsendable") == count
+
+
+async def _left(db: Database, count: int) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.outbox") == count
+
+
+async def test_rows_of_a_topic_that_does_not_exist_wait_and_hold_up_nobody(
+    database: Make, kafka_bootstrap: str, cluster: Cluster
+) -> None:
+    empty = Cluster(kafka_bootstrap, f"t{uuid.uuid4().hex[:8]}.")
+    await create_topics(empty, [TICKETS], partitions=3)
+    db = await database("runtime")
+    await publish_all(db, [ClientRecorded(id="acme", name="Acme", tier="oro"), *story_of(2, 20)])
+    relay = relay_of(db, empty)
+    async with running(relay):
+        await eventually(lambda: _left(db, 1))
+        await create_topics(empty, TOPICS, partitions=3)
+        await eventually(lambda: outbox_empty(db), within=30)
+    async with admin(empty) as client:
+        await client.delete_topics([empty.physical(topic.name) for topic in TOPICS])
+
+
+async def test_the_backend_of_the_leader_is_killed_and_it_begins_anew(database: Make, cluster: Cluster) -> None:
+    db = await database("runtime")
+    relay = relay_of(db, cluster)
+    async with running(relay):
+        await publish_all(db, story_of(3, 30))
+        await eventually(lambda: outbox_empty(db))
+        async with db.connect() as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'test relay' AND datname = current_database()"
+            )
+        await publish_all(db, story_of(3, 30, start=30))
+        await eventually(lambda: outbox_empty(db))
+    deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 60))
+    assert len(deliveries) == 60
+    require_order(deliveries)

@@ -1,0 +1,294 @@
+"""The clock against an oracle that counts second by second, and the decisions that a reader can check by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contracts.tickets import HoldReason
+from sla.domain.clock import Clock, Course, Fact, FactKind, Terms, advance, fold, reached
+
+ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+HOLDS: tuple[HoldReason, ...] = ("waiting-for-client", "agreed-date", "third-party", "development")
+RANKS = ("start", "reopen", "resume", "retarget", "pause", "stop", "cancel")
+
+
+def at(seconds: float) -> datetime:
+    return ZERO + timedelta(seconds=seconds)
+
+
+def resolution(target: int = 10, holds: Sequence[HoldReason] = ("waiting-for-client",)) -> Terms:
+    return Terms("resolution", target, frozenset(holds), (50, 75, 90))
+
+
+def response(target: int = 10) -> Terms:
+    return Terms("response", target, frozenset(), (50, 80))
+
+
+_counter = iter(range(1, 1_000_000))
+
+
+def fact(kind: str, seconds: float, reason: HoldReason | None = None, sequence: int | None = None) -> Fact:
+    number = next(_counter)
+    concerns = "resolution" if kind in ("pause", "resume", "reopen") else None
+    return Fact(UUID(int=number), FactKind(kind), at(seconds), sequence or number, concerns, reason)  # type: ignore[arg-type]
+
+
+def course(terms: Terms, *facts: Fact, judged_until: datetime | None = None) -> Course:
+    found = fold(terms, facts, judged_until)
+    assert found is not None
+    return found
+
+
+def folded(terms: Terms, *facts: Fact, judged_until: datetime | None = None) -> Clock:
+    return course(terms, *facts, judged_until=judged_until).clock
+
+
+# --- the oracle: plays the life of a ticket second by second and knows nothing of sums -------------------------------
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[Fact]:
+    """A start and up to seven other facts on whole seconds, with positions of their own, in any order."""
+    start = draw(st.integers(0, 15))
+    others = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["pause", "resume", "stop", "reopen"]),
+                st.integers(0, 40),
+                st.sampled_from(HOLDS),
+            ),
+            max_size=7,
+        )
+    )
+    facts = [fact("start", start)]
+    facts += [fact(kind, second, reason if kind == "pause" else None) for kind, second, reason in others]
+    return list(draw(st.permutations(facts)))
+
+
+terms_of_any_kind = st.builds(
+    Terms,
+    kind=st.just("resolution"),
+    target_seconds=st.integers(1, 30),
+    pausing_holds=st.frozensets(st.sampled_from(HOLDS)),
+    warn_percents=st.just((50, 75, 90)),
+)
+
+
+def play(terms: Terms, facts: Sequence[Fact], horizon: int) -> dict[str, object]:
+    """Second by second: which facts hold when the second begins, does it count, is the target used up or exceeded."""
+    start = min(int((one.occurred_at - ZERO).total_seconds()) for one in facts if one.kind == "start")
+    later = [one for one in facts if one.kind != "start"]
+    later.sort(key=lambda one: (one.occurred_at, RANKS.index(one.kind), one.sequence))
+    state, hold, elapsed, breached, warned = "running", None, 0, None, 0
+    last_count = None
+    for second in range(start, horizon + 1):
+        if last_count is not None:
+            if elapsed == terms.target_seconds + 1 and breached is None:
+                breached = last_count
+            for percent in terms.warn_percents:
+                if elapsed * 100 >= terms.target_seconds * percent:
+                    warned = max(warned, percent)
+        for one in later:
+            if max(start, int((one.occurred_at - ZERO).total_seconds())) != second:
+                continue
+            if state == "stopped":
+                if one.kind == "reopen":
+                    state = "running"
+            elif one.kind == "stop":
+                state, hold = "stopped", None
+            elif one.kind == "pause":
+                hold = one.reason
+                state = "paused" if hold in terms.pausing_holds else "running"
+            elif one.kind == "resume":
+                state, hold = "running", None
+        if state == "running" and second < horizon:
+            elapsed, last_count = elapsed + 1, second
+    return {
+        "state": state,
+        "hold": hold,
+        "elapsed": elapsed,
+        "breached_at": None if breached is None else at(breached),
+        "warned": warned,
+    }
+
+
+def seen(clock: Clock, horizon: int) -> dict[str, object]:
+    return {
+        "state": clock.state,
+        "hold": clock.hold,
+        "elapsed": clock.elapsed_seconds(at(horizon)),
+        "breached_at": clock.breached_at,
+        "warned": clock.warned_percent,
+    }
+
+
+@given(terms_of_any_kind, lives(), st.integers(0, 30))
+def test_the_fold_agrees_with_counting_second_by_second(terms: Terms, facts: list[Fact], extra: int) -> None:
+    horizon = max(int((one.occurred_at - ZERO).total_seconds()) for one in facts) + extra
+    assert seen(folded(terms, *facts, judged_until=at(horizon)), horizon) == play(terms, facts, horizon)
+
+
+@given(terms_of_any_kind, lives(), st.data())
+def test_any_order_and_any_repetition_fold_to_the_same_course(
+    terms: Terms, facts: list[Fact], data: st.DataObject
+) -> None:
+    shuffled = data.draw(st.permutations(facts))
+    repeated = data.draw(st.lists(st.sampled_from(facts), max_size=4))
+    assert fold(terms, [*repeated, *shuffled]) == fold(terms, facts)
+
+
+@given(terms_of_any_kind, lives(), st.integers(0, 70))
+def test_time_passing_on_a_clock_equals_folding_again(terms: Terms, facts: list[Fact], until: int) -> None:
+    assert advance(folded(terms, *facts), terms, at(until)) == folded(terms, *facts, judged_until=at(until))
+
+
+@given(terms_of_any_kind, lives(), st.integers(0, 30))
+def test_the_intervals_cover_the_whole_life_and_add_up(terms: Terms, facts: list[Fact], extra: int) -> None:
+    found = course(terms, *facts)
+    end = found.clock.since + timedelta(seconds=extra)
+    edges = [found.clock.started_at, *(interval.until or end for interval in found.intervals)]
+    assert [interval.from_at for interval in found.intervals] == edges[:-1]
+    counted = sum(
+        ((interval.until or end) - interval.from_at).total_seconds() for interval in found.intervals if interval.counted
+    )
+    assert counted == found.clock.elapsed_seconds(end)
+
+
+@given(terms_of_any_kind, lives())
+def test_a_running_clock_runs_out_exactly_at_its_due(terms: Terms, facts: list[Fact]) -> None:
+    clock = folded(terms, *facts)
+    if clock.state == "running" and clock.breached_at is None:
+        assert clock.due_at is not None
+        assert clock.elapsed_seconds(clock.due_at) == terms.target_seconds
+        assert advance(clock, terms, clock.due_at).breached_at is None
+        assert advance(clock, terms, clock.due_at + timedelta(microseconds=1)).breached_at == clock.due_at
+
+
+@given(terms_of_any_kind, lives())
+def test_thresholds_are_reached_in_ascending_order_and_each_once(terms: Terms, facts: list[Fact]) -> None:
+    crossings = course(terms, *facts, judged_until=at(200)).crossings
+    percents = [crossing.percent for crossing in crossings]
+    assert percents == sorted(set(percents))
+    assert [crossing.at for crossing in crossings] == sorted(crossing.at for crossing in crossings)
+
+
+# --- decisions, by hand ----------------------------------------------------------------------------------------------
+
+
+def test_without_its_start_there_is_no_clock() -> None:
+    assert fold(resolution(), [fact("pause", 3, "waiting-for-client"), fact("stop", 9)]) is None
+
+
+def test_a_clock_starts_when_the_client_reported() -> None:
+    clock = folded(resolution(10), fact("start", 5))
+    assert (clock.started_at, clock.due_at, clock.state) == (at(5), at(15), "running")
+
+
+def test_a_stop_exactly_at_the_due_is_met() -> None:
+    assert folded(resolution(10), fact("start", 0), fact("stop", 10)).breached_at is None
+
+
+def test_a_stop_a_microsecond_after_the_due_is_a_breach_at_the_due() -> None:
+    clock = folded(resolution(10), fact("start", 0), fact("stop", 10.000001))
+    assert clock.breached_at == at(10)
+    assert clock.counted_seconds == 11
+
+
+def test_a_hold_that_the_contract_allows_pauses_and_keeps_what_is_left() -> None:
+    held = folded(resolution(10), fact("start", 0), fact("pause", 4, "waiting-for-client"))
+    assert (held.state, held.counted_seconds, held.due_at) == ("paused", 4, None)
+    assert held.elapsed_seconds(at(1000)) == 4
+    released = folded(resolution(10), fact("start", 0), fact("pause", 4, "waiting-for-client"), fact("resume", 104))
+    assert released.due_at == at(110)
+
+
+def test_a_hold_for_development_does_not_pause_and_is_explained() -> None:
+    found = course(resolution(10), fact("start", 0), fact("pause", 4, "development"), fact("resume", 7))
+    assert found.clock.due_at == at(10)
+    assert [(one.counted, one.why, one.reason) for one in found.intervals] == [
+        (True, "open", None),
+        (True, "held", "development"),
+        (True, "open", None),
+    ]
+
+
+def test_another_hold_takes_the_place_of_the_one_before() -> None:
+    clock = folded(
+        resolution(100),
+        fact("start", 0),
+        fact("pause", 10, "waiting-for-client"),
+        fact("pause", 20, "development"),
+        fact("pause", 30, "waiting-for-client"),
+        fact("resume", 40),
+    )
+    assert clock.due_at == at(120)
+
+
+def test_first_response_never_pauses_and_stops_at_the_resolution_when_nobody_responded() -> None:
+    clock = folded(response(10), fact("start", 0), fact("pause", 2, "waiting-for-client"), fact("stop", 9))
+    assert (clock.state, clock.counted_seconds, clock.breached_at) == ("stopped", 9, None)
+
+
+def test_a_response_concerns_the_response_clock_alone() -> None:
+    told = Fact(UUID(int=77), FactKind.STOP, at(3), 77, "response")
+    assert folded(response(), fact("start", 0), told).state == "stopped"
+    assert folded(resolution(), fact("start", 0), told).state == "running"
+
+
+def test_only_the_first_response_counts_even_when_it_arrives_last() -> None:
+    assert folded(response(10), fact("start", 0), fact("stop", 20), fact("stop", 5)).counted_seconds == 5
+
+
+def test_a_release_and_a_hold_of_the_same_instant_leave_the_clock_paused() -> None:
+    clock = folded(
+        resolution(10),
+        fact("start", 0),
+        fact("pause", 2, "waiting-for-client", sequence=5),
+        fact("pause", 6, "agreed-date", sequence=9),
+        fact("resume", 6, sequence=8),
+    )
+    assert (clock.state, clock.hold) == ("running", "agreed-date")
+    clock = folded(
+        resolution(10, ("waiting-for-client", "agreed-date")),
+        fact("start", 0),
+        fact("resume", 6, sequence=9),
+        fact("pause", 6, "agreed-date", sequence=8),
+    )
+    assert clock.state == "paused"
+
+
+def test_reopening_continues_the_clock_and_the_resolved_time_does_not_count() -> None:
+    found = course(resolution(10), fact("start", 0), fact("stop", 4), fact("reopen", 50))
+    assert found.clock.due_at == at(56)
+    assert [(one.counted, one.why) for one in found.intervals] == [(True, "open"), (False, "resolved"), (True, "open")]
+
+
+def test_facts_before_the_start_count_as_if_they_came_with_it() -> None:
+    early = folded(resolution(10), fact("pause", 1, "waiting-for-client"), fact("start", 5))
+    assert (early.state, early.since, early.counted_seconds) == ("paused", at(5), 0)
+
+
+def test_a_late_hold_takes_a_breach_back() -> None:
+    life = [fact("start", 0), fact("resume", 30)]
+    terms = resolution(10)
+    assert folded(terms, *life, judged_until=at(20)).breached_at == at(10)
+    late = fact("pause", 5, "waiting-for-client")
+    clock = folded(terms, *life, late, judged_until=at(20))
+    assert (clock.breached_at, clock.due_at, clock.warned_percent) == (None, at(35), 50)
+
+
+def test_thresholds_are_whole_seconds_rounded_up() -> None:
+    terms = resolution(15)
+    assert [terms.threshold_seconds(percent) for percent in (50, 75, 90)] == [8, 12, 14]
+    clock = folded(terms, fact("start", 0))
+    assert [(one.percent, one.at) for one in reached(clock, terms, at(12))] == [(50, at(8)), (75, at(12))]
+
+
+def test_equal_states_come_from_halves_of_seconds_too() -> None:
+    clock = folded(resolution(10), fact("start", 0.9), fact("pause", 3.1, "waiting-for-client"), fact("resume", 7.5))
+    assert (clock.started_at, clock.counted_seconds, clock.since, clock.due_at) == (at(0), 4, at(8), at(14))

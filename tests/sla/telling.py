@@ -1,0 +1,189 @@
+"""Tells sla what happens to tickets, as the consumer would, and reads what sla tells in turn."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import time_machine
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.envelope import Event, Origin, Received
+from shared.contracts.tickets import (
+    Groups,
+    HoldReason,
+    Kind,
+    TicketHeld,
+    TicketOpened,
+    TicketReleased,
+    TicketResolved,
+    TicketResponded,
+)
+from shared.ids import new_id
+from sla import subscribers
+from tests.support.databases import Database
+
+ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+# What a client without a contract is promised for S1 (basico).
+RESPONSE, RESOLUTION = 2 * 3600, 32 * 3600
+
+REACTIONS: dict[type[Event], Callable[..., Any]] = {
+    TicketOpened: subscribers.start_clocks,
+    TicketResponded: subscribers.refold_clocks,
+    TicketHeld: subscribers.refold_clocks,
+    TicketReleased: subscribers.refold_clocks,
+    TicketResolved: subscribers.refold_clocks,
+}
+
+
+def at(seconds: float) -> datetime:
+    """An instant after the beginning of the test's story."""
+    return ZERO + timedelta(seconds=seconds)
+
+
+def frozen(seconds: float) -> AbstractContextManager[Any]:
+    """The clock of the process stands at that instant."""
+    return time_machine.travel(at(seconds), tick=False)
+
+
+_sequences = itertools.count(1)
+
+
+@dataclass
+class Story:
+    """One ticket, and the events that tell its life; sequences grow in the order of telling."""
+
+    client: str = "cliente-sin-contrato"
+    severity: int = 1
+    kind: Kind = "incident"
+    origin: Origin = "live"
+    ticket_id: UUID = field(default_factory=new_id)
+
+    def opened(self, seconds: float = 0, reported: float | None = None) -> Received[Any]:
+        data = TicketOpened(
+            **self._base(),
+            kind=self.kind,
+            groups=Groups(client_id=self.client),
+            severity=self.severity,
+            priority=4,
+            title="La facturación no anda",
+            reported_at=at(seconds if reported is None else reported),
+            opened_by="ana",
+        )
+        return self._received(data, seconds)
+
+    def responded(self, seconds: float) -> Received[Any]:
+        return self._received(
+            TicketResponded(**self._base(), first=True, channel="phone", text="Lo estamos viendo"), seconds
+        )
+
+    def held(self, seconds: float, reason: HoldReason = "waiting-for-client") -> Received[Any]:
+        return self._received(TicketHeld(**self._base(), reason=reason, note="Falta el archivo"), seconds)
+
+    def released(self, seconds: float, reason: HoldReason = "waiting-for-client") -> Received[Any]:
+        return self._received(TicketReleased(**self._base(), reason=reason), seconds)
+
+    def resolved(self, seconds: float) -> Received[Any]:
+        return self._received(TicketResolved(**self._base(), code="configuracion", text="Listo"), seconds)
+
+    def _base(self) -> dict[str, Any]:
+        return {"ticket_id": self.ticket_id, "number": "T-000042", "version": 1}
+
+    def _received(self, data: Event, seconds: float) -> Received[Any]:
+        return Received(
+            id=new_id(),
+            source="/desk/tickets",
+            type=data.type,
+            subject=data.subject(),
+            key=data.key(),
+            sequence=next(_sequences),
+            occurred_at=at(seconds),
+            recorded_at=at(seconds),
+            origin=self.origin,
+            actor="ana",
+            correlation_id="corr-1",
+            causation_id=None,
+            traceparent=None,
+            data=data,
+        )
+
+
+async def apply(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+    """Hands the events to their reactions in runs of one type, as the consumer does."""
+    for kind, run in itertools.groupby(events, key=lambda event: type(event.data)):
+        await REACTIONS[kind](tx, list(run))
+
+
+async def tell(database: Database, *events: Received[Any], noticed: float | None = None) -> None:
+    """Applies the events in one transaction, noticed at the last of them unless said otherwise."""
+    instant = max(event.occurred_at for event in events) if noticed is None else at(noticed)
+    with time_machine.travel(instant, tick=False):
+        async with database.begin() as tx:
+            await apply(tx, events)
+
+
+async def clocks_of(database: Database, ticket_id: UUID) -> dict[str, dict[str, Any]]:
+    """The ticket's rows in `clocks` by kind."""
+    async with database.connect() as connection:
+        rows = await connection.fetch("SELECT * FROM sla.clocks WHERE ticket_id = $1", ticket_id)
+    return {row["kind"]: dict(row) for row in rows}
+
+
+async def published(database: Database, key: UUID | str | None = None) -> list[dict[str, Any]]:
+    """What sla published (for one ticket) in order: short type, headers that matter, data."""
+    async with database.connect() as connection:
+        rows = await connection.fetch(
+            "SELECT a.* FROM runtime.archive a JOIN runtime.outbox USING (position) WHERE $1::text IS NULL OR key = $1"
+            " ORDER BY position",
+            None if key is None else str(key),
+        )
+    return [
+        {
+            "type": row["type"].removeprefix("desk.").removesuffix(".v1"),
+            "origin": row["origin"],
+            "occurred_at": row["occurred_at"],
+            "correlation_id": row["correlation_id"],
+            **json.loads(row["value"]),
+        }
+        for row in rows
+    ]
+
+
+def names(events: Sequence[dict[str, Any]]) -> list[str]:
+    """What happened to which clock, in a form that reads well in an assertion."""
+    return [f"{event['kind']} {event['type'].removeprefix('sla-clock.')}" for event in events]
+
+
+async def timers(database: Database) -> list[tuple[str, int, datetime]]:
+    """The timers that are not void: kind of clock, percent, instant."""
+    async with database.connect() as connection:
+        rows = await connection.fetch(
+            "SELECT c.kind, t.percent, t.due_at FROM sla.timers t"
+            " JOIN sla.clocks c ON c.id = t.clock_id AND c.generation = t.generation ORDER BY t.due_at, c.kind"
+        )
+    return [(row["kind"], row["percent"], row["due_at"]) for row in rows]
+
+
+class Statements:
+    """Counts the statements that a database's engine executes."""
+
+    def __init__(self, database: Database) -> None:
+        self._engine = database.engine.sync_engine
+        self.seen: list[str] = []
+
+    def _note(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        self.seen.append(statement)
+
+    def __enter__(self) -> list[str]:
+        sqlalchemy_event.listen(self._engine, "before_cursor_execute", self._note)
+        return self.seen
+
+    def __exit__(self, *_: object) -> None:
+        sqlalchemy_event.remove(self._engine, "before_cursor_execute", self._note)

@@ -1,0 +1,154 @@
+"""Contracts are recorded in versions, published once per change, and pinned by the clocks that they govern."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from shared.contracts.envelope import Cause
+from sla import commands
+from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
+from sla.domain.target import IncompleteTargets
+from tests.sla.telling import ZERO, Statements, Story, apply, at, clocks_of, frozen, published, tell, timers
+from tests.support.databases import Database
+
+Make = Callable[[str], Awaitable[Database]]
+CAUSE = Cause(actor="bruno", occurred_at=ZERO, recorded_at=ZERO, correlation_id="request-1")
+TARGETS = tuple(
+    TargetFacts(severity=severity, response_seconds=600 * severity, resolution_seconds=6000 * severity)
+    for severity in (1, 2, 3, 4)
+)
+
+
+@pytest.fixture
+async def sla(database: Make) -> Database:
+    return await database("sla")
+
+
+def contract(**changes: Any) -> ContractRecord:
+    given = {"id": "acme-2026", "client_id": "acme", "contract_type": "oro", "valid_from": at(-1e6), **changes}
+    return ContractRecord(**given)
+
+
+async def record(sla: Database, *records: ContractRecord) -> list[int]:
+    async with sla.begin() as tx:
+        return [version.version for version in await commands.record_contracts(tx, CAUSE, records)]
+
+
+async def test_an_installation_begins_with_the_targets_of_the_defaults(sla: Database) -> None:
+    async with sla.connect() as connection:
+        rows = await connection.fetch(
+            "SELECT id, promises->'targets'->0->>'resolution_seconds' AS s1 FROM sla.contract_types ORDER BY 1"
+        )
+    assert {row["id"]: int(row["s1"]) // 3600 for row in rows} == {"platino": 4, "oro": 8, "plata": 16, "basico": 32}
+
+
+async def test_a_contract_takes_what_it_does_not_say_from_its_type_and_is_published_whole(sla: Database) -> None:
+    assert await record(sla, contract(pausing_holds=["third-party"])) == [1]
+    (told,) = await published(sla, "contract:acme-2026")
+    assert told["type"] == "contract.recorded"
+    assert (told["client_id"], told["contract_type"], told["pausing_holds"]) == ("acme", "oro", ["third-party"])
+    assert [target["resolution_seconds"] // 3600 for target in told["targets"]] == [8, 24, 60, 120]
+
+
+async def test_an_equal_contract_changes_and_publishes_nothing(sla: Database) -> None:
+    await record(sla, contract(targets=TARGETS))
+    assert await record(sla, contract(targets=TARGETS[::-1])) == []
+    assert len(await published(sla)) == 1
+    assert await sla.count("SELECT count(*) FROM sla.contracts") == 1
+
+
+async def test_a_change_is_a_further_version_beside_the_earlier_one(sla: Database) -> None:
+    await record(sla, contract())
+    assert await record(sla, contract(contract_type="plata")) == [2]
+    assert await sla.count("SELECT count(*) FROM sla.contracts") == 2
+    assert [one["contract_type"] for one in await published(sla)] == ["oro", "plata"]
+
+
+async def test_incomplete_targets_are_refused_and_nothing_is_stored(sla: Database) -> None:
+    with pytest.raises(IncompleteTargets, match="S4 has no target"):
+        await record(sla, contract(id="good"), contract(targets=TARGETS[:3]))
+    assert await sla.count("SELECT count(*) FROM sla.contracts") == 0
+
+
+async def test_of_two_changes_at_the_same_time_one_follows_the_other(sla: Database) -> None:
+    await record(sla, contract())
+    versions = await asyncio.gather(
+        record(sla, contract(contract_type="plata")), record(sla, contract(contract_type="platino"))
+    )
+    assert sorted(versions) == [[2], [3]]
+
+
+async def test_changing_a_type_changes_no_contract_in_force(sla: Database) -> None:
+    await record(sla, contract())
+    faster = ContractTypeRecord(id="oro", name="Oro", targets=TARGETS)
+    async with sla.begin() as tx:
+        assert await commands.record_contract_types(tx, CAUSE, [faster]) == 1
+        assert await commands.record_contract_types(tx, CAUSE, [faster]) == 0
+    story = Story(client="acme")
+    await tell(sla, story.opened())
+    assert (await clocks_of(sla, story.ticket_id))["resolution"]["target_seconds"] == 8 * 3600
+
+
+async def test_a_clock_keeps_the_version_under_which_it_started(sla: Database) -> None:
+    await record(sla, contract(targets=TARGETS, warnings=WarningFacts(response=(10,), resolution=(20,))))
+    early = Story(client="acme", severity=2)
+    await tell(sla, early.opened())
+    assert await timers(sla) == [("response", 10, at(120)), ("resolution", 20, at(2400))]
+    await record(sla, contract(contract_type="platino"))
+    late = Story(client="acme", severity=2)
+    await tell(sla, early.held(60), early.released(160), late.opened(200))
+    before, after = await clocks_of(sla, early.ticket_id), await clocks_of(sla, late.ticket_id)
+    assert (before["resolution"]["contract_version"], before["resolution"]["due_at"]) == (1, at(12_100))
+    assert (after["resolution"]["contract_version"], after["resolution"]["target_seconds"]) == (2, 16 * 3600)
+
+
+async def test_the_contract_in_force_when_the_client_reported_decides(sla: Database) -> None:
+    await record(
+        sla,
+        contract(id="acme-old", contract_type="plata", valid_until=at(0)),
+        contract(id="acme-new", contract_type="platino", valid_from=at(0)),
+    )
+    old, new = Story(client="acme"), Story(client="acme")
+    await tell(sla, old.opened(600, reported=-1), new.opened(600, reported=0))
+    assert (await clocks_of(sla, old.ticket_id))["response"]["contract_id"] == "acme-old"
+    assert (await clocks_of(sla, new.ticket_id))["response"]["contract_id"] == "acme-new"
+
+
+async def test_an_ended_contract_leaves_the_default_targets(sla: Database) -> None:
+    await record(sla, contract(contract_type="platino", valid_until=at(-10)))
+    story = Story(client="acme")
+    await tell(sla, story.opened())
+    clock = (await clocks_of(sla, story.ticket_id))["resolution"]
+    assert (clock["contract_id"], clock["contract_version"], clock["target_seconds"]) == (None, 0, 32 * 3600)
+
+
+async def test_a_contract_of_its_own_decides_which_holds_pause(sla: Database) -> None:
+    await record(sla, contract(pausing_holds=["third-party"]))
+    story = Story(client="acme")
+    await tell(sla, story.opened(), story.held(100, "waiting-for-client"))
+    assert (await clocks_of(sla, story.ticket_id))["resolution"]["state"] == "running"
+    await tell(sla, story.released(200, "waiting-for-client"), story.held(300, "third-party"))
+    assert (await clocks_of(sla, story.ticket_id))["resolution"]["state"] == "paused"
+
+
+async def test_without_defaults_no_clock_starts_and_the_reason_is_said(sla: Database) -> None:
+    async with sla.connect("test_owner") as connection:
+        await connection.execute("DELETE FROM sla.contract_types")
+    with frozen(0), pytest.raises(commands.NoDefaultTargets, match="migrate"):
+        async with sla.begin() as tx:
+            await apply(tx, [Story().opened()])
+
+
+async def test_a_file_of_many_contracts_takes_few_statements_and_the_second_time_changes_nothing(sla: Database) -> None:
+    document = Document(contracts=[contract(id=f"c-{number}", client_id=f"k-{number}") for number in range(60)])
+    async with sla.begin() as tx:
+        with Statements(sla) as first:
+            assert await commands.load(tx, CAUSE, document) == 60
+        with Statements(sla) as second:
+            assert await commands.load(tx, CAUSE, document) == 0
+    assert (len(first), len(second)) == (4, 2)
+    assert len(await published(sla)) == 60

@@ -1,0 +1,138 @@
+"""Databases for tests: a template is migrated once per session, each test works on its own copy."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import asyncpg
+from runner.databases import clone_database, create_database, drop_database
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.db.engine import make_engine
+from shared.db.migrate import migrate
+from shared.db.transaction import begin
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+OWNER, SERVING, PASSWORD = "test_owner", "test_serving", "test-only"
+LOCK = 0x7E57
+
+
+@dataclass
+class Database:
+    """One test's own database, with the engine of the serving role."""
+
+    name: str
+    admin_url: str
+    engine: AsyncEngine
+
+    @property
+    def url(self) -> str:
+        """The serving role's address."""
+        return _url(self.admin_url, self.name, SERVING).render_as_string(hide_password=False)
+
+    @property
+    def owner_url(self) -> str:
+        """The owner role's address."""
+        return _url(self.admin_url, self.name, OWNER).render_as_string(hide_password=False)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction of the serving role, committed at the end."""
+        async with begin(self.engine, lambda: None) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def connect(self, role: str = SERVING) -> AsyncIterator[asyncpg.Connection]:
+        """A plain connection, outside the pool."""
+        connection = await asyncpg.connect(_url(self.admin_url, self.name, role).render_as_string(hide_password=False))
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def count(self, query: str, *arguments: object) -> int:
+        """The single number that a query answers."""
+        async with self.connect() as connection:
+            return int(await connection.fetchval(query, *arguments))
+
+
+def _url(admin_url: str, database: str, role: str) -> URL:
+    return make_url(admin_url).set(drivername="postgresql", database=database, username=role, password=PASSWORD)
+
+
+def _release() -> str:
+    """What the templates depend on: all migrations and defaults of this checkout."""
+    digest = hashlib.sha256()
+    revisions = [folder.glob("migrations/versions/*.py") for folder in CHECKOUT.glob("services/*/src/*")]
+    runtime = CHECKOUT.glob("shared/src/shared/messaging/migrations/versions/*.py")
+    defaults = CHECKOUT.glob("services/*/src/*/defaults.yaml")
+    for path in sorted(chain(*revisions, runtime, defaults)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:10]
+
+
+async def ensure_template(admin_url: str, service: str) -> str:
+    """The name of the migrated template of a service (`runtime`: only the runtime's tables), made when it is missing."""
+    name = f"template_{service}_{_release()}"
+    connection = await asyncpg.connect(admin_url)
+    try:
+        # Workers of one session share the server: the first one makes the template, the others wait for it.
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+            await _make(admin_url, service, name)
+    finally:
+        await connection.close()
+    return name
+
+
+async def _make(admin_url: str, service: str, name: str) -> None:
+    unfinished = f"{name}_unfinished"
+    await drop_database(admin_url, unfinished)
+    await create_database(admin_url, unfinished, OWNER, PASSWORD, SERVING, PASSWORD)
+    owner = _url(admin_url, unfinished, OWNER).render_as_string(hide_password=False)
+    serving = _url(admin_url, unfinished, SERVING).render_as_string(hide_password=False)
+    if service == "runtime":
+        await migrate(owner, serving_role=SERVING, histories={})
+    else:
+        await _run(service, "migrate", owner=owner, serving=serving)
+    connection = await asyncpg.connect(admin_url)
+    try:
+        await connection.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
+    finally:
+        await connection.close()
+
+
+async def _run(service: str, command: str, *, owner: str, serving: str) -> None:
+    """The service's own command, as an installation runs it: defaults are loaded too."""
+    process = await asyncio.create_subprocess_exec(
+        str(CHECKOUT / ".venv" / "bin" / "python"), "-m", service, command,
+        env={**os.environ, "DESK_DATABASE_URL": serving, "DESK_OWNER_DATABASE_URL": owner},
+        cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+
+
+@asynccontextmanager
+async def fresh_database(admin_url: str, service: str) -> AsyncIterator[Database]:
+    """A copy of the service's template, dropped at the end."""
+    template = await ensure_template(admin_url, service)
+    name = f"{service}_{uuid.uuid4().hex[:12]}"
+    await clone_database(admin_url, template, name)
+    engine = make_engine(
+        _url(admin_url, name, SERVING).render_as_string(hide_password=False), application="test", pool_size=8
+    )
+    try:
+        yield Database(name, admin_url, engine)
+    finally:
+        await engine.dispose()
+        await drop_database(admin_url, name)

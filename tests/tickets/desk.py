@@ -1,0 +1,137 @@
+"""A desk for the tests: reference data, causes, and what other services would tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import event as listener
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.contracts.envelope import Cause, Event, Received
+from shared.contracts.inventory import ClientRecorded, InstallationRecorded, ModuleRecorded, ProductRecorded
+from shared.contracts.sla import ContractRecorded, PromisedTarget
+from shared.contracts.topics import topic_of
+from shared.ids import new_id
+from tests.support.databases import Database
+from tickets import commands, projections
+from tickets.commands import Done, OpenTicket
+
+NOW = datetime(2026, 11, 2, 14, 3, 0, 250_000, tzinfo=UTC)
+HOUR = 3600
+_sequences = count(1)
+
+
+def cause(at: datetime = NOW, *, actor: str = "ana") -> Cause:
+    """What a request of a representative causes."""
+    return Cause(actor=actor, occurred_at=at, recorded_at=at, correlation_id="req-1")
+
+
+def received(data: Event, *, sequence: int | None = None, at: datetime = NOW, id: UUID | None = None) -> Received[Any]:
+    """An event as the consumer would hand it over; later calls have higher sequences."""
+    owner = topic_of(type(data)).owner
+    return Received(
+        id=id or new_id(),
+        source=f"/desk/{owner}",
+        type=data.type,
+        subject=data.subject(),
+        key=data.key(),
+        sequence=sequence if sequence is not None else next(_sequences),
+        occurred_at=at,
+        recorded_at=at + timedelta(milliseconds=40),
+        origin="live",
+        actor=f"system:{owner}",
+        correlation_id="req-1",
+        causation_id="0199",
+        traceparent=None,
+        data=data,
+    )
+
+
+def contract(id: str, client: str, type: Any, s1_hours: int, **changes: Any) -> ContractRecorded:
+    """A contract with one promised target."""
+    target = PromisedTarget(severity=1, response_seconds=HOUR, resolution_seconds=s1_hours * HOUR)
+    start = changes.pop("valid_from", NOW - timedelta(days=100))
+    return ContractRecorded(id=id, client_id=client, contract_type=type, valid_from=start, targets=(target,), **changes)
+
+
+REFERENCE: tuple[Event, ...] = (
+    ClientRecorded(
+        id="molinos", name="Molinos del Paraná", tax_id="30-11111111-1", tier="oro", city="Rosario",
+        contact="Marta Giménez", phone="+54 341 555 0101",
+    ),
+    ClientRecorded(id="aguero", name="Agüero Hermanos", tier="plata"),
+    ClientRecorded(id="sin-contrato", name="Bodega Sin Contrato", tier="platino"),
+    ClientRecorded(id="cerrado", name="Molino Cerrado", tier="oro", retired=True),
+    ProductRecorded(id="gestion", name="PSA Gestión"),
+    ProductRecorded(id="sueldos", name="PSA Sueldos"),
+    ModuleRecorded(id="facturacion", name="Facturación", product_id="gestion", nature="standard"),
+    ModuleRecorded(
+        id="balanza", name="Balanza de camiones", product_id="gestion", nature="customised", client_id="molinos"
+    ),
+    InstallationRecorded(
+        id="molinos-gestion", client_id="molinos", product_id="gestion", product_version="8.2.1",
+        modules=("facturacion", "balanza"),
+    ),
+    contract("c-molinos", "molinos", "oro", 8),
+    contract("c-aguero", "aguero", "plata", 16),
+    contract("c-aguero-2025", "aguero", "platino", 2, valid_until=NOW - timedelta(days=1)),
+)  # fmt: skip
+
+
+async def fill_replicas(database: Database) -> None:
+    """The reference data that inventory and sla would have told."""
+    async with database.begin() as tx:
+        await projections.apply(tx, [received(one) for one in REFERENCE])
+
+
+def a_call(**changes: Any) -> OpenTicket:
+    """What a representative registers."""
+    usual: dict[str, Any] = {
+        "client_id": "molinos",
+        "kind": "incident",
+        "severity": 2,
+        "title": "No se pueden emitir facturas",
+        "description": "Error al pedir el CAE",
+        "module_id": "facturacion",
+        "reporter": "Marta Giménez",
+    }
+    return OpenTicket(**(usual | changes))
+
+
+async def open_one(database: Database, at: datetime = NOW, **changes: Any) -> Done:
+    """A ticket that was opened and committed."""
+    async with database.begin() as tx:
+        return await commands.open_ticket(tx, cause(at), a_call(**changes))
+
+
+@contextmanager
+def round_trips(engine: AsyncEngine) -> Iterator[list[str]]:
+    """What is sent to the database while the block runs: begin, statements, commit."""
+    sent: list[str] = []
+
+    def statement(_connection: Any, _cursor: Any, said: str, *_: Any) -> None:
+        sent.append(" ".join(said.split()))
+
+    listeners: list[tuple[str, Callable[..., Any]]] = [
+        ("before_cursor_execute", statement),
+        ("begin", lambda _connection: sent.append("BEGIN")),
+        ("commit", lambda _connection: sent.append("COMMIT")),
+    ]
+    for name, function in listeners:
+        listener.listen(engine.sync_engine, name, function)
+    try:
+        yield sent
+    finally:
+        for name, function in listeners:
+            listener.remove(engine.sync_engine, name, function)
+
+
+async def rows(tx: AsyncConnection, query: str, **values: Any) -> list[dict[str, Any]]:
+    """The rows of a query, as dictionaries."""
+    return [dict(row) for row in (await tx.execute(text(query), values)).mappings()]

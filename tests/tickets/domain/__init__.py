@@ -1,0 +1,1 @@
+"""Tests of the rules of tickets: no database, no clock."""

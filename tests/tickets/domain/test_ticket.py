@@ -1,0 +1,214 @@
+"""The life of a ticket: what each action changes and tells, and what holds after any sequence of actions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from shared.contracts.tickets import (
+    EnvironmentBrief,
+    Target,
+    TicketAssigned,
+    TicketEscalated,
+    TicketEvent,
+    TicketOpened,
+    TicketReleased,
+    TicketResolved,
+    TicketResponded,
+)
+from shared.errors import Conflict
+from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, OPENING, new_ticket, ticket_in
+from tickets.domain.escalation import LEVEL_OF, LevelSkipped, NotAStep
+from tickets.domain.ticket import AlreadyAssigned, Handover, Ticket
+
+
+def test_opening_tells_everything_that_the_others_need() -> None:
+    ticket, (opened,) = Ticket.open(UUID(int=1), "T-000001", OPENING, at=NOW, by="ana")
+    assert isinstance(opened, TicketOpened)
+    assert (ticket.status, ticket.level, ticket.version, ticket.assignee) == ("new", 1, 1, None)
+    assert opened.model_dump(exclude={"ticket_id", "number", "version", "opened_by"}) == {
+        "kind": "incident",
+        "groups": {"client_id": "molinos", "product_id": "gestion", "module_id": "facturacion"},
+        "installation_id": None,
+        "severity": 2,
+        "priority": 3,
+        "title": "No se pueden emitir facturas",
+        "description": "Error al pedir el CAE",
+        "reporter": "Marta Giménez",
+        "channel": "phone",
+        "reported_at": NOW,
+    }
+    assert (opened.ticket_id, opened.number, opened.version, opened.opened_by) == (UUID(int=1), "T-000001", 1, "ana")
+
+
+def test_assigning_tells_who_had_it_before() -> None:
+    ticket, _ = new_ticket().assign("bruno")
+    ticket, (event,) = ticket.assign("carla")
+    assert isinstance(event, TicketAssigned)
+    assert (event.assignee, event.previous_assignee, event.level) == ("carla", "bruno", 1)
+    assert ticket.assignee == "carla"
+
+
+def test_a_ticket_is_not_assigned_twice_to_the_same_person() -> None:
+    ticket, _ = new_ticket().assign("bruno")
+    with pytest.raises(AlreadyAssigned, match="T-000001 is already assigned to bruno"):
+        ticket.assign("bruno")
+
+
+def test_escalating_leaves_the_ticket_in_the_queue_of_the_next_level_with_all_that_is_known() -> None:
+    ticket, _ = new_ticket().assign("ana")
+    ticket, _ = ticket.escalate(UUID(int=5), "analysts", "excede al nivel 1", NOTHING_KNOWN)
+    assert (ticket.level, ticket.target, ticket.assignee, ticket.status) == (2, "analysts", None, "in_progress")
+    known = Handover(
+        EnvironmentBrief(installation_id="molinos-gestion", product_version="8.2"), NOW + timedelta(hours=4)
+    )
+    ticket, (event,) = ticket.escalate(UUID(int=6), "development", "hay que corregir el código", known)
+    assert isinstance(event, TicketEscalated)
+    assert (event.from_level, event.to_level, event.target, event.escalation_id) == (2, 3, "development", UUID(int=6))
+    assert event.environment == known.environment
+    assert event.resolution_due_at == NOW + timedelta(hours=4)
+    assert (event.title, event.severity, event.groups) == (OPENING.title, 2, OPENING.groups)
+
+
+@pytest.mark.parametrize("target", ["functional-analysis", "development"])
+def test_level_one_does_not_skip_the_analysts(target: Target) -> None:
+    with pytest.raises(LevelSkipped, match="escalate it to analysts first"):
+        new_ticket(severity=1, priority=2).escalate(UUID(int=5), target, "apuro", NOTHING_KNOWN)
+
+
+def test_p1_s1_goes_straight_to_development() -> None:
+    ticket, (event,) = new_ticket(severity=1, priority=1).escalate(
+        UUID(int=5), "development", "todo parado", NOTHING_KNOWN
+    )
+    assert isinstance(event, TicketEscalated)
+    assert (event.from_level, event.to_level, ticket.level) == (1, 3, 3)
+
+
+def test_a_supervisor_sends_a_ticket_straight_to_functional_analysis() -> None:
+    ticket, _ = new_ticket().escalate(UUID(int=5), "functional-analysis", "lo pidió", NOTHING_KNOWN, by_supervisor=True)
+    assert (ticket.level, ticket.target) == (3, "functional-analysis")
+
+
+def test_development_may_be_asked_again_under_another_id() -> None:
+    ticket, _ = new_ticket(severity=1, priority=1).escalate(UUID(int=5), "development", "todo parado", NOTHING_KNOWN)
+    again, (event,) = ticket.escalate(UUID(int=6), "development", "la corrección no alcanzó", NOTHING_KNOWN)
+    assert isinstance(event, TicketEscalated)
+    assert (event.from_level, event.to_level, event.escalation_id) == (3, 3, UUID(int=6))
+    assert again.version == ticket.version + 1
+
+
+@pytest.mark.parametrize("target", ["analysts", "functional-analysis"])
+def test_a_ticket_does_not_go_down_or_stay_by_escalating(target: Target) -> None:
+    ticket, _ = new_ticket().escalate(UUID(int=5), "functional-analysis", "x", NOTHING_KNOWN, by_supervisor=True)
+    with pytest.raises(NotAStep, match="possible: development"):
+        ticket.escalate(UUID(int=6), target, "x", NOTHING_KNOWN)
+
+
+def test_only_the_first_answer_to_the_client_is_the_first() -> None:
+    ticket, (first,) = new_ticket().respond("phone", "lo vemos", at=NOW)
+    ticket, (second,) = ticket.respond("mail", "sigue en curso", at=NOW + timedelta(hours=1))
+    assert isinstance(first, TicketResponded)
+    assert isinstance(second, TicketResponded)
+    assert (first.first, second.first) == (True, False)
+    assert ticket.first_responded_at == NOW
+
+
+def test_releasing_tells_the_reason_of_the_hold_that_ended() -> None:
+    ticket, (event,) = ticket_in("on_hold").release()
+    assert isinstance(event, TicketReleased)
+    assert event.reason == "waiting-for-client"
+    assert (ticket.hold_reason, ticket.hold_note, ticket.held_at) == (None, None, None)
+
+
+@pytest.mark.parametrize(("status", "was_held"), [("on_hold", True), ("in_progress", False)])
+def test_resolving_ends_a_running_hold(status: Any, was_held: bool) -> None:
+    ticket, (event,) = ticket_in(status).resolve("configuracion", "listo", at=NOW)
+    assert isinstance(event, TicketResolved)
+    assert event.was_held is was_held
+    assert (ticket.hold_reason, ticket.held_at, ticket.resolved_at) == (None, None, NOW)
+
+
+class TicketLife(RuleBasedStateMachine):
+    """Any sequence of actions, accepted or refused."""
+
+    ids = count(100)
+
+    @initialize(severity=st.integers(1, 4), priority=st.integers(1, 4))
+    def open(self, severity: int, priority: int) -> None:
+        self.ticket = new_ticket(severity=severity, priority=priority)
+        self.events: list[TicketEvent] = []
+        self.commands = 1
+
+    def take(self, action: Any, *arguments: Any, **named: Any) -> None:
+        """Does an action; a refusal must leave the ticket alone, anything accepted is one command with one event."""
+        before = self.ticket
+        try:
+            self.ticket, events = action(self.ticket, *arguments, **named)
+        except Conflict:
+            assert self.ticket is before
+            return
+        self.commands += 1
+        self.events.extend(events)
+        assert len(events) == 1
+        assert self.ticket.level >= before.level
+        assert before.status != "closed"
+
+    @rule(who=st.sampled_from(["ana", "bruno"]))
+    def assign(self, who: str) -> None:
+        self.take(Ticket.assign, who)
+
+    @rule(to=st.sampled_from(list(LEVEL_OF)), by_supervisor=st.booleans())
+    def escalate(self, to: Target, by_supervisor: bool) -> None:
+        self.take(Ticket.escalate, UUID(int=next(self.ids)), to, "x", NOTHING_KNOWN, by_supervisor=by_supervisor)
+
+    @rule(reason=st.sampled_from(["waiting-for-client", "third-party"]))
+    def hold(self, reason: Any) -> None:
+        self.take(Ticket.hold, reason, "x", at=NOW)
+
+    @rule()
+    def release(self) -> None:
+        self.take(Ticket.release)
+
+    @rule()
+    def respond(self) -> None:
+        self.take(Ticket.respond, "phone", "x", at=NOW)
+
+    @rule()
+    def resolve(self) -> None:
+        self.take(Ticket.resolve, "configuracion", "x", at=NOW)
+
+    @rule()
+    def close(self) -> None:
+        self.take(Ticket.close, at=NOW)
+
+    @invariant()
+    def every_fact_fits_the_state(self) -> None:
+        ticket = self.ticket
+        assert ticket.version == self.commands == len(self.events) + 1
+        assert (ticket.hold_reason is not None) == (ticket.status == "on_hold")
+        assert (ticket.resolved_at is not None) == (ticket.status in ("resolved", "closed"))
+        assert (ticket.closed_at is not None) == (ticket.status == "closed")
+        assert ticket.level == (LEVEL_OF[ticket.target] if ticket.target else 1)
+
+    @invariant()
+    def the_events_alone_tell_the_same_story(self) -> None:
+        kinds = [type(event).__name__ for event in self.events]
+        ended = kinds.count("TicketReleased") + sum(isinstance(e, TicketResolved) and e.was_held for e in self.events)
+        assert kinds.count("TicketHeld") - ended == (self.ticket.status == "on_hold")
+        firsts = [e.first for e in self.events if isinstance(e, TicketResponded)]
+        assert firsts == [True] * bool(firsts) + [False] * (len(firsts) - 1)
+        assert bool(firsts) == (self.ticket.first_responded_at is not None)
+        escalations = [e for e in self.events if isinstance(e, TicketEscalated)]
+        assert len({e.escalation_id for e in escalations}) == len(escalations)
+        levels = [1, *(e.to_level for e in escalations)]
+        assert levels[-1] == self.ticket.level
+        assert [e.from_level for e in escalations] == levels[:-1]
+
+
+TestTicketLife = TicketLife.TestCase

@@ -1,0 +1,51 @@
+"""Tickets for the tests of the rules."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from shared.contracts.tickets import Groups
+from tickets.domain.ticket import Handover, Opening, Ticket
+from tickets.domain.workflow import Status
+
+NOW = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
+NOTHING_KNOWN = Handover(environment=None, resolution_due_at=None)
+
+OPENING = Opening(
+    kind="incident",
+    groups=Groups(client_id="molinos", product_id="gestion", module_id="facturacion"),
+    installation_id=None,
+    severity=2,
+    severity_to_review=False,
+    priority=3,
+    title="No se pueden emitir facturas",
+    description="Error al pedir el CAE",
+    reporter="Marta Giménez",
+    channel="phone",
+    reported_at=NOW,
+    reported_late_reason=None,
+)
+
+
+def new_ticket(**opening: Any) -> Ticket:
+    """A ticket that was just opened."""
+    ticket, _ = Ticket.open(UUID(int=1), "T-000001", replace(OPENING, **opening), at=NOW, by="ana")
+    return ticket
+
+
+def ticket_in(status: Status) -> Ticket:
+    """A ticket that reached a state by its own actions."""
+    ticket = new_ticket()
+    if status == "in_progress":
+        ticket, _ = ticket.assign("bruno")
+    if status == "on_hold":
+        ticket, _ = ticket.hold("waiting-for-client", "pedimos el log", at=NOW)
+    if status in ("resolved", "closed"):
+        ticket, _ = ticket.resolve("configuracion", "se corrigió", at=NOW)
+    if status == "closed":
+        ticket, _ = ticket.close(at=NOW)
+    assert ticket.status == status
+    return ticket

@@ -1,0 +1,283 @@
+"""The HTTP door: what is accepted, what is answered, and what a refusal says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+
+from shared import clock
+from shared.http.app import create_app, doors_of
+from shared.http.auth import Authenticator
+from shared.ids import new_id
+from tests.shared.http.issuer import LocalIssuer
+from tests.support.databases import Database
+from tests.tickets import told
+from tests.tickets.told import tell
+from tickets import api, queries
+
+CALL = {"client_id": "molinos", "kind": "incident", "severity": 2, "title": "No se pueden emitir facturas"}
+
+
+class Desk:
+    """The service over HTTP, with people who have signed tokens."""
+
+    def __init__(self, database: Database, issuer: LocalIssuer) -> None:
+        self.database = database
+        self.issuer = issuer
+        self.hints = 0
+        self.app = create_app(
+            service="tickets",
+            description="under test",
+            routers=[api.router],
+            engine=database.engine,
+            hint=self._hint,
+            authenticator=Authenticator(issuer.url),
+        )
+
+    def _hint(self) -> None:
+        self.hints += 1
+
+    def person(self, name: str = "ana", role: str = "agent") -> httpx2.AsyncClient:
+        """A client that carries this person's token."""
+        head = {"authorization": f"Bearer {self.issuer.token(sub=name, roles=[role])}"}
+        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.app), base_url="http://desk/v1", headers=head)
+
+
+@pytest.fixture
+async def http(desk: Database) -> AsyncIterator[Desk]:
+    async with LocalIssuer().serving() as issuer:
+        yield Desk(desk, issuer)
+
+
+@pytest.fixture
+async def ana(http: Desk) -> AsyncIterator[httpx2.AsyncClient]:
+    async with http.person() as client:
+        yield client
+
+
+async def opened(client: httpx2.AsyncClient, **changes: Any) -> str:
+    """The address of a new ticket."""
+    answer = await client.post("/tickets", json=CALL | changes)
+    assert answer.status_code == 201, answer.text
+    return answer.headers["location"].removeprefix("/v1")
+
+
+async def test_opening_answers_number_place_and_version(http: Desk, ana: httpx2.AsyncClient) -> None:
+    answer = await ana.post("/tickets", json=CALL)
+    assert answer.status_code == 201
+    body = answer.json()
+    assert answer.headers["etag"] == '"1"'
+    assert answer.headers["location"] == f"/v1/tickets/{body['id']}"
+    assert {name: body[name] for name in body if name not in ("id", "facts")} == {
+        "number": "T-000001", "version": 1, "status": "new", "severity": 2, "priority": 2, "immediate": False,
+        "level": 1, "target": None, "assignee": None,
+    }  # fmt: skip
+    assert len(body["facts"]) == 1
+    assert http.hints == 1
+
+
+async def test_the_view_is_what_the_openapi_document_says(http: Desk, ana: httpx2.AsyncClient) -> None:
+    place = await opened(ana)
+    async with http.database.begin() as tx:
+        for event in told.whole_story(id_in(place)):
+            await tell(tx, event)
+    answer = await ana.get(place)
+    assert (answer.status_code, answer.headers["etag"], answer.headers["cache-control"]) == (200, '"1"', "no-store")
+    assert answer.headers["content-type"] == "application/json"
+    described = queries.TicketView.model_validate_json(answer.content).model_dump(mode="json")
+    assert same_instants(described) == same_instants(answer.json())
+    document = http.app.openapi()
+    operation = document["paths"]["/v1/tickets/{ticket_id}"]["get"]
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/TicketView"}
+    assert set(document["components"]["schemas"]["TicketView"]["required"]) == set(answer.json())
+
+
+def id_in(place: str) -> Any:
+    """The ticket id in an address."""
+    return UUID(place.rsplit("/", 1)[-1])
+
+
+def same_instants(value: Any) -> Any:
+    """The value with its instants as instants, since `Z` and `+00:00` are the same."""
+    if isinstance(value, dict):
+        return {name: same_instants(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [same_instants(one) for one in value]
+    if isinstance(value, str) and value[4:5] == "-" and "T" in value:
+        return datetime.fromisoformat(value)
+    return value
+
+
+async def test_a_whole_life_over_http(http: Desk, ana: httpx2.AsyncClient) -> None:
+    place = await opened(ana)
+    steps: list[tuple[str, dict[str, Any] | None, str]] = [
+        ("assign", {}, "in_progress"),
+        ("respond", {"text": "lo estamos viendo"}, "in_progress"),
+        ("hold", {"reason": "waiting-for-client", "note": "¿qué versión?"}, "on_hold"),
+        ("release", None, "in_progress"),
+        ("escalate", {"target": "analysts", "reason": "excede al nivel 1"}, "in_progress"),
+        ("escalate", {"target": "development", "reason": "es un error"}, "in_progress"),
+        ("assign", {"assignee": "bruno"}, "in_progress"),
+        ("resolve", {"code": "error-corregido", "text": "versión 8.2.2"}, "resolved"),
+        ("close", None, "closed"),
+    ]
+    for version, (action, body, status) in enumerate(steps, start=2):
+        answer = await ana.post(f"{place}/{action}", json=body)
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["status"], answer.json()["version"], answer.headers["etag"]) == (
+            status, version, f'"{version}"',
+        )  # fmt: skip
+    found = (await ana.get(place)).json()
+    assert (found["level"], found["target"], found["assignee"]) == (3, "development", "bruno")
+    assert [entry["type"].split(".")[2] for entry in found["history"]] == [
+        "opened", "assigned", "responded", "held", "released", "escalated", "escalated", "assigned", "resolved",
+        "closed",
+    ]  # fmt: skip
+    assert found["history"][1]["data"]["assignee"] == "ana"
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"severity": 5}, "#/severity"),
+        ({"kind": "update"}, "#/kind"),
+        ({"title": "  "}, "#/title"),
+        ({"title": "dos\nlíneas"}, "#/title"),
+        ({"client_id": "Not A Code"}, "#/client_id"),
+        ({"reported_at": "2026-11-02T14:03:00"}, "#/reported_at"),
+        ({"severity": None, "impact": {"operational": 0, "economic": None}}, "#/impact/operational"),
+        ({"priority": 1}, "#/priority"),
+        ({"description": "x" * 20_001}, "#/description"),
+    ],
+)
+async def test_a_wrong_field_is_named(ana: httpx2.AsyncClient, changes: dict[str, Any], pointer: str) -> None:
+    answer = await ana.post("/tickets", json=CALL | changes)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [one["pointer"] for one in answer.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "advice"),
+    [
+        ({"client_id": "nadie"}, "unknown-reference", "GET /v1/clients?q="),
+        ({"module_id": "nada"}, "unknown-reference", "leave it out when nobody can say it"),
+        ({"client_id": "aguero", "module_id": "balanza"}, "groups-do-not-fit", "choose one of this client"),
+        (
+            {"product_id": "sueldos", "module_id": "facturacion"},
+            "groups-do-not-fit",
+            "belongs to the product 'gestion'",
+        ),
+        ({"severity": None}, "urgency-not-stated", "either severity (1-4) or impact"),
+        ({"impact": {"operational": 1, "economic": 1}}, "urgency-not-stated", "either severity (1-4) or impact"),
+        ({"reported_at": "2999-01-01T00:00:00Z"}, "reported-in-the-future", "correct it"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_with_what_to_do(
+    ana: httpx2.AsyncClient, changes: dict[str, Any], code: str, advice: str
+) -> None:
+    answer = await ana.post("/tickets", json=CALL | changes)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, code)
+    assert advice in problem["detail"]
+
+
+async def test_a_late_registration_needs_a_reason_and_an_old_one_a_supervisor(
+    http: Desk, ana: httpx2.AsyncClient
+) -> None:
+    hour_ago = {"reported_at": (clock.now() - timedelta(hours=1)).isoformat()}
+    days_ago = {"reported_at": (clock.now() - timedelta(days=2)).isoformat(), "reported_late_reason": "fin de semana"}
+    assert (await ana.post("/tickets", json=CALL | hour_ago)).json()["code"] == "late-reason-missing"
+    assert (await ana.post("/tickets", json=CALL | days_ago)).json()["code"] == "reported-too-long-ago"
+    place = await opened(ana, **hour_ago, reported_late_reason="se cayó la red")
+    assert (await ana.get(place)).json()["reported_late_reason"] == "se cayó la red"
+    async with http.person("sofia", "supervisor") as sofia:
+        await opened(sofia, **days_ago)
+
+
+async def test_impact_answers_give_the_severity_and_no_se_asks_for_a_review(ana: httpx2.AsyncClient) -> None:
+    place = await opened(ana, severity=None, impact={"operational": 1, "economic": None})
+    found = (await ana.get(place)).json()
+    assert (found["severity"], found["severity_to_review"]) == (2, True)
+
+
+async def test_a_state_that_does_not_allow_it_answers_409_and_what_is_possible(ana: httpx2.AsyncClient) -> None:
+    place = await opened(ana)
+    answer = await ana.post(f"{place}/close")
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem["ticket_status"]) == (409, "action-not-allowed", "new")
+    assert problem["allowed"] == ["assign", "escalate", "hold", "resolve", "respond"]
+    assert (await ana.get(place)).headers["etag"] == '"1"'
+
+
+async def test_level_one_does_not_skip_the_analysts_but_a_supervisor_does(http: Desk, ana: httpx2.AsyncClient) -> None:
+    place = await opened(ana)
+    body = {"target": "development", "reason": "hay que corregirlo"}
+    answer = await ana.post(f"{place}/escalate", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "level-skipped")
+    async with http.person("sofia", "supervisor") as sofia:
+        assert (await sofia.post(f"{place}/escalate", json=body)).json()["level"] == 3
+
+
+@pytest.mark.parametrize("path", ["", "/history", "/close"])
+async def test_a_ticket_that_does_not_exist_answers_404(ana: httpx2.AsyncClient, path: str) -> None:
+    method = "POST" if path == "/close" else "GET"
+    answer = await ana.request(method, f"/tickets/{new_id()}{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "ticket-not-found")
+    assert "GET /v1/tickets?q=" in answer.json()["detail"]
+
+
+async def test_lists_are_paged_by_their_cursor(ana: httpx2.AsyncClient) -> None:
+    places = [await opened(ana, title=f"Caso {number}") for number in range(5)]
+    for sort in ("opened", "due"):
+        found: list[str] = []
+        after: dict[str, Any] = {}
+        while True:
+            answer = await ana.get("/tickets", params={"limit": 2, "sort": sort, **after})
+            page = answer.json()
+            found += [f"/tickets/{row['id']}" for row in page["items"]]
+            assert page["limit"] == 2
+            if page["next"] is None:
+                break
+            after = {"after": page["next"]}
+        assert sorted(found) == sorted(places)
+        assert len(found) == 5
+    page = (await ana.get("/tickets", params={"limit": 2})).json()
+    answer = await ana.get("/tickets", params={"sort": "due", "after": page["next"]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-cursor")
+
+
+async def test_filters_of_the_list_are_checked(ana: httpx2.AsyncClient) -> None:
+    await opened(ana)
+    rows = (await ana.get("/tickets?status=new&status=on_hold&client=molinos&q=facturas")).json()["items"]
+    assert [row["number"] for row in rows] == ["T-000001"]
+    answer = await ana.get("/tickets", params={"status": "lost"})
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "status.0")
+
+
+async def test_history_and_clients_are_paged_too(ana: httpx2.AsyncClient) -> None:
+    place = await opened(ana)
+    await ana.post(f"{place}/assign", json={})
+    first = (await ana.get(f"{place}/history", params={"limit": 1})).json()
+    second = (await ana.get(f"{place}/history", params={"limit": 1, "after": first["next"]})).json()
+    assert [first["items"][0]["type"], second["items"][0]["type"], second["next"]] == [
+        "desk.ticket.opened.v1", "desk.ticket.assigned.v1", None,
+    ]  # fmt: skip
+    clients = (await ana.get("/clients", params={"q": "parana"})).json()
+    assert [(one["id"], one["phone"]) for one in clients["items"]] == [("molinos", "+54 341 555 0101")]
+
+
+async def test_no_route_is_open(http: Desk) -> None:
+    transport = httpx2.ASGITransport(app=http.app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://desk") as stranger:
+        doors = [door for door in doors_of(http.app) if door.path.startswith("/v1/")]
+        assert len(doors) == 12
+        for door in doors:
+            answer = await stranger.request(door.method, door.path.replace("{ticket_id}", str(new_id())))
+            assert answer.status_code == 401, door

@@ -1,0 +1,63 @@
+"""The migrated database is what tables.py says, and the serving role may do exactly what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from tests.support.databases import Database
+from tickets.tables import metadata
+
+MakeDatabase = Callable[[str], Awaitable[Database]]
+
+
+def _differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "include_schemas": True,
+            "include_name": lambda name, kind, parents: kind != "schema" or name == "tickets",
+            "include_object": lambda _o, name, kind, _r, _c: not (kind == "table" and name == "alembic"),
+            "compare_type": True,
+            "compare_server_default": True,
+        },
+    )
+    return list(compare_metadata(context, metadata))
+
+
+async def test_the_migrated_schema_equals_the_tables_of_the_code(database: MakeDatabase) -> None:
+    made = await database("tickets")
+    engine = create_async_engine(make_url(made.owner_url).set(drivername="postgresql+asyncpg"))
+    try:
+        async with engine.connect() as connection:
+            assert await connection.run_sync(_differences) == []
+            sequences = await connection.scalars(
+                text("SELECT sequencename FROM pg_sequences WHERE schemaname = 'tickets' ORDER BY 1")
+            )
+            assert list(sequences) == ["history_position_seq", "ticket_number"]
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE tickets.history SET actor = 'x'", "DELETE FROM tickets.history", "TRUNCATE tickets.history"]
+)
+async def test_the_serving_role_cannot_change_history(database: MakeDatabase, statement: str) -> None:
+    made = await database("tickets")
+    with pytest.raises(ProgrammingError, match="permission denied for table history"):
+        async with made.begin() as tx:
+            await tx.execute(text(statement))
+
+
+async def test_the_serving_role_cannot_delete_a_ticket(database: MakeDatabase) -> None:
+    made = await database("tickets")
+    with pytest.raises(ProgrammingError, match="permission denied for table ticket"):
+        async with made.begin() as tx:
+            await tx.execute(text("DELETE FROM tickets.ticket"))

@@ -1,0 +1,155 @@
+"""Replicas and read models end in the same rows whatever the order, the batches and the repetitions."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.envelope import Received
+from shared.contracts.inventory import ClientRecorded
+from shared.messaging.reactions import collect
+from tests.support.databases import Database
+from tests.tickets import told
+from tests.tickets.desk import NOW, received, round_trips, rows
+from tests.tickets.told import RESOLUTION, RESPONSE, TASK, later, whole_story
+from tickets import projections, subscribers
+
+TICKET = UUID(int=1)
+
+
+async def state(tx: AsyncConnection) -> dict[str, list[dict[str, Any]]]:
+    """All rows of the read models."""
+    return {
+        name: await rows(tx, f"SELECT * FROM tickets.{name} ORDER BY 1, 2") for name in ("environment", "clock", "task")
+    }
+
+
+def in_batches(dice: random.Random, events: list[Received[Any]]) -> list[list[Received[Any]]]:
+    """The events cut into batches of one to four."""
+    batches: list[list[Received[Any]]] = []
+    while events:
+        size = dice.randint(1, 4)
+        batches.append(events[:size])
+        events = events[size:]
+    return batches
+
+
+async def test_the_whole_story_in_order_gives_the_rows_written_by_hand(desk: Database) -> None:
+    async with desk.begin() as tx:
+        for event in whole_story(TICKET):
+            await projections.apply(tx, [event])
+        found = await state(tx)
+    (environment,) = found["environment"]
+    assert (environment["state"], environment["sequence"]) == ("resolved", 101)
+    assert environment["data"]["product_version"] == "8.2.1"
+    response, resolution = found["clock"]
+    assert response == {
+        "id": RESPONSE, "ticket_id": TICKET, "kind": "response", "contract_id": "c-molinos", "contract_version": 3,
+        "target_seconds": 3600, "started_at": NOW, "start_sequence": 200, "course": "met", "course_at": later(5),
+        "remaining_seconds": 3300, "pause_reason": None, "course_sequence": 202, "due_at": later(60),
+        "due_sequence": 200, "warned_percent": None, "warned_sequence": 0, "breached_at": None, "breach_sequence": 0,
+    }  # fmt: skip
+    assert resolution == {
+        "id": RESOLUTION, "ticket_id": TICKET, "kind": "resolution", "contract_id": "c-molinos", "contract_version": 3,
+        "target_seconds": 86_400, "started_at": NOW, "start_sequence": 201, "course": "stopped",
+        "course_at": later(1500), "remaining_seconds": -2400, "pause_reason": None, "course_sequence": 208,
+        "due_at": later(1460), "due_sequence": 207, "warned_percent": 75, "warned_sequence": 206,
+        "breached_at": later(1460), "breach_sequence": 207,
+    }  # fmt: skip
+    assert found["task"] == [
+        {
+            "id": TASK, "ticket_id": TICKET, "escalation_id": told.ESCALATION, "tracker": "board", "external_id": "17",
+            "display_id": "DEV-17", "url": "http://board.example/DEV-17", "link_sequence": 300, "status": "fixed",
+            "status_at": later(302), "tracker_status": "Estado fixed", "reason": None, "fix_version": "8.2.2",
+            "status_sequence": 302,
+        }
+    ]  # fmt: skip
+
+
+async def test_any_order_any_batches_and_repetitions_end_in_the_same_rows(desk: Database) -> None:
+    story = whole_story(TICKET)
+    async with desk.begin() as tx:
+        for event in story:
+            await projections.apply(tx, [event])
+        expected = await state(tx)
+    dice = random.Random(20261102)
+    async with desk.connect("test_owner") as admin:
+        for _ in range(60):
+            await admin.execute("TRUNCATE tickets.environment, tickets.clock, tickets.task")
+            shuffled = story + dice.choices(story, k=5)
+            dice.shuffle(shuffled)
+            async with desk.begin() as tx:
+                for batch in in_batches(dice, shuffled):
+                    await projections.apply(tx, batch)
+                found = await state(tx)
+            assert found == expected, [type(event.data).__name__ for event in shuffled]
+
+
+async def test_each_prefix_of_the_story_is_the_same_when_shuffled(desk: Database) -> None:
+    story = whole_story(TICKET)
+    dice = random.Random(7)
+    async with desk.connect("test_owner") as admin:
+        for length in range(1, len(story) + 1):
+            found = []
+            for events in (story[:length], dice.sample(story[:length], length)):
+                await admin.execute("TRUNCATE tickets.environment, tickets.clock, tickets.task")
+                async with desk.begin() as tx:
+                    for event in events:
+                        await projections.apply(tx, [event])
+                    found.append(await state(tx))
+            assert found[0] == found[1]
+
+
+async def test_a_replica_takes_a_higher_sequence_and_refuses_a_lower_one(desk: Database) -> None:
+    def recorded(name: str, sequence: int, *, retired: bool = False) -> Received[ClientRecorded]:
+        return received(ClientRecorded(id="nuevo", name=name, tier="oro", retired=retired), sequence=sequence)
+
+    async def name_after(*events: Received[ClientRecorded]) -> Any:
+        async with desk.begin() as tx:
+            await subscribers.keep_clients(tx, events)
+            (row,) = await rows(tx, "SELECT name, name_key, retired, sequence FROM tickets.client WHERE id = 'nuevo'")
+        return tuple(row.values())
+
+    assert await name_after(recorded("Ñandú", 5)) == ("Ñandú", "nandu", False, 5)
+    assert await name_after(recorded("Viejo", 4)) == ("Ñandú", "nandu", False, 5)
+    assert await name_after(recorded("Igual", 5)) == ("Ñandú", "nandu", False, 5)
+    assert await name_after(recorded("Uno", 7), recorded("Dos", 9, retired=True), recorded("Tres", 8)) == (
+        "Dos", "dos", True, 9,
+    )  # fmt: skip
+
+
+async def test_reference_data_never_enters_a_history(desk: Database) -> None:
+    assert await desk.count("SELECT count(*) FROM tickets.client") == 4
+    assert await desk.count("SELECT count(*) FROM tickets.history") == 0
+
+
+async def test_what_arrives_before_its_ticket_is_kept(desk: Database) -> None:
+    async with desk.begin() as tx:
+        await subscribers.attach_environments(tx, [told.resolved(TICKET, 1)])
+        await subscribers.show_moved_tasks(tx, [told.moved(TICKET, 2, "triaged", "new")])
+        found = await state(tx)
+    assert found["environment"][0]["state"] == "resolved"
+    assert (found["task"][0]["status"], found["task"][0]["display_id"]) == ("triaged", None)
+    assert await desk.count("SELECT count(*) FROM tickets.history") == 2
+
+
+async def test_a_batch_of_a_hundred_clocks_is_one_statement_per_table(desk: Database) -> None:
+    events = [told.started(UUID(int=n), n, clock_id=UUID(int=1000 + n)) for n in range(1, 101)]
+    with round_trips(desk.engine) as sent:
+        async with desk.begin() as tx:
+            await projections.apply(tx, events)
+    assert [one.split(" ")[0] for one in sent] == ["BEGIN", "INSERT", "COMMIT"]
+    assert await desk.count("SELECT count(*) FROM tickets.clock") == 100
+
+
+@pytest.mark.parametrize("event", list(projections.ROWS))
+def test_every_projected_event_has_a_reaction(event: type[Any]) -> None:
+    assert event.type in collect(subscribers).known
+
+
+def test_every_reaction_is_projected() -> None:
+    assert set(collect(subscribers).known.values()) == set(projections.ROWS)
