@@ -97,5 +97,3 @@ async def delete_topics(cluster: Cluster) -> None:
         mine = [name for name in await client.list_topics() if name.startswith(cluster.prefix)]
         if mine:
             await client.delete_topics(mine)
-
-

@@ -7,7 +7,8 @@ from typing import Annotated, Optional
 
 import pytest
 
-from shared.contracts.envelope import Event, Part, Personal, StateRecord
+from shared.contracts.envelope import Event, Part, StateRecord
+from shared.contracts.personal import Personal
 from shared.contracts.topics import BY_TYPE, TOPICS, Topic, is_state, topic_of
 
 TYPE_NAME = re.compile(r"desk\.(?P<noun>[a-z]+(-[a-z]+)*)\.(?P<fact>[a-z]+(-[a-z]+)*)\.v[1-9][0-9]*")

@@ -147,8 +147,8 @@ async def test_a_file_of_many_contracts_takes_few_statements_and_the_second_time
     document = Document(contracts=[contract(id=f"c-{number}", client_id=f"k-{number}") for number in range(60)])
     async with sla.begin() as tx:
         with Statements(sla) as first:
-            assert await commands.load(tx, CAUSE, document) == 60
+            assert await commands.load_document(tx, CAUSE, document) == 60
         with Statements(sla) as second:
-            assert await commands.load(tx, CAUSE, document) == 0
+            assert await commands.load_document(tx, CAUSE, document) == 0
     assert (len(first), len(second)) == (4, 2)
     assert len(await published(sla)) == 60

@@ -54,7 +54,7 @@ async def test_the_seed_loads_once_and_the_second_time_changes_nothing(
 ) -> None:
     sla = await database("sla")
     async with sla.begin() as tx:
-        assert await commands.load(tx, CAUSE, seed) == len(seed.contracts)
+        assert await commands.load_document(tx, CAUSE, seed) == len(seed.contracts)
     async with sla.begin() as tx:
-        assert await commands.load(tx, CAUSE, seed) == 0
+        assert await commands.load_document(tx, CAUSE, seed) == 0
     assert len(await published(sla)) == len(seed.contracts)

@@ -13,10 +13,10 @@ from itertools import chain
 from pathlib import Path
 
 import asyncpg
-from runner.databases import clone_database, create_database, drop_database
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from runner.databases import clone_database, create_database, drop_database
 from shared.db.engine import make_engine
 from shared.db.migrate import migrate
 from shared.db.transaction import begin
@@ -81,7 +81,7 @@ def _release() -> str:
 
 
 async def ensure_template(admin_url: str, service: str) -> str:
-    """The name of the migrated template of a service (`runtime`: only the runtime's tables), made when it is missing."""
+    """The name of a service's migrated template (`runtime`: only the runtime's tables), made when it is missing."""
     name = f"template_{service}_{_release()}"
     connection = await asyncpg.connect(admin_url)
     try:

@@ -15,7 +15,7 @@ from shared.contracts.inventory import EnvironmentResolved, InstalledModule
 from shared.contracts.sla import SlaClockPaused, SlaClockStarted
 from shared.ids import new_id
 from tests.support.databases import Database
-from tests.tickets.desk import HOUR, NOW, a_call, cause, open_one, received, round_trips, rows
+from tests.tickets.desk import HOUR, NOW, a_call, cause, contract, open_one, received, round_trips, rows
 from tickets import commands, projections, subscribers
 from tickets.commands import Done
 from tickets.domain.grouping import GroupsDoNotFit, UnknownReference
@@ -95,6 +95,13 @@ async def test_an_action_makes_five_round_trips_and_locks_before_it_decides(desk
 async def test_priority_comes_from_the_contract_in_force(desk: Database, client: str, priority: int) -> None:
     done = await open_one(desk, client_id=client)
     assert done.ticket.opening.priority == priority
+
+
+async def test_a_retired_contract_gives_no_priority(desk: Database) -> None:
+    retired = contract("c-molinos", "molinos", "oro", 8, retired=True)
+    async with desk.begin() as tx:
+        await subscribers.keep_contracts(tx, [received(retired)])
+    assert (await open_one(desk)).ticket.opening.priority == 4
 
 
 async def test_priority_is_that_of_the_instant_of_the_report(desk: Database) -> None:

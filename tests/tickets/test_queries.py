@@ -164,6 +164,7 @@ async def everything(database: Database, wanted: TicketFilter, sort: Sort, limit
             assert set(TicketRow.model_validate_json(row).model_dump()) == set(json.loads(row))
         if len(page) < limit:
             return found
+        assert len(found) < 100, "the pages do not end"
         after = page[-1][:2]
 
 
@@ -243,6 +244,7 @@ async def test_the_history_is_paged_in_the_order_of_what_happened(desk: Database
         found.extend(HistoryEntry.model_validate_json(entry) for _, _, entry in page)
         if len(page) < 4:
             break
+        assert len(found) < 100, "the pages do not end"
         after = page[-1][:2]
     assert [(entry.occurred_at, entry.position) for entry in found] == sorted(
         (entry.occurred_at, entry.position) for entry in found
@@ -263,6 +265,7 @@ async def client_ids(database: Database, q: str | None, limit: int = 50) -> Sequ
         found.extend(ClientView.model_validate_json(row).id for _, _, row in page)
         if len(page) < limit:
             return found
+        assert len(found) < 100, "the pages do not end"
         after = page[-1][:2]
 
 

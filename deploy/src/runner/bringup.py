@@ -30,6 +30,7 @@ from runner.watched import HttpService, KafkaServer, PostgresServer, Watcher
 READY_WITHIN_SECONDS = 120.0
 COMMAND_WITHIN_SECONDS = 180.0
 ATTEMPTS = 3
+HOPELESS_AFTER_RESTARTS = 4
 
 
 class Crew:
@@ -200,11 +201,19 @@ class Crew:
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_SECONDS
         while not (self.ready and self._all_published()):
+            self._give_up_on_what_keeps_dying()
             if time.monotonic() > deadline:
                 late = [name for name, watcher in self.watchers.items() if not watcher.ready] or ["the outboxes"]
                 raise RunnerError(f"Not ready after {READY_WITHIN_SECONDS:.0f} s: {', '.join(late)}. See `desk logs`.")
             if self._ending.wait(0.1):
                 raise RunnerError("interrupted")
+
+    def _give_up_on_what_keeps_dying(self) -> None:
+        """A service that has never been ready and dies each time will not get better by waiting."""
+        for name, watcher in self.watchers.items():
+            if watcher.restarts >= HOPELESS_AFTER_RESTARTS and not watcher.was_ever_ready:
+                log = self.installation.logs / f"{name}.log"
+                raise RunnerError(f"{name} ends each time that it is started. The end of {log}:\n{tail_of(log)}")
 
     def _all_published(self) -> bool:
         """Whether the demonstration data has left every outbox, so that the first ticket finds its client."""

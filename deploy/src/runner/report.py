@@ -81,12 +81,15 @@ def show_status(console: Console, status: Status | None) -> None:
         + (f": {escape(status.error)}" if status.error else "")
     )
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("process", "ready", "pid", "memory", "restarts", "since", "address", "last remark"):
-        right = column in ("pid", "memory", "restarts")
-        table.add_column(column, justify="right" if right else "left", no_wrap=column != "last remark")
+    for column in ("process", "ready", "pid", "memory", "restarts", "since", "address"):
+        table.add_column(column, justify="right" if column in ("pid", "memory", "restarts") else "left", no_wrap=True)
     for process in status.processes:
         table.add_row(*_process_row(process))
     console.print(table)
+    for process in status.processes:
+        if process.said:
+            instant, _, text = process.said.partition(" ")
+            console.print(f"[dim]{_local_time(instant)} {process.name}: {escape(text)}[/dim]", soft_wrap=True)
 
 
 def _step_line(step: StepStatus) -> str:
@@ -97,11 +100,10 @@ def _step_line(step: StepStatus) -> str:
 def _process_row(process: ProcessStatus) -> list[str]:
     identity = process.identity
     alive = identity is not None and identity.alive()
-    said = process.said if process.restarts or not process.ready else ""
     ready = "[green]yes[/green]" if alive and process.ready else "[red]no[/red]"
     pid = str(process.pid) if alive else "-"
     since = _local_time(process.since)
-    return [process.name, ready, pid, _memory(process), str(process.restarts), since, process.url, escape(said)]
+    return [process.name, ready, pid, _memory(process), str(process.restarts), since, process.url]
 
 
 def _local_time(instant: str) -> str:

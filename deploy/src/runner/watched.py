@@ -161,6 +161,7 @@ class Watcher:
         self._restarts = 0
         self._failures = 0
         self._ready = False
+        self._was_ever_ready = False
         self._answered = False
         self._last_answer = 0.0
         self._born = 0.0
@@ -190,6 +191,16 @@ class Watcher:
     def ready(self) -> bool:
         """Whether it was ready when it was last asked."""
         return self._ready
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        return self._restarts
+
+    @property
+    def was_ever_ready(self) -> bool:
+        """Whether it has been ready since this watcher began."""
+        return self._was_ever_ready
 
     def status(self, url: str) -> ProcessStatus:
         """What there is to say about it now."""
@@ -226,6 +237,7 @@ class Watcher:
             self._last_answer = time.monotonic()
             self._answered = True
             self._ready = self.server.ready()
+            self._was_ever_ready = self._was_ever_ready or self._ready
             if self._last_answer - self._born > HEALTHY_AFTER_SECONDS:
                 self._failures = 0
         else:

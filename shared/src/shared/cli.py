@@ -4,48 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
-from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Any, Literal
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
 from shared import clock
 from shared.contracts.envelope import Cause
 from shared.db.engine import make_engine
-from shared.db.migrate import migrate
 from shared.db.transaction import begin
 from shared.errors import DeskError
 from shared.ids import new_id
-from shared.jobs import Job
 from shared.load import Loader, read_document
+from shared.messaging.commands import messaging_commands
 from shared.settings import ServiceSettings
 from shared.telemetry import logs
 
-if TYPE_CHECKING:
-    from fastapi import APIRouter
-
-T = TypeVar("T")
+Role = Literal["api", "subscribers", "jobs", "documents"]
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service as its `__main__` names it; what it does not have is left out."""
+    """A service as its `__main__` names it.
+
+    `roles` are those of its modules that a process may run; each is imported only by the process that needs it, so that
+    a relay does not carry an HTTP framework and `migrate` starts in a second. What a module offers is fixed:
+    `api.router`, the reactions of `subscribers`, `jobs.JOBS`, `documents.Document` with `commands.load_document`.
+    """
 
     name: str
     title: str
     settings: type[ServiceSettings]
-    routers: Sequence[APIRouter] = ()
-    subscribers: ModuleType | None = None
-    jobs: Sequence[Job] = ()
-    document: type[BaseModel] | None = None
-    load: Loader | None = None
+    roles: tuple[Role, ...]
+
+    def module(self, role: str) -> ModuleType | None:
+        """The module of a role, imported now; None when the service has nothing to do there."""
+        return importlib.import_module(f"{self.name}.{role}") if role in self.roles else None
 
     def main(self) -> None:
         """Runs the command line. A wrong setting or a refused command is one clear line and exit code 1."""
@@ -63,18 +62,20 @@ class Service:
 
     async def load_file(self, path: Path) -> int:
         """Loads a document through the service's own command, in one transaction. Returns how many rows changed."""
-        if self.document is None or self.load is None:
+        documents = self.module("documents")
+        if documents is None:
             raise DeskError(f"{self.name} has nothing to load")
-        document = read_document(path, self.document)
+        document = read_document(path, documents.Document)
+        load: Loader = importlib.import_module(f"{self.name}.commands").load_document
         settings = self.read_settings()
-        engine = make_engine(settings.database_url.get_secret_value(), application=f"desk {self.name} load", pool_size=2)
-        now = clock.now()
-        cause = Cause(
-            actor=f"system:{self.name}", occurred_at=now, recorded_at=now, correlation_id=f"load:{new_id()}"
+        engine = make_engine(
+            settings.database_url.get_secret_value(), application=f"desk {self.name} load", pool_size=2
         )
+        now = clock.now()
+        cause = Cause(actor=f"system:{self.name}", occurred_at=now, recorded_at=now, correlation_id=f"load:{new_id()}")
         try:
             async with begin(engine, lambda: None) as tx:
-                return await self.load(tx, cause, document)
+                return await load(tx, cause, document)
         finally:
             await engine.dispose()
 
@@ -83,6 +84,8 @@ class Service:
         settings = self.read_settings()
         if settings.owner_database_url is None:
             raise DeskError("migrate needs DESK_OWNER_DATABASE_URL, the role that owns the tables")
+        from shared.db.migrate import migrate  # Alembic takes half a second to import, and only this needs it
+
         serving_role = make_url(settings.database_url.get_secret_value()).username
         await migrate(
             settings.owner_database_url.get_secret_value(),
@@ -94,9 +97,7 @@ class Service:
 
 
 def _application(service: Service) -> typer.Typer:
-    app = typer.Typer(
-        add_completion=False, no_args_is_help=True, help=service.title, pretty_exceptions_enable=False
-    )
+    app = typer.Typer(add_completion=False, no_args_is_help=True, help=service.title, pretty_exceptions_enable=False)
     for part, help_text in _PARTS.items():
         app.command(part, help=help_text)(_runner(service, part))
 
@@ -111,7 +112,7 @@ def _application(service: Service) -> typer.Typer:
         _configure(service, "load")
         typer.echo(f"{service.name}: {asyncio.run(service.load_file(file))} rows changed")
 
-    app.add_typer(_messaging(service), name="messaging", help="lag, backlog, leader, and parked messages")
+    app.add_typer(messaging_commands(service), name="messaging", help="lag, backlog, leader, and parked messages")
     return app
 
 
@@ -132,14 +133,7 @@ def _runner(service: Service, part: str) -> Any:
 
         _configure(service, part)
         settings = service.read_settings()
-        parts = Parts(
-            name=service.name,
-            title=service.title,
-            settings=settings,
-            routers=service.routers,
-            subscribers=service.subscribers,
-            jobs=service.jobs,
-        )
+        parts = Parts(name=service.name, title=service.title, settings=settings, module=service.module)
         uvloop.run(parts.run(part))
 
     return run
@@ -147,52 +141,3 @@ def _runner(service: Service, part: str) -> Any:
 
 def _configure(service: Service, part: str) -> None:
     logs.configure(service.name, part, service.read_settings().log_level)
-
-
-def _messaging(service: Service) -> typer.Typer:
-    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-    operator = importlib.import_module("shared.messaging.operator")
-
-    def run(work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run(work)
-
-    def show(rows: object) -> None:
-        typer.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
-
-    @app.command(help="how far behind the log this service is, per topic")
-    def lag() -> None:
-        show(run(operator.lag(service.read_settings(), service.subscribers)))
-
-    @app.command(help="what is committed and not yet sent, and which keys cannot be sent")
-    def backlog() -> None:
-        show(run(operator.backlog(service.read_settings())))
-
-    @app.command(help="which process leads the relays of this database")
-    def leader() -> None:
-        show(run(operator.leader(service.read_settings())))
-
-    @app.command(help="the parked messages, without their values")
-    def parked(state: str = "waiting", limit: int = 100) -> None:
-        show(run(operator.parked(service.read_settings(), state, limit)))
-
-    @app.command("show", help="one parked message whole; its value may be personal")
-    def show_command(number: int) -> None:
-        show(run(operator.show(service.read_settings(), number)))
-
-    @app.command(help="try blocked keys again now: all of them, or one")
-    def retry(key: Annotated[str | None, typer.Option()] = None) -> None:
-        show(run(operator.retry(service.read_settings(), key)))
-
-    @app.command(help="give one parked message up; the row stays with the reason")
-    def discard(number: int, reason: Annotated[str, typer.Option()]) -> None:
-        show(run(operator.discard(service.read_settings(), number, reason)))
-
-    @app.command("release", help="let a key that could not be sent try again, after its cause was mended")
-    def release(topic: str, key: str) -> None:
-        show(run(operator.release(service.read_settings(), topic, key)))
-
-    @app.command("adopt-cluster", help="take the present Kafka cluster for this database's own")
-    def adopt_cluster() -> None:
-        show(run(operator.adopt(service.read_settings())))
-
-    return app

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 class DeskError(Exception):
     """Something that the caller can understand and act upon.
 
-    `code` is stable and for machines (`ticket-already-closed`), `title` is the same for every occurrence, the message is
-    about this one and says what to do. `extra` travels to the caller as members of its own.
+    `code` is stable and for machines (`ticket-already-closed`), `title` is the same for every occurrence, the message
+    is about this one and says what to do. `extra` travels to the caller as members of its own.
     """
 
     code: ClassVar[str] = "error"

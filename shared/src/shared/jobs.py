@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,9 +25,9 @@ NextDue = Callable[[AsyncConnection, datetime], Awaitable[datetime | None]]
 class Job:
     """Work done in transactions of its own, again and again, shared between processes by SKIP LOCKED.
 
-    `work(tx, now)` does at most one portion and returns how many pieces it did: it is called again at once while that is
-    positive. Then the loop sleeps `every_seconds`, or until the instant that `next_due` gives when that comes first, or
-    until a NOTIFY on `channel`.
+    `work(tx, now)` does at most one portion and returns how many pieces it did. While that is positive it is called
+    again at once; then the loop sleeps `every_seconds`, or until the instant that `next_due` gives when that comes
+    first, or until a NOTIFY on `channel`.
     """
 
     name: str
@@ -59,10 +60,8 @@ class JobLoop:
                 metrics.jobs_failed_total.labels(job=self.job.name).inc()
                 log.exception("job failed", job=self.job.name, failures=failures)
                 pause = min(30.0, 0.5 * 2**failures)
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.woken.wait(), timeout=pause)
-            except TimeoutError:
-                pass
 
     async def _portion(self) -> int:
         async with begin(self.engine, self.hint) as tx:

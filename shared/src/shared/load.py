@@ -27,7 +27,9 @@ class BadDocument(Invalid):
 def read_document(path: Path, model: type[BaseModel]) -> BaseModel:
     """The document in a YAML file, checked against its model. Raises BadDocument, naming the place and the problem."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        # The safe loader in C where PyYAML was built with it: ten times as fast on the seed.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadDocument(f"{path}: {error}") from error
     try:

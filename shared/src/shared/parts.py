@@ -7,7 +7,7 @@ import contextlib
 import functools
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import ModuleType
@@ -44,9 +44,7 @@ class Parts:
     name: str
     title: str
     settings: ServiceSettings
-    routers: Sequence[Any] = ()
-    subscribers: ModuleType | None = None
-    jobs: Sequence[Job] = ()
+    module: Callable[[str], ModuleType | None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     turns: dict[str, Callable[[], float]] = field(default_factory=dict)
 
@@ -63,7 +61,8 @@ class Parts:
     @functools.cached_property
     def reactions(self) -> Reactions:
         """What this service reacts to."""
-        return collect(self.subscribers) if self.subscribers is not None else Reactions([])
+        subscribers = self.module("subscribers")
+        return collect(subscribers) if subscribers is not None else Reactions([])
 
     @property
     def url(self) -> str:
@@ -81,7 +80,7 @@ class Parts:
         app = create_app(
             service=self.name,
             description=self.title,
-            routers=list(self.routers),
+            routers=[self._require("api").router],
             engine=self.engine,
             hint=self.hinter,
             authenticator=Authenticator(self.settings.oidc_issuer, env=self.settings.env),
@@ -133,7 +132,7 @@ class Parts:
 
     async def run_jobs(self) -> None:
         """Time in: the service's own jobs and the runtime's."""
-        loops = [JobLoop(job, self.engine, self.hinter) for job in (*self.jobs, *self._runtime_jobs())]
+        loops = [JobLoop(job, self.engine, self.hinter) for job in (*self._own_jobs(), *self._runtime_jobs())]
         work = [loop.run() for loop in loops]
         async with self._background(self.hinter.run(), *self._listening(loops)):
             await self._until_stopped(*work)
@@ -204,7 +203,17 @@ class Parts:
         for task in done - {stopping}:
             task.result()
 
-    # -- jobs of the runtime ------------------------------------------------------------------------------------
+    def _require(self, role: str) -> Any:
+        module = self.module(role)
+        if module is None:
+            raise RuntimeError(f"{self.name} has no {role}")
+        return module
+
+    # -- jobs ------------------------------------------------------------------------------------
+
+    def _own_jobs(self) -> tuple[Job, ...]:
+        jobs = self.module("jobs")
+        return tuple(jobs.JOBS) if jobs is not None else ()
 
     def _runtime_jobs(self) -> list[Job]:
         from shared.messaging import parking, pruning
@@ -281,7 +290,8 @@ class Parts:
     async def _status(self) -> dict[str, Any]:
         """What is shown beside readiness and never decides it: the broker's state and the age of the outbox."""
         query = text("""
-            SELECT o.rows, a.recorded_at AS oldest, (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
+            SELECT o.rows, a.recorded_at AS oldest,
+                   (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
                    (SELECT count(*) FROM runtime.blocked_keys) AS blocked
             FROM (SELECT count(*) AS rows, min(position) AS first
                   FROM (SELECT position FROM runtime.outbox ORDER BY position LIMIT 10000) few) o
@@ -304,5 +314,3 @@ class Parts:
         relay: Relay | None = getattr(self, "_relay", None)
         named = {"consumer": consumer.problem if consumer else None, "relay": relay.problem if relay else None}
         return {name: problem for name, problem in named.items() if problem}
-
-

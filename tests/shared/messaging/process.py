@@ -1,4 +1,4 @@
-"""A relay or a consumer as a process of its own, so that tests can kill and freeze it: python -m tests.shared.messaging.process."""
+"""A relay or a consumer as a process of its own, so that tests can kill and freeze it."""
 
 from __future__ import annotations
 

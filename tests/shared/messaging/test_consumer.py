@@ -7,16 +7,15 @@ import os
 import random
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.structs import OffsetAndMetadata
-from runner.databases import clone_database, drop_database
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from runner.databases import clone_database, drop_database
 from shared.contracts.envelope import Received
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.topics import TICKETS
@@ -40,9 +39,8 @@ from tests.shared.messaging.story import (
     running,
     send,
 )
-from tests.support.databases import Database, fresh_database
+from tests.support.databases import Database
 from tests.support.eventually import eventually
-from tests.support.servers import private_kafka, private_postgres
 
 Make = Callable[[str], Awaitable[Database]]
 
@@ -117,9 +115,7 @@ async def test_a_consumer_killed_in_mid_batch_repeats_and_loses_nothing(database
     await require_each_once(db, 1400)
 
 
-async def test_a_frozen_consumer_is_replaced_and_its_late_batch_has_no_effect(
-    database: Make, cluster: Cluster
-) -> None:
+async def test_a_frozen_consumer_is_replaced_and_its_late_batch_has_no_effect(database: Make, cluster: Cluster) -> None:
     db = await prepared(database)
     await send(cluster, *story_of(6, 300))
     async with started("consumer", db, cluster) as process:
@@ -144,7 +140,7 @@ async def test_records_delivered_before_the_seek_do_not_count(
     load = positions.load
 
     async def slowly(*arguments: Any) -> Any:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1.5)  # time for records to be delivered before the offsets are known
         return await load(*arguments)
 
     monkeypatch.setattr(positions, "load", slowly)
@@ -330,7 +326,9 @@ async def test_a_replica_is_filled_when_the_end_of_its_first_assignment_is_passe
     db = await prepared(database)
     async with db.begin() as tx:
         assert await unfilled_replicas(tx, ["desk.clients.v1"]) == ["desk.clients.v1"]
-    await send(cluster, *[message(ClientRecorded(id="acme", name="Acme", tier="oro"), number) for number in range(1, 30)])
+    await send(
+        cluster, *[message(ClientRecorded(id="acme", name="Acme", tier="oro"), number) for number in range(1, 30)]
+    )
 
     async def filled() -> bool:
         async with db.begin() as tx:
@@ -350,45 +348,6 @@ async def test_an_empty_compacted_topic_is_filled_at_once(database: Make, cluste
 
     async with running(consumer_of(db, cluster, reactions(replicas=True))):
         await eventually(filled)
-
-
-async def test_the_broker_is_killed_and_comes_back(database: Make, tmp_path: Path) -> None:
-    db = await prepared(database)
-    broker = private_kafka(tmp_path / "kafka")
-    broker.start()
-    try:
-        cluster = Cluster(broker.bootstrap, "killed.")
-        await make_topics(cluster)
-        await send(cluster, *story_of(6, 300))
-        async with running(consumer_of(db, cluster)):
-            await eventually(lambda: applied(db, 300))
-            broker.kill()
-            await asyncio.sleep(1)
-            broker.start()
-            await send(cluster, *story_of(6, 300, start=300))
-            await eventually(lambda: applied(db, 600), within=40)
-        await require_each_once(db, 600)
-    finally:
-        broker.remove()
-
-
-async def test_postgresql_is_killed_and_comes_back(tmp_path: Path, cluster: Cluster) -> None:
-    server = private_postgres(tmp_path / "postgres")
-    server.start()
-    try:
-        async with fresh_database(server.url, "runtime") as db:
-            await prepare_effects(db)
-            await send(cluster, *story_of(6, 300))
-            async with running(consumer_of(db, cluster)):
-                await eventually(lambda: applied(db, 300))
-                server.kill()
-                await send(cluster, *story_of(6, 300, start=300))
-                await asyncio.sleep(1)
-                server.start()
-                await eventually(lambda: applied(db, 600), within=40)
-            await require_each_once(db, 600)
-    finally:
-        server.remove()
 
 
 async def test_a_deadlock_is_waited_out_not_parked(database: Make, cluster: Cluster) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqlalchemy import text
 
+from shared.db.transaction import begin
 from shared.messaging.outbox import EventTooLarge, publish, seal
 from tests.shared.messaging.story import cause, opened
 from tests.support.databases import Database
@@ -28,10 +29,14 @@ async def test_events_are_archived_and_queued_in_the_order_given(database: Make)
 
 async def test_a_rollback_publishes_nothing(database: Make) -> None:
     db = await database("runtime")
-    with pytest.raises(RuntimeError, match="second thoughts"):
+
+    async def publish_and_regret() -> None:
         async with db.begin() as tx:
             await publish(tx, seal(cause(), opened(1)))
             raise RuntimeError("second thoughts")
+
+    with pytest.raises(RuntimeError, match="second thoughts"):
+        await publish_and_regret()
     assert await db.count("SELECT count(*) FROM runtime.archive") == 0
     assert await db.count("SELECT count(*) FROM runtime.outbox") == 0
 
@@ -59,8 +64,6 @@ async def test_the_serving_role_cannot_change_the_archive(database: Make) -> Non
 
 
 async def test_the_edge_gives_the_hint_only_when_something_was_published(database: Make) -> None:
-    from shared.db.transaction import begin
-
     db = await database("runtime")
     hints: list[str] = []
     async with begin(db.engine, lambda: hints.append("hint")) as tx:
@@ -69,10 +72,14 @@ async def test_the_edge_gives_the_hint_only_when_something_was_published(databas
     async with begin(db.engine, lambda: hints.append("hint")) as tx:
         await publish(tx, seal(cause(), opened(1)))
     assert hints == ["hint"]
-    with pytest.raises(RuntimeError):
+
+    async def publish_and_regret() -> None:
         async with begin(db.engine, lambda: hints.append("hint")) as tx:
             await publish(tx, seal(cause(), opened(2)))
-            raise RuntimeError
+            raise RuntimeError("second thoughts")
+
+    with pytest.raises(RuntimeError, match="second thoughts"):
+        await publish_and_regret()
     async with begin(db.engine, lambda: hints.append("hint")) as tx:
         await tx.execute(text("SELECT 1"))
     assert hints == ["hint"]

@@ -149,7 +149,16 @@ async def test_an_invalid_message_is_kept_raw_and_blocks_its_key(database: Make,
         lambda topic, key, value, headers: (topic, key, b"", headers),
         lambda topic, key, value, headers: (topic, key, value, [one for one in headers if one[0] != "ce_sequence"]),
     ],
-    ids=["no key", "key not text", "no headers", "nul in type", "nul in header", "foreign key", "no value", "no sequence"],
+    ids=[
+        "no key",
+        "key not text",
+        "no headers",
+        "nul in type",
+        "nul in header",
+        "foreign key",
+        "no value",
+        "no sequence",
+    ],
 )
 async def test_whatever_a_stranger_writes_the_partition_goes_on(
     database: Make, cluster: Cluster, spoil: Callable[..., Any]

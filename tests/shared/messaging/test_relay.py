@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from shared.contracts.envelope import Event
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.topics import TICKETS, TOPICS
 from shared.db.transaction import begin
@@ -49,7 +50,7 @@ def require_order(deliveries: list[tuple[str, int]]) -> None:
         last[key] = sequence
 
 
-def story_of(tickets: int, events: int, start: int = 0) -> list[object]:
+def story_of(tickets: int, events: int, start: int = 0) -> list[Event]:
     return [opened(number, of=number % tickets) for number in range(start, start + events)]
 
 
@@ -68,7 +69,12 @@ async def test_a_commit_wakes_the_relay_by_the_hint(database: Make, cluster: Clu
     relay = relay_of(db, cluster)
     heard: list[object] = []
     hear = relay._hear
-    relay._hear = lambda *told: (heard.append(told), hear())  # type: ignore[method-assign,func-returns-value]
+
+    def listen(*told: object) -> None:
+        heard.append(told)
+        hear()
+
+    relay._hear = listen  # type: ignore[method-assign]
     hinter = Hinter(db.url, "test")
     task = asyncio.create_task(hinter.run())
     async with running(relay):
@@ -113,7 +119,7 @@ async def test_a_frozen_leader_is_replaced_and_does_no_harm_when_it_wakes(databa
             await publish_all(db, story_of(5, 200, start=200))
             await eventually(lambda: outbox_empty(db), within=8, what="takeover within the eight seconds")
             while time.monotonic() - frozen < 8:
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # the rest of the eight seconds
             os.kill(first.pid, signal.SIGCONT)
             await publish_all(db, story_of(5, 200, start=400))
             await eventually(lambda: outbox_empty(db))
@@ -129,7 +135,7 @@ async def test_one_of_two_leads_and_the_other_takes_over_after_a_kill(database: 
         await eventually(lambda: outbox_empty(db))
         second = relay_of(db, cluster)
         async with running(second):
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(1.5)  # long enough for it to have asked for the lock once
             assert not second.leads
             first.kill()
             await publish_all(db, story_of(5, 100, start=100))
@@ -154,7 +160,7 @@ async def test_an_outage_longer_than_the_request_timeout_loses_nothing(database:
             broker.pause()
             for round_ in range(14):
                 await publish_all(db, story_of(5, 20, start=100 + 20 * round_))
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.5)  # the outage lasts seven seconds, the request timeout three
             assert relay.leads, "an outage of the broker must not cost the lock"
             broker.resume()
             await eventually(lambda: outbox_empty(db), within=40)

@@ -15,10 +15,11 @@ from fastapi.exceptions import ResponseValidationError
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from sqlalchemy.exc import IntegrityError
 
-from shared.contracts.envelope import Cause, Event, Part, Personal, Sealed
+from shared.contracts.envelope import Cause, Event, Part, Sealed
+from shared.contracts.personal import Personal
 from shared.ids import new_id
 from shared.telemetry import logs
-from shared.telemetry.redaction import personal_fields, redact_text
+from shared.contracts.personal import redact_text
 from tests.shared.output import Output
 
 CANARY = "CANARY-4711"

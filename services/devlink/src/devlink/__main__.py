@@ -1,6 +1,5 @@
 """python -m devlink …: names the parts, nothing else."""
 
-from devlink import api, subscribers
 from devlink.settings import Settings
 from shared.cli import Service
 
@@ -8,8 +7,7 @@ service = Service(
     name="devlink",
     title="An escalation becomes exactly one task of Development",
     settings=Settings,
-    routers=(api.router,),
-    subscribers=subscribers,
+    roles=("api", "subscribers"),
 )
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from devlink import tables
 from devlink.domain.task import STATUSES, TRANSITIONS, display_id
 from shared.contracts.devlink import TaskStatus
-from shared.contracts.envelope import Personal
+from shared.contracts.personal import Personal
 
 
 class TaskView(BaseModel):

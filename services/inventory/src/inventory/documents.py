@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.contracts.envelope import Code, Personal
+from shared.contracts.envelope import Code
 from shared.contracts.inventory import Nature
+from shared.contracts.personal import Personal
 
 Tier = Literal["platino", "oro", "plata", "basico"]
 # One line of text without control characters: what this service holds is names, not prose.

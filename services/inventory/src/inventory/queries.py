@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory import tables
 from inventory.documents import Tier
 from inventory.domain.name import name_key
-from shared.contracts.envelope import Personal
 from shared.contracts.inventory import InstalledModule, Nature, UnknownReason
+from shared.contracts.personal import Personal
 
 V = TypeVar("V", bound=BaseModel)
 

@@ -245,7 +245,7 @@ async def record_contracts(tx: AsyncConnection, cause: Cause, records: Sequence[
     return changed
 
 
-async def load(tx: AsyncConnection, cause: Cause, document: Document) -> int:
+async def load_document(tx: AsyncConnection, cause: Cause, document: Document) -> int:
     """Loads types and contracts from a file; returns how many rows changed."""
     types = await record_contract_types(tx, cause, document.contract_types) if document.contract_types else 0
     contracts = await record_contracts(tx, cause, document.contracts) if document.contracts else []

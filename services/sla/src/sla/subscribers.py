@@ -43,9 +43,9 @@ async def start_clocks(tx: AsyncConnection, events: Sequence[Received[TicketOpen
     await commands.start_clocks(tx, openings, now)
 
 
-# What each event means to a clock, and to which of the two when it is not both. The first answer to the client stops the
-# response clock and leaves the resolution alone; a hold pauses the resolution where the contract allows its reason; the
-# resolution stops both, since an answer that solves everything is a first response too.
+# What each event means to a clock, and to which of the two when it is not both. The first answer to the client stops
+# the response clock and leaves the resolution alone; a hold pauses the resolution where the contract allows its reason;
+# the resolution stops both, since an answer that solves everything is a first response too.
 MEANING: dict[type[TicketEvent], tuple[FactKind, ClockKind | None]] = {
     TicketResponded: (FactKind.STOP, "response"),
     TicketHeld: (FactKind.PAUSE, "resolution"),
@@ -58,11 +58,10 @@ MEANING: dict[type[TicketEvent], tuple[FactKind, ClockKind | None]] = {
 async def refold_clocks(tx: AsyncConnection, events: Sequence[Received[TicketEvent]]) -> None:
     """Whatever happened to a ticket becomes a fact of its clocks, and the clocks are folded anew."""
     now = clock.now()
-    told = [Told(event.data.ticket_id, _fact(event), event.cause(actor=ACTOR, recorded_at=now)) for event in events]
+    told = []
+    for event in events:
+        kind, concerns = MEANING[type(event.data)]
+        reason = event.data.reason if isinstance(event.data, TicketHeld) else None
+        fact = Fact(event.id, kind, event.occurred_at, event.sequence, concerns, reason=reason)
+        told.append(Told(event.data.ticket_id, fact, event.cause(actor=ACTOR, recorded_at=now)))
     await commands.record_facts(tx, told, now)
-
-
-def _fact(event: Received[TicketEvent]) -> Fact:
-    kind, concerns = MEANING[type(event.data)]
-    reason = event.data.reason if isinstance(event.data, TicketHeld) else None
-    return Fact(event.id, kind, event.occurred_at, event.sequence, concerns, reason=reason)

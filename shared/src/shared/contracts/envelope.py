@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
@@ -12,19 +12,13 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from shared.contracts.personal import personal_fields
+
 Origin = Literal["live", "import"]
 Headers = Sequence[tuple[str, bytes | None]]
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True)
-class PersonalMark:
-    """Marks a field that holds personal data; the log redactor and the closed topics follow from it."""
-
-
-# A name, a telephone, an address, what somebody said. Personal data is allowed in fields of this type only.
-Personal = Annotated[T, PersonalMark(), Field(json_schema_extra={"x-personal": True})]
 
 # The id of a record of reference data: chosen once, never changed, safe in a URL and in a Kafka key.
 Code = Annotated[str, Field(pattern=r"^[a-z0-9-]{2,40}$", json_schema_extra={"examples": ["acme-srl"]})]
@@ -34,6 +28,11 @@ class Part(BaseModel):
     """A piece of an event: immutable, and tolerant of fields that a newer release added."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Without personal fields: an event that ends up in a message or a traceback must not tell them."""
+        hidden = personal_fields(type(self))
+        return ((name, value) for name, value in super().__repr_args__() if name not in hidden)
 
 
 class Event(Part):

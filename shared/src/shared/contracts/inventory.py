@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from shared.contracts.envelope import Code, Event, Part, Personal, StateRecord
+from shared.contracts.envelope import Code, Event, Part, StateRecord
+from shared.contracts.personal import Personal
 
 Nature = Literal["standard", "customised"]
 UnknownReason = Literal["client-unknown", "no-installation", "several-installations", "installation-of-another-client"]

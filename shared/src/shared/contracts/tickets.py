@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from shared.contracts.envelope import Code, Event, Part, Personal
+from shared.contracts.envelope import Code, Event, Part
+from shared.contracts.personal import Personal
 
 Kind = Literal["incident", "question"]
 Severity = Annotated[int, Field(ge=1, le=4, description="1 stops the company, 4 stops nobody")]

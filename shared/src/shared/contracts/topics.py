@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
-
-from pydantic import BaseModel
+from typing import Literal
 
 from shared.contracts import devlink, inventory, sla, tickets
-from shared.contracts.envelope import Event, PersonalMark, StateRecord
+from shared.contracts.envelope import Event, StateRecord
+from shared.contracts.personal import holds_personal
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -36,18 +35,7 @@ class Topic:
 
     def is_personal(self) -> bool:
         """Whether any of its events may carry personal data; such topics are closed to outsiders."""
-        return any(_holds_personal(event) for event in self.events)
-
-
-def _holds_personal(annotation: Any) -> bool:
-    """Whether a type is marked `Personal`, or a part of it is: arm of a union, element, field of a nested model."""
-    if isinstance(annotation, PersonalMark):
-        return True
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        fields = annotation.model_fields.values()
-        return any(_holds_personal(part) for found in fields for part in (found.annotation, *found.metadata))
-    parts = (*get_args(annotation), *getattr(annotation, "__metadata__", ()))
-    return any(_holds_personal(part) for part in parts)
+        return any(holds_personal(event) for event in self.events)
 
 
 TICKETS = Topic(

@@ -21,7 +21,7 @@ def run() -> None:
 
 
 def grant(privileges: str, *tables: str) -> None:
-    """Grants the serving role these privileges on the tables, inside a revision: `grant("SELECT, INSERT", "history")`."""
+    """Grants the serving role privileges on tables, inside a revision: `grant("SELECT, INSERT", "history")`."""
     attributes = context.config.attributes
     connection, schema = attributes["connection"], attributes["schema"]
     role = connection.dialect.identifier_preparer.quote(attributes["serving_role"])

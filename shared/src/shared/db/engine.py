@@ -27,7 +27,8 @@ def make_engine(
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=False,
+        # Statements' parameters are what somebody said: they must not travel with an error into a log.
+        hide_parameters=True,
         pool_recycle=1800,
         connect_args={
             "timeout": 5,

@@ -13,8 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.pool import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from shared.errors import Unavailable
 
@@ -52,7 +52,8 @@ def _upgrade(connection: Connection, package: str, schema: str, serving_role: st
     unknown = set(context.get_current_heads()) - known
     if unknown:
         raise NewerDatabase(
-            f"schema {schema} is at {', '.join(sorted(unknown))}, which this release does not know: install the newer one"
+            f"schema {schema} is at {', '.join(sorted(unknown))}, which this release does not know: "
+            "install the newer one"
         )
     command.upgrade(config, "head")
     quoted = connection.dialect.identifier_preparer.quote(serving_role)

@@ -44,6 +44,7 @@ def create_app(
     authenticator: Authenticator,
     readiness: Sequence[Check] = (),
     status: Status | None = None,
+    alive: Callable[[], bool] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
     version: str = "1",
     body_limit: int = BODY_LIMIT,
@@ -63,20 +64,22 @@ def create_app(
         # Spans and their metrics are configured by this product alone, not by whatever is installed beside it.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.engine = engine
+    app.state.engine, app.state.hint, app.state.authenticator = engine, hint, authenticator
     app.state.reading_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-    app.state.hint = hint
-    app.state.authenticator = authenticator
-    for kind in (DeskError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, answer_problem)
-    app.add_exception_handler(405, _answer_other_methods)
+    _answer_problems(app)
     app.add_middleware(
         Edge, authenticator=authenticator, open_paths=OPEN_PATHS, body_limit=body_limit, body_seconds=body_seconds
     )
-    app.router.routes.extend(Health(service, readiness, status).routes())
+    app.router.routes.extend(Health(service, readiness, status, alive).routes())
     for router in routers:
         app.include_router(router, dependencies=[Depends(caller_of)], responses=PROBLEM_RESPONSES)
     return app
+
+
+def _answer_problems(app: FastAPI) -> None:
+    for kind in (DeskError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer_problem)
+    app.add_exception_handler(405, _answer_other_methods)
 
 
 @dataclass(frozen=True, slots=True)

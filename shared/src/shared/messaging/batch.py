@@ -147,7 +147,7 @@ class BatchApplier:
         )  # fmt: skip
 
     async def _claim(self, tx: AsyncConnection, messages: Sequence[Applicable], now: datetime) -> list[Applicable]:
-        """Claims the ids of the batch; what another transaction, or an earlier place in the batch, claimed is dropped."""
+        """Claims the ids of the batch; what another transaction or an earlier place in the batch claimed is dropped."""
         ids = [message.event.id for message in messages if not message.bypasses_inbox]
         if not ids:
             return list(messages)
@@ -194,9 +194,7 @@ class BatchApplier:
                 if problem is None:
                     applied.append(message)
                     continue
-                await parking.park(
-                    tx, message.record, now, reason="failed", problem=problem, event_id=message.event.id
-                )
+                await parking.park(tx, message.record, now, reason="failed", problem=problem, event_id=message.event.id)
             blocked.add(key)
             # Asked at each new key: a bad release must not fail five hundred times before it is noticed.
             if len(blocked) > before:

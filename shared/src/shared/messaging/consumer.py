@@ -27,7 +27,6 @@ from shared.messaging.kafka import Cluster, missing_topics
 from shared.messaging.parking import ParkingRunsWild
 from shared.messaging.reactions import Reactions
 from shared.messaging.records import Record
-from shared.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -236,10 +235,10 @@ class Consumer:
 
     async def _load(self, partitions: set[TopicPartition], assignment: int) -> None:
         failures = 0
-        while True:
+        starts: dict[TopicPartition, int] | None = None
+        while starts is None:
             try:
                 starts = await self._starts(partitions)
-                break
             except positions.Refused as refusal:
                 self.problem = str(refusal)
                 log.critical("consumer refuses the log", problem=self.problem)
@@ -263,7 +262,8 @@ class Consumer:
         ends = await kafka.end_offsets(list(partitions))
         begins = await kafka.beginning_offsets(list(partitions))
         logs = {
-            (self.cluster.logical(one.topic), one.partition): positions.Log(begins[one], ends[one]) for one in partitions
+            (self.cluster.logical(one.topic), one.partition): positions.Log(begins[one], ends[one])
+            for one in partitions
         }
         compacted = {topic.name for topic in self.reactions.replicas}
         starts = await positions.load(self.engine, self.cluster, logs, compacted)
@@ -282,7 +282,7 @@ class _Listener(ConsumerRebalanceListener):
     def __init__(self, consumer: Consumer) -> None:
         self.consumer = consumer
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002  aiokafka's signature
         await self.consumer.revoked()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:

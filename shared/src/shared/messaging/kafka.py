@@ -52,11 +52,13 @@ async def missing_topics(cluster: Cluster, topics: Iterable[str]) -> list[str]:
 
 
 async def end_offsets(cluster: Cluster, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """Where each partition of these topics (registry names) ends. Raises KafkaError when the cluster does not answer."""
+    """Where each partition of these topics (registry names) ends. Raises KafkaError when no broker answers."""
     async with admin(cluster) as client:
         described = await client.describe_topics([cluster.physical(topic) for topic in topics])
     partitions = [
-        TopicPartition(topic["topic"], partition["partition"]) for topic in described for partition in topic["partitions"]
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in described
+        for partition in topic["partitions"]
     ]
     consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, enable_auto_commit=False)
     await consumer.start()

@@ -1,4 +1,4 @@
-"""Parking: messages that cannot be applied wait in the database, with the later ones of their key behind them, in order."""
+"""Parking: what cannot be applied waits in the database, with the later messages of its key behind it, in order."""
 
 from __future__ import annotations
 
@@ -79,9 +79,7 @@ async def park(
             "problem": _storable(problem), "now": now,
         },
     )  # fmt: skip
-    await tx.execute(
-        _BLOCK, {"topic": record.topic, "key": record.key, "now": now, "next": now + timedelta(seconds=5)}
-    )
+    await tx.execute(_BLOCK, {"topic": record.topic, "key": record.key, "now": now, "next": now + timedelta(seconds=5)})
     metrics.consumer_parked_total.labels(reason=reason).inc()
     log.error("message parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
 
@@ -111,10 +109,12 @@ _QUEUE = text("""
     SELECT * FROM runtime.parked WHERE topic = :topic AND key = :key AND state = 'waiting' ORDER BY id LIMIT :most
 """)
 _APPLIED = text("UPDATE runtime.parked SET state = 'applied', ended_at = :now, attempts = attempts + 1 WHERE id = :id")
-_DUPLICATE = text(
-    "UPDATE runtime.parked SET state = 'discarded', ended_at = :now, ended_because = 'it had been applied' WHERE id = :id"
+_DUPLICATE = text("""
+    UPDATE runtime.parked SET state = 'discarded', ended_at = :now, ended_because = 'it had been applied' WHERE id = :id
+""")
+_FAILED = text(
+    "UPDATE runtime.parked SET attempts = attempts + 1, problem = :problem WHERE id = :id RETURNING attempts"
 )
-_FAILED = text("UPDATE runtime.parked SET attempts = attempts + 1, problem = :problem WHERE id = :id RETURNING attempts")
 _POSTPONE = text("""
     UPDATE runtime.blocked_keys SET next_attempt_at = :next, gave_up = :gave_up WHERE topic = :topic AND key = :key
 """)

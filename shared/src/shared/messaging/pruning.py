@@ -15,7 +15,8 @@ _INBOX = text("""
 """)
 _ANSWERS = text("""
     DELETE FROM runtime.idempotency WHERE (caller, route, key) IN
-        (SELECT caller, route, key FROM runtime.idempotency WHERE answered_at < :before ORDER BY answered_at LIMIT :portion)
+        (SELECT caller, route, key FROM runtime.idempotency
+         WHERE answered_at < :before ORDER BY answered_at LIMIT :portion)
 """)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Any
+from collections.abc import Awaitable
 
 import asyncpg
 import structlog
@@ -76,7 +76,9 @@ class Relay:
     `last_turn` is the monotonic second of the last turn of its loop; the process is dead when it stops growing.
     """
 
-    def __init__(self, *, service: str, database_url: str, cluster: Cluster, request_timeout_seconds: float = 10) -> None:
+    def __init__(
+        self, *, service: str, database_url: str, cluster: Cluster, request_timeout_seconds: float = 10
+    ) -> None:
         self.service = service
         self.source = f"/desk/{service}"
         self.database_url = database_url
@@ -178,7 +180,7 @@ class Relay:
             raise errors[0]
 
     async def _find_guilty(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
-        """The broker rejects a whole batch for one record: send row by row, so that only the guilty one stays behind."""
+        """The broker rejects a whole batch for one record: row by row only the guilty one stays behind."""
         blocked: set[tuple[str, str]] = set()
         for row in rows:
             if (row["topic"], row["key"]) in blocked:
@@ -222,7 +224,7 @@ class Relay:
 
     async def _send_in_order(self, rows: list[asyncpg.Record]) -> list[BaseException | None]:
         producer = await self._ready_producer()
-        acknowledgements: list[Any] = []
+        acknowledgements: list[Awaitable[object] | BaseException] = []
         for row in rows:
             try:
                 acknowledgements.append(
@@ -291,7 +293,7 @@ class Relay:
     # -- topics and figures -------------------------------------------------------------------------------------
 
     async def _learn_topics(self, connection: asyncpg.Connection) -> None:
-        """A send to a missing topic would block for the whole request timeout: rows of unknown topics stay and alarm."""
+        """A send to a missing topic blocks for the whole request timeout: rows of unknown topics stay, and alarm."""
         now = time.monotonic()
         if self._known and now - self._known_at < UNKNOWN_TOPICS_PAUSE_SECONDS:
             return
@@ -334,11 +336,12 @@ class Relay:
         metrics.relay_blocked_keys.set(row["blocked"])
 
 
-async def _outcome(acknowledgement: Any) -> BaseException | None:
+async def _outcome(acknowledgement: Awaitable[object] | BaseException) -> BaseException | None:
     if isinstance(acknowledgement, BaseException):
         return acknowledgement
     try:
         await acknowledgement
     except KafkaError as error:
-        return error
+        refused: BaseException = error
+        return refused
     return None

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    text,
+)
 
-from shared.db.columns import document, instant, position, text as text_column, uuid
+from shared.db.columns import document, instant, position, uuid
+from shared.db.columns import text as text_column
 
 metadata = MetaData(schema="runtime")
 

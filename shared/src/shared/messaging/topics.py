@@ -27,7 +27,8 @@ async def create_topics(
 ) -> list[str]:
     """Creates what is missing, checks what exists, returns the names that it created.
 
-    Running it again changes nothing. Raises TopicsDiffer, naming every difference, and KafkaError when no broker answers.
+    Running it again changes nothing. Raises TopicsDiffer, which names every difference, and KafkaError when no broker
+    answers.
     """
     wanted = {cluster.physical(topic.name): topic for topic in topics}
     async with admin(cluster) as client:

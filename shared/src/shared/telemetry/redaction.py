@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 
-from shared.contracts.envelope import PersonalMark
+from shared.contracts.personal import personal_fields
 
 REDACTED = "[redacted]"
 _SECRET_NAME = re.compile(
@@ -119,19 +119,3 @@ def _redact_model(model: BaseModel, depth: int) -> dict[str, Any]:
         for name in type(model).model_fields
         if name not in personal
     }
-
-
-@lru_cache(maxsize=1024)
-def personal_fields(model: type[BaseModel]) -> frozenset[str]:
-    """The names of the fields that a model marks `Personal`, also inside a list or an optional."""
-    return frozenset(
-        name
-        for name, field in model.model_fields.items()
-        if any(isinstance(mark, PersonalMark) for mark in field.metadata) or _is_marked(field.annotation)
-    )
-
-
-def _is_marked(annotation: Any) -> bool:
-    return isinstance(annotation, PersonalMark) or any(
-        _is_marked(part) for part in (*get_args(annotation), *getattr(annotation, "__metadata__", ()))
-    )
