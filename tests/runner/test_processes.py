@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runner.processes import Identity, Program, end_family, read_identity
-from tests.runner.waiting import wait_until
+from tests.support.waiting import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 # Ignores SIGTERM, and has a child of its own.

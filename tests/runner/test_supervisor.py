@@ -20,8 +20,8 @@ from runner.installation import SERVICES, Installation, command
 from runner.processes import Identity
 from runner.status import Status, read_status
 from tests.runner import stand_in
-from tests.runner.waiting import wait_until
 from tests.support.servers import CACHE
+from tests.support.waiting import wait_until
 
 SERVERS = ("postgres", "kafka", "issuer")
 

@@ -14,7 +14,7 @@ from runner import ports
 from runner.errors import PortBusy
 from runner.processes import Identity
 from runner.watched import HttpService, Watcher
-from tests.runner.waiting import wait_until
+from tests.support.waiting import wait_until
 
 # Answers both probes with 200, with 503 while `unready` exists, and not at all while `silent` exists.
 PROBED = """

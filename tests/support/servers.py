@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from runner import jars, postgres
-from runner.kafka import EmbeddedKafka
+from runner.kafka import SETTINGS, EmbeddedKafka
 from runner.postgres import VOLATILE, EmbeddedPostgres
 from runner.processes import Identity, read_identity
+from tests.support import containers
 
 POSTGRES_URL = "DESK_POSTGRES_URL"
 KAFKA_BOOTSTRAP = "DESK_KAFKA_BOOTSTRAP"
@@ -95,6 +96,8 @@ def private_kafka(folder: Path) -> EmbeddedKafka:
 def _find_postgres(folder: Path, notes: list[str]) -> Server:
     if given := os.environ.get(POSTGRES_URL):
         return Server(given, "PostgreSQL given by address", _leave_alone)
+    if containers.have(containers.POSTGRES):
+        return Server(*containers.start_postgres())
     server = private_postgres(folder / "postgres")
     server.start()
     notes.extend(server.notes)
@@ -104,6 +107,8 @@ def _find_postgres(folder: Path, notes: list[str]) -> Server:
 def _find_kafka(folder: Path) -> Server:
     if given := os.environ.get(KAFKA_BOOTSTRAP):
         return Server(given, "Apache Kafka given by address", _leave_alone)
+    if containers.have(containers.KAFKA):
+        return Server(*containers.start_kafka(SETTINGS))
     broker = EmbeddedKafka(folder / "kafka", CACHE, train=True)
     broker.start()
     if not broker.has_startup_cache:

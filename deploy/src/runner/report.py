@@ -116,12 +116,20 @@ def _local_time(instant: str) -> str:
 
 
 def _memory(process: ProcessStatus) -> str:
-    """Resident memory of the process and all that it started, in MiB; shared pages count once for each."""
+    """Memory of the process and all that it started, in MiB; a page that several of them share counts once."""
     running = process.identity.process() if process.identity else None
     if running is None:
         return "-"
     try:
         members = [running, *running.children(recursive=True)]
-        return f"{sum(member.memory_info().rss for member in members) / 2**20:.0f} MiB"
+        return f"{sum(_own_share(member) for member in members) / 2**20:.0f} MiB"
     except psutil.Error:
         return "-"
+
+
+def _own_share(process: psutil.Process) -> int:
+    """The process' proportional share where the system tells it (Linux), its resident memory elsewhere; bytes."""
+    try:
+        return int(process.memory_full_info().pss)
+    except (AttributeError, psutil.AccessDenied):
+        return int(process.memory_info().rss)

@@ -20,6 +20,8 @@ from shared import clock
 from shared.errors import DeskError
 
 PROBED_EVERY_SECONDS = 0.5
+# What is ready is asked more rarely: its answer costs a query. That it ended is seen at once all the same.
+PROBED_WHEN_READY_EVERY_SECONDS = 2.0
 PROBE_TIMEOUT_SECONDS = 2.0
 SILENT_AT_MOST_SECONDS = 10.0
 FIRST_ANSWER_WITHIN_SECONDS = 60.0
@@ -233,6 +235,8 @@ class Watcher:
     def _look(self) -> None:
         if not self.server.alive:
             self._restart()
+        elif self._ready and time.monotonic() - self._last_answer < PROBED_WHEN_READY_EVERY_SECONDS:
+            return
         elif self.server.answers():
             self._last_answer = time.monotonic()
             self._answered = True

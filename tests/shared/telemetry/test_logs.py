@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import subprocess
+import sys
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +18,10 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from shared.contracts.envelope import Cause, Event, Part, Sealed
-from shared.contracts.personal import Personal
+from shared.contracts.personal import Personal, personal_fields
 from shared.ids import new_id
 from shared.telemetry import logs
-from shared.contracts.personal import redact_text
+from shared.telemetry.redaction import redact_text
 from tests.shared.output import Output
 
 CANARY = "CANARY-4711"
@@ -238,12 +240,18 @@ def test_a_text_without_secrets_is_unchanged() -> None:
     assert redact_text(text) == text
 
 
-def test_before_it_is_configured_a_process_shows_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
-    secret = CANARY
-    try:
-        raise RuntimeError("early")
-    except RuntimeError:
-        log.exception("failed")
-    told = capsys.readouterr()
-    assert "RuntimeError: early" in told.err
-    assert secret not in told.err + told.out
+def test_before_it_is_configured_a_process_shows_no_local_variables() -> None:
+    program = """
+from shared.telemetry import logs
+secret = "CANARY" + "-4711"
+def fail():
+    local = secret
+    raise RuntimeError("early")
+try:
+    fail()
+except RuntimeError:
+    logs.get_logger("early").exception("failed")
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    assert "RuntimeError: early" in told.stderr
+    assert CANARY not in told.stderr + told.stdout
