@@ -103,10 +103,10 @@ def changed(change: str) -> dict[str, Any]:
     schema = deepcopy(OPENED)
     properties = schema["properties"]
     if change == "optional field":
-        properties["impact"] = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
+        properties["weather"] = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
     elif change == "required field":
-        properties["impact"] = {"type": "string"}
-        schema["required"].append("impact")
+        properties["weather"] = {"type": "string"}
+        schema["required"].append("weather")
     elif change == "field of a part became required":
         schema["$defs"]["Groups"]["required"].append("product_id")
     elif change == "field removed":
@@ -149,7 +149,7 @@ def test_a_breaking_change_is_seen(change: str) -> None:
 def test_the_schema_marks_exactly_the_personal_fields() -> None:
     properties = OPENED["properties"]
     marked = {name for name, schema in properties.items() if "x-personal" in json.dumps(schema)}
-    assert marked == {"title", "description", "reporter"}
+    assert marked == {"title", "description", "reporter", "reported_late_reason"}
 
 
 def test_an_example_that_lacks_a_required_field_does_not_validate() -> None:

@@ -30,7 +30,7 @@ async def open_ticket(client: httpx2.AsyncClient, **changes: Any) -> View:
 
 async def act(client: httpx2.AsyncClient, ticket_id: str, action: str, **body: Any) -> View:
     """One action on a ticket."""
-    response = await client.post(f"/v1/tickets/{ticket_id}/{action}", **({"json": body} if body else {}))
+    response = await client.post(f"/v1/tickets/{ticket_id}/{action}", json=body or None)
     assert response.status_code == 200, response.text
     return dict(response.json())
 
@@ -42,7 +42,9 @@ async def view(client: httpx2.AsyncClient, ticket_id: str) -> View:
     return dict(response.json())
 
 
-async def until(client: httpx2.AsyncClient, ticket_id: str, question: Any, *, within: float = 20, what: str = "") -> View:
+async def until(
+    client: httpx2.AsyncClient, ticket_id: str, question: Any, *, within: float = 20, what: str = ""
+) -> View:
     """Looks at the ticket until the answer is true, and returns what was seen."""
     seen: list[View] = []
 
@@ -71,7 +73,7 @@ def facts(ticket: View, type_: str) -> list[View]:
 
 
 async def require_complete(system: System, tickets: list[str], escalated: list[str]) -> None:
-    """Counts in the databases: every ticket has one environment, one set of clocks, one task per escalation, once each."""
+    """Counts in the databases: every ticket has one environment, one set of clocks, one task per escalation."""
     (opened,) = await system.rows("tickets", "SELECT count(*) FROM tickets.tickets")
     assert opened["count"] == len(tickets) == len(set(tickets))
     environments = await system.rows(
@@ -82,7 +84,9 @@ async def require_complete(system: System, tickets: list[str], escalated: list[s
         "sla", "SELECT count(*) AS rows, count(DISTINCT (ticket_id, kind)) AS clocks FROM sla.clocks"
     )
     assert (clocks[0]["rows"], clocks[0]["clocks"]) == (2 * len(tickets), 2 * len(tickets))
-    tasks = await system.rows("devlink", "SELECT count(*) AS rows, count(DISTINCT escalation_id) AS refs FROM devlink.links")
+    tasks = await system.rows(
+        "devlink", "SELECT count(*) AS rows, count(DISTINCT escalation_id) AS refs FROM devlink.links"
+    )
     assert (tasks[0]["rows"], tasks[0]["refs"]) == (len(escalated), len(escalated))
 
 

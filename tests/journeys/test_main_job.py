@@ -27,7 +27,12 @@ async def test_a_ticket_gets_its_environment_clocks_and_task_in_one_view(system:
         await act(agent, opened["id"], "escalate", target="development", reason="Error 500 al confirmar")
         ticket = await until(agent, opened["id"], lambda seen: seen["tasks"])
         (task,) = ticket["tasks"]
-        assert (ticket["level"], ticket["target"], task["tracker"], task["status"]) == (3, "development", "board", "new")
+        assert (ticket["level"], ticket["target"], task["tracker"], task["status"]) == (
+            3,
+            "development",
+            "board",
+            "new",
+        )
 
         moved = await developer.post(f"/v1/tasks/{task['id']}/move", json={"status": "triaged"})
         assert moved.status_code == 200, moved.text

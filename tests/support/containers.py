@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -39,8 +41,6 @@ def have(image: str) -> bool:
 
 def start_postgres() -> Started:
     """A PostgreSQL with the settings of the embedded one: the administrator's address, what it is, how to end it."""
-    import asyncio
-
     settings = {name: value for name, value in {**SETTINGS, **VOLATILE}.items() if name not in _OF_THE_EMBEDDED}
     container = _container(POSTGRES, 5432).with_env("POSTGRES_PASSWORD", "test-only")
     container.with_command(" ".join(["postgres", *(f"-c {name}='{value}'" for name, value in settings.items())]))
@@ -82,6 +82,8 @@ def start_kafka(settings: Mapping[str, str]) -> Started:
 
 
 def _container(image: str, port: int) -> DockerContainer:
+    # Nothing is pulled for a test, so neither is the image that removes containers after a crash.
+    os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
     # Imported late: it takes half a second, and most machines have no engine.
     from testcontainers.core.container import DockerContainer
 

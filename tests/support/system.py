@@ -18,10 +18,10 @@ from typing import Any
 
 import asyncpg
 import httpx2
+
 from runner.databases import clone_database, drop_database
 from runner.issuer import issue
 from runner.ports import free_port
-
 from shared.contracts.topics import TOPICS
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.topics import create_topics
@@ -192,7 +192,9 @@ class System:
             while not process.is_ready():
                 died = process.running is not None and process.running.poll() is not None
                 if died or time.monotonic() > deadline:
-                    raise AssertionError(f"{process.service} {process.part} is not ready:\n{process.log.read_text()[-3000:]}")
+                    raise AssertionError(
+                        f"{process.service} {process.part} is not ready:\n{process.log.read_text()[-3000:]}"
+                    )
                 time.sleep(0.1)  # asked ten times a second
 
     # -- parts --------------------------------------------------------------------------------------------------

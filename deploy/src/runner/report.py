@@ -54,7 +54,7 @@ def show_installation(console: Console, installation: Installation, status: Stat
     console.print(f"\n[bold green]PSA Desk is ready[/bold green] after {status.seconds:.1f} s\n")
     places = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for service in SERVICES:
-        places.add_row(service, f"{installation.url_of(service)}/docs")
+        places.add_row(service, f"{installation.url_of(service)}/openapi.json")
     for process in status.processes:
         if process.name not in SERVICES:
             places.add_row(process.name, process.url)

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from shared.contracts.tickets import (
     EnvironmentBrief,
+    ImpactAnswers,
     Target,
     TicketAssigned,
     TicketEscalated,
@@ -37,14 +38,24 @@ def test_opening_tells_everything_that_the_others_need() -> None:
         "groups": {"client_id": "molinos", "product_id": "gestion", "module_id": "facturacion"},
         "installation_id": None,
         "severity": 2,
+        "severity_to_review": False,
+        "impact": None,
         "priority": 3,
         "title": "No se pueden emitir facturas",
         "description": "Error al pedir el CAE",
         "reporter": "Marta Giménez",
         "channel": "phone",
         "reported_at": NOW,
+        "reported_late_reason": None,
     }
     assert (opened.ticket_id, opened.number, opened.version, opened.opened_by) == (UUID(int=1), "T-000001", 1, "ana")
+
+
+def test_opening_tells_the_answers_that_the_severity_followed_from() -> None:
+    answers = ImpactAnswers(operational=None, economic=2)
+    _, (opened,) = Ticket.open(UUID(int=1), "T-000001", OPENING, impact=answers, at=NOW, by="ana")
+    assert isinstance(opened, TicketOpened)
+    assert opened.impact == answers
 
 
 def test_assigning_tells_who_had_it_before() -> None:

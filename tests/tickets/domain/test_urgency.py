@@ -25,7 +25,7 @@ def terms(contract_type: str, *, s1: int | None = None, start: int = -30, end: i
     return Terms(contract_type, NOW + timedelta(days=start), until, s1)
 
 
-# The table of defaults.md, typed again by hand: who is stopped, then what is lost from worst to nothing.
+# The customer's table, typed again by hand: who is stopped, then what is lost from worst to nothing.
 @pytest.mark.parametrize(
     ("operational", "severities"), [(1, "1122"), (2, "1223"), (3, "2334"), (4, "3344"), (None, "2334")]
 )

@@ -193,5 +193,6 @@ def _installation_recorded(installation: InstallationRecord) -> InstallationReco
         client_id=installation.client_id,
         product_id=installation.product_id,
         product_version=installation.product_version,
+        site=installation.site,
         modules=tuple(sorted(installation.modules)),
     )

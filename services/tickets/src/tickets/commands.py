@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.envelope import Cause, Received
-from shared.contracts.tickets import Channel, HoldReason, Kind, Target, TicketEvent
+from shared.contracts.tickets import Channel, HoldReason, ImpactAnswers, Kind, Target, TicketEvent
 from shared.ids import new_id
 from shared.messaging.outbox import publish, seal
 from tickets import repository
@@ -76,7 +76,8 @@ async def open_ticket(tx: AsyncConnection, cause: Cause, request: OpenTicket, *,
         reported_at=reported_at,
         reported_late_reason=request.reported_late_reason,
     )
-    ticket, events = Ticket.open(new_id(), number, opening, at=cause.recorded_at, by=cause.actor)
+    impact = ImpactAnswers(**asdict(request.impact)) if request.impact is not None else None
+    ticket, events = Ticket.open(new_id(), number, opening, impact=impact, at=cause.recorded_at, by=cause.actor)
     facts = seal(cause, *events)
     await repository.insert_ticket(tx, ticket, facts)
     await publish(tx, facts)

@@ -11,7 +11,12 @@ from shared.contracts.envelope import Code, Event, Part, StateRecord
 from shared.contracts.personal import Personal
 
 Nature = Literal["standard", "customised"]
-UnknownReason = Literal["client-unknown", "no-installation", "several-installations", "installation-of-another-client"]
+UnknownReason = Literal[
+    "client-unknown",
+    "no-installation",
+    "several-installations",
+    "installation-of-another-client",
+]
 
 
 class ClientRecorded(StateRecord):
@@ -54,6 +59,7 @@ class InstallationRecorded(StateRecord):
     client_id: Code
     product_id: Code
     product_version: str
+    site: str | None = Field(default=None, description="which one it is, for a client with several")
     modules: tuple[Code, ...]
 
 

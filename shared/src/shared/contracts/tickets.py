@@ -27,6 +27,13 @@ class Groups(Part):
     module_id: Code | None = None
 
 
+class ImpactAnswers(Part):
+    """What the caller answered to the two questions of severity, 1 the worst; None is «no sé», counted as 3."""
+
+    operational: Annotated[int, Field(ge=1, le=4)] | None
+    economic: Annotated[int, Field(ge=1, le=4)] | None
+
+
 class TicketEvent(Event):
     """Any fact of a ticket's life; `version` is the ticket's after the command that caused it."""
 
@@ -46,12 +53,15 @@ class TicketOpened(TicketEvent):
     groups: Groups
     installation_id: Code | None = Field(default=None, description="when the caller could say which one")
     severity: Severity
+    severity_to_review: bool = Field(default=False, description="the impact was not known; level 2 looks at it")
+    impact: ImpactAnswers | None = Field(default=None, description="None when the severity was said outright")
     priority: Priority
     title: Personal[str]
     description: Personal[str] = ""
     reporter: Personal[str] | None = Field(default=None, description="who called at the client")
     channel: Channel = "phone"
     reported_at: AwareDatetime
+    reported_late_reason: Personal[str] | None = Field(default=None, description="why it was registered late")
     opened_by: str
 
 

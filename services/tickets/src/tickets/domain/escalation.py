@@ -41,7 +41,7 @@ class NotAStep(Conflict):
 
 
 def check_step(number: str, at: Target | None, to: Target, *, may_skip: bool) -> None:
-    """Checks one escalation. `may_skip`: the ticket is P1/S1, or a supervisor asks (defaults.md, roles).
+    """Checks one escalation. `may_skip`: the ticket is P1/S1, or a supervisor asks.
 
     Raises LevelSkipped or NotAStep.
     """

@@ -34,7 +34,7 @@ class ReportedTooLongAgo(Invalid):
 
 
 def reported_instant(stated: datetime | None, now: datetime, reason: str | None, *, by_supervisor: bool) -> datetime:
-    """The start of the call (desk.md, "One call, one request"): now when nothing is stated, never later than now.
+    """The start of the call (one call, one request): now when nothing is stated, never later than now.
 
     Raises ReportedInTheFuture, LateReasonMissing (more than 15 minutes ago) or ReportedTooLongAgo (more than 24 h).
     """

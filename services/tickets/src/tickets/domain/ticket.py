@@ -12,6 +12,7 @@ from shared.contracts.tickets import (
     EnvironmentBrief,
     Groups,
     HoldReason,
+    ImpactAnswers,
     Kind,
     Target,
     TicketAssigned,
@@ -95,9 +96,12 @@ class Ticket:
 
     @classmethod
     def open(
-        cls, id: UUID, number: str, opening: Opening, *, at: datetime, by: str
+        cls, id: UUID, number: str, opening: Opening, *, impact: ImpactAnswers | None = None, at: datetime, by: str
     ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
-        """Registers a ticket at level 1, in nobody's hands; its clocks start at `opening.reported_at`."""
+        """Registers a ticket at level 1, in nobody's hands; its clocks start at `opening.reported_at`.
+
+        `impact` is what the severity followed from; the ticket keeps the severity, the history keeps the answers.
+        """
         ticket = cls(id=id, number=number, version=1, status="new", opening=opening, opened_at=at, opened_by=by)
         event = ticket.tell(
             TicketOpened,
@@ -105,12 +109,15 @@ class Ticket:
             groups=opening.groups,
             installation_id=opening.installation_id,
             severity=opening.severity,
+            severity_to_review=opening.severity_to_review,
+            impact=impact,
             priority=opening.priority,
             title=opening.title,
             description=opening.description,
             reporter=opening.reporter,
             channel=opening.channel,
             reported_at=opening.reported_at,
+            reported_late_reason=opening.reported_late_reason,
             opened_by=by,
         )
         return ticket, (event,)

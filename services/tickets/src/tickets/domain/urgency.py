@@ -8,7 +8,8 @@ from datetime import datetime
 
 from shared.errors import Invalid
 
-# Rows: who is stopped (1 the company … 4 nobody). Columns: what is lost (1 today … 4 nothing). defaults.md, Severity.
+# Rows: who is stopped (1 the company … 4 nobody). Columns: what is lost (1 today … 4 nothing). Proposed to the customer
+# as the default of its own scheme.
 IMPACT_MATRIX: tuple[tuple[int, int, int, int], ...] = (
     (1, 1, 2, 2),
     (1, 2, 2, 3),
@@ -61,7 +62,7 @@ class Terms:
 
 
 def severity_of(impact: Impact) -> int:
-    """The severity 1–4 that follows from the impact (defaults.md, Severity)."""
+    """The severity 1–4 that follows from the impact by the matrix."""
     row = impact.operational or UNKNOWN_IMPACT
     column = impact.economic or UNKNOWN_IMPACT
     return IMPACT_MATRIX[row - 1][column - 1]
@@ -80,7 +81,7 @@ def assess(severity: int | None, impact: Impact | None) -> tuple[int, bool]:
 
 
 def priority_of(tier: str, contracts: Iterable[Terms], at: datetime) -> int:
-    """The priority 1–4 of a client at an instant (defaults.md, Priority, without its shifts).
+    """The priority 1–4 of a client at an instant (the type of contract decides; its shifts come later).
 
     Without a contract in force it is the lowest, whatever the tier says. With one, the more urgent of the client's tier
     and what each contract in force asks for.
