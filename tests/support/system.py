@@ -106,6 +106,8 @@ class System:
     processes: dict[tuple[str, str], list[Process]] = field(default_factory=dict)
     issuer: subprocess.Popen[bytes] | None = None
     issuer_port: int = field(default_factory=free_port)
+    # The broker, where it is this system's own and a test may kill it.
+    kafka: Any = None
 
     # -- life ---------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ async def history(database: Database, id: UUID) -> list[dict[str, Any]]:
 async def ticket_row(database: Database, id: UUID) -> dict[str, Any]:
     """The stored ticket."""
     async with database.begin() as tx:
-        (row,) = await rows(tx, "SELECT * FROM tickets.ticket WHERE id = :id", id=id)
+        (row,) = await rows(tx, "SELECT * FROM tickets.tickets WHERE id = :id", id=id)
     return row
 
 
@@ -79,7 +79,7 @@ async def test_opening_makes_at_most_five_round_trips_of_which_one_reads_the_rep
     with round_trips(desk.engine) as sent:
         await open_one(desk, product_id="gestion", module_id="balanza", installation_id="molinos-gestion")
     assert [one.split(" ")[0] for one in sent] == ["BEGIN", "SELECT", "WITH", "WITH", "COMMIT"]
-    assert all(f"tickets.{name} " in sent[1] for name in ("client", "contract", "product", "module", "installation"))
+    assert all(f"tickets.{name} " in sent[1] for name in ("clients", "contracts", "products", "modules", "installations"))
 
 
 async def test_an_action_makes_five_round_trips_and_locks_before_it_decides(desk: Database) -> None:
@@ -135,7 +135,7 @@ async def test_a_refused_opening_leaves_nothing_behind(
     with pytest.raises(error):
         await open_one(desk, **changes)
     assert await published(desk) == []
-    assert await desk.count("SELECT count(*) FROM tickets.ticket") == 0
+    assert await desk.count("SELECT count(*) FROM tickets.tickets") == 0
     assert await desk.count("SELECT count(*) FROM tickets.history") == 0
 
 

@@ -60,4 +60,4 @@ async def test_the_serving_role_cannot_delete_a_ticket(database: MakeDatabase) -
     made = await database("tickets")
     with pytest.raises(ProgrammingError, match="permission denied for table ticket"):
         async with made.begin() as tx:
-            await tx.execute(text("DELETE FROM tickets.ticket"))
+            await tx.execute(text("DELETE FROM tickets.tickets"))

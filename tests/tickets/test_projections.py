@@ -24,7 +24,7 @@ TICKET = UUID(int=1)
 async def state(tx: AsyncConnection) -> dict[str, list[dict[str, Any]]]:
     """All rows of the read models."""
     return {
-        name: await rows(tx, f"SELECT * FROM tickets.{name} ORDER BY 1, 2") for name in ("environment", "clock", "task")
+        name: await rows(tx, f"SELECT * FROM tickets.{name} ORDER BY 1, 2") for name in ("environments", "clocks", "tasks")
     }
 
 
@@ -43,10 +43,10 @@ async def test_the_whole_story_in_order_gives_the_rows_written_by_hand(desk: Dat
         for event in whole_story(TICKET):
             await projections.apply(tx, [event])
         found = await state(tx)
-    (environment,) = found["environment"]
+    (environment,) = found["environments"]
     assert (environment["state"], environment["sequence"]) == ("resolved", 101)
     assert environment["data"]["product_version"] == "8.2.1"
-    response, resolution = found["clock"]
+    response, resolution = found["clocks"]
     assert response == {
         "id": RESPONSE, "ticket_id": TICKET, "kind": "response", "contract_id": "c-molinos", "contract_version": 3,
         "target_seconds": 3600, "started_at": NOW, "start_sequence": 200, "course": "met", "course_at": later(5),
@@ -60,7 +60,7 @@ async def test_the_whole_story_in_order_gives_the_rows_written_by_hand(desk: Dat
         "due_at": later(1460), "due_sequence": 207, "warned_percent": 75, "warned_sequence": 206,
         "breached_at": later(1460), "breach_sequence": 207,
     }  # fmt: skip
-    assert found["task"] == [
+    assert found["tasks"] == [
         {
             "id": TASK, "ticket_id": TICKET, "escalation_id": told.ESCALATION, "tracker": "board", "external_id": "17",
             "display_id": "DEV-17", "url": "http://board.example/DEV-17", "link_sequence": 300, "status": "fixed",
@@ -79,7 +79,7 @@ async def test_any_order_any_batches_and_repetitions_end_in_the_same_rows(desk: 
     dice = random.Random(20261102)
     async with desk.connect("test_owner") as admin:
         for _ in range(60):
-            await admin.execute("TRUNCATE tickets.environment, tickets.clock, tickets.task")
+            await admin.execute("TRUNCATE tickets.environments, tickets.clocks, tickets.tasks")
             shuffled = story + dice.choices(story, k=5)
             dice.shuffle(shuffled)
             async with desk.begin() as tx:
@@ -96,7 +96,7 @@ async def test_each_prefix_of_the_story_is_the_same_when_shuffled(desk: Database
         for length in range(1, len(story) + 1):
             found = []
             for events in (story[:length], dice.sample(story[:length], length)):
-                await admin.execute("TRUNCATE tickets.environment, tickets.clock, tickets.task")
+                await admin.execute("TRUNCATE tickets.environments, tickets.clocks, tickets.tasks")
                 async with desk.begin() as tx:
                     for event in events:
                         await projections.apply(tx, [event])
@@ -111,7 +111,7 @@ async def test_a_replica_takes_a_higher_sequence_and_refuses_a_lower_one(desk: D
     async def name_after(*events: Received[ClientRecorded]) -> Any:
         async with desk.begin() as tx:
             await subscribers.keep_clients(tx, events)
-            (row,) = await rows(tx, "SELECT name, name_key, retired, sequence FROM tickets.client WHERE id = 'nuevo'")
+            (row,) = await rows(tx, "SELECT name, name_key, retired, sequence FROM tickets.clients WHERE id = 'nuevo'")
         return tuple(row.values())
 
     assert await name_after(recorded("Ñandú", 5)) == ("Ñandú", "nandu", False, 5)
@@ -123,7 +123,7 @@ async def test_a_replica_takes_a_higher_sequence_and_refuses_a_lower_one(desk: D
 
 
 async def test_reference_data_never_enters_a_history(desk: Database) -> None:
-    assert await desk.count("SELECT count(*) FROM tickets.client") == 4
+    assert await desk.count("SELECT count(*) FROM tickets.clients") == 4
     assert await desk.count("SELECT count(*) FROM tickets.history") == 0
 
 
@@ -132,8 +132,8 @@ async def test_what_arrives_before_its_ticket_is_kept(desk: Database) -> None:
         await subscribers.attach_environments(tx, [told.resolved(TICKET, 1)])
         await subscribers.show_moved_tasks(tx, [told.moved(TICKET, 2, "triaged", "new")])
         found = await state(tx)
-    assert found["environment"][0]["state"] == "resolved"
-    assert (found["task"][0]["status"], found["task"][0]["display_id"]) == ("triaged", None)
+    assert found["environments"][0]["state"] == "resolved"
+    assert (found["tasks"][0]["status"], found["tasks"][0]["display_id"]) == ("triaged", None)
     assert await desk.count("SELECT count(*) FROM tickets.history") == 2
 
 
@@ -143,7 +143,7 @@ async def test_a_batch_of_a_hundred_clocks_is_one_statement_per_table(desk: Data
         async with desk.begin() as tx:
             await projections.apply(tx, events)
     assert [one.split(" ")[0] for one in sent] == ["BEGIN", "INSERT", "COMMIT"]
-    assert await desk.count("SELECT count(*) FROM tickets.clock") == 100
+    assert await desk.count("SELECT count(*) FROM tickets.clocks") == 100
 
 
 @pytest.mark.parametrize("event", list(projections.ROWS))

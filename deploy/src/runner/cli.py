@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -94,10 +95,23 @@ def token(as_: Annotated[str, typer.Option("--as", help="the persona, such as ag
     print(issue(Installation.from_environment().state, as_))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
-def demo(context: typer.Context) -> None:
-    """Play the main job against the running system and print what happened, with the milliseconds of each reaction."""
-    sys.exit(importlib.import_module("runner.demo").main(list(context.args)))
+@app.command()
+def demo(
+    from_: Annotated[Path | None, typer.Option("--from", help="an incident log to replay: CSV or CSV.gz")] = None,
+    speed: Annotated[float | None, typer.Option(min=0.001, help="seconds of the log in one second; unset: all")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="how many incidents of the log")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=200, help="how many requests at once")] = 8,
+) -> None:
+    """Play the main job against the running system and print the trail, with the milliseconds of each reaction.
+
+    With --from FILE replay a real incident log through the same APIs, and count at the end. Exits with 1 when a
+    reaction does not come or the counts do not agree.
+    """
+    installation = Installation.from_environment()
+    if from_ is None:
+        raise typer.Exit(importlib.import_module("runner.demo").main(installation, console))
+    replayed = importlib.import_module("runner.replay.show").main
+    raise typer.Exit(replayed(installation, console, from_, speed=speed, limit=limit, concurrency=concurrency))
 
 
 def _print_line(name: str, line: str, *, prefixed: bool) -> None:

@@ -1,4 +1,4 @@
-"""`desk demo`: plays the main job as the personas, through the public APIs only, and says how fast each reaction was."""
+"""`desk demo`: the main job as the personas play it, through the public APIs only, and how fast each reaction was."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def _main(installation: Installation, console: Console) -> int:
         await desk.require_ready()
         try:
             with console.status("jugando el caso principal …") as status:
-                await play(desk, trail, lambda text: status.update(text))
+                await play(desk, trail, status.update)
         except ReactionMissing as error:
             show.show_trail(console, trail)
             console.print(f"[red]{error.message}[/red]")

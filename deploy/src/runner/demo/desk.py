@@ -1,4 +1,4 @@
-"""The four APIs as the personas call them: requests, pages, and errors that say whether the request may have been done."""
+"""The four APIs as the personas call them: requests, pages, and errors that tell whether something may be done."""
 
 from __future__ import annotations
 
@@ -56,7 +56,14 @@ class NotAnswered(RunnerError):
 class Desk:
     """The public APIs at `urls` (service → address), called with the token that `token_of` gives for a persona."""
 
-    def __init__(self, urls: Mapping[str, str], token_of: TokenOf, *, connections: int = 16) -> None:
+    def __init__(
+        self,
+        urls: Mapping[str, str],
+        token_of: TokenOf,
+        *,
+        connections: int = 16,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
         self._urls = {service: url.rstrip("/") for service, url in urls.items()}
         self._token_of = token_of
         self._tokens: dict[str, tuple[float, str]] = {}
@@ -65,6 +72,7 @@ class Desk:
             timeout=httpx2.Timeout(ANSWER_SECONDS),
             limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
             trust_env=False,
+            transport=transport,
         )
 
     async def __aenter__(self) -> Desk:

@@ -38,7 +38,7 @@ def show_history(console: Console, view: dict[str, Any]) -> None:
     table = Table(title=title, title_justify="left", box=None)
     for column in ("ocurrió / occurred", "registrado / recorded", "hecho / fact", "de / by", "quién / actor"):
         table.add_column(column, justify="right" if column.startswith("registrado") else "left", no_wrap=True)
-    began = datetime.fromisoformat(view["history"][0]["recorded_at"])
+    began = min(datetime.fromisoformat(entry["recorded_at"]) for entry in view["history"])
     for entry in view["history"]:
         occurred = datetime.fromisoformat(entry["occurred_at"]).astimezone()
         after = (datetime.fromisoformat(entry["recorded_at"]) - began).total_seconds() * 1000

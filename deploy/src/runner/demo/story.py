@@ -39,7 +39,7 @@ class Expected:
     what: str
     type: str
     seen: Condition
-    shown: Callable[[View], str] = lambda view: ""
+    shown: Callable[[View], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Trail:
     view: View = field(default_factory=dict)
 
 
-async def play(desk: Desk, trail: Trail, tell: Callable[[str], None] = lambda text: None) -> None:
+async def play(desk: Desk, trail: Trail, tell: Callable[[str], None] | None = None) -> None:
     """Plays the whole job and leaves it in `trail`. Raises ReactionMissing after ten seconds without a reaction."""
-    story = _Story(desk, trail, tell)
+    story = _Story(desk, trail, tell or _say_nothing)
     choice = await choose(desk)
     await story.find_client(choice)
     await story.open_ticket(choice)
@@ -110,7 +110,8 @@ class _Story:
         step = await self._do("agent", "abre el ticket", "tickets", "/v1/tickets", body)
         opened = self._answered
         self._ticket = opened["id"]
-        step.did = f"abre {opened['number']}: {choice.product_name}, {choice.module_name} (P{opened['priority']}/S{opened['severity']})"
+        urgency = f"P{opened['priority']}/S{opened['severity']}"
+        step.did = f"abre {opened['number']}: {choice.product_name}, {choice.module_name} ({urgency})"
         await self._see(
             step,
             Expected("entorno adjunto", EnvironmentResolved.type, _has_environment, _environment),
@@ -136,10 +137,8 @@ class _Story:
         handed = {"target": "analysts", "reason": "El reinicio no alcanza; hace falta mirar los datos."}
         await self._act("agent", "escala a analistas", "escalate", handed)
         await self._act("analyst", "toma el ticket", "assign", {})
-        asked = {
-            "target": "development",
-            "reason": f"Reproducido en {choice.product_name} {choice.product_version}: falla al iniciar {choice.module_name}.",
-        }
+        where = f"{choice.product_name} {choice.product_version}"
+        asked = {"target": "development", "reason": f"Reproducido en {where}: falla al iniciar {choice.module_name}."}
         step = await self._act("analyst", "escala a Desarrollo", "escalate", asked)
         await self._see(step, Expected("tarea creada", DevTaskLinked.type, lambda view: len(view["tasks"]) == 1, _task))
         return str(self._trail.view["tasks"][0]["id"])
@@ -185,12 +184,12 @@ class _Story:
             self._trail.view = view
             for one in [one for one in missing if one.seen(view)]:
                 missing.remove(one)
-                what = " ".join(filter(None, (one.what, one.shown(view))))
+                what = f"{one.what} {one.shown(view)}" if one.shown else one.what
                 step.reactions.append(Reaction(what, took, recorded_after_ms(view, facts, one.type)))
             if missing and took > REACTION_SECONDS * 1000:
                 raise ReactionMissing(
-                    f"No llegó en {REACTION_SECONDS:g} s: {', '.join(one.what for one in missing)}. Ver `desk status` y "
-                    f"`desk logs`. / A reaction did not come within {REACTION_SECONDS:g} s."
+                    f"No llegó en {REACTION_SECONDS:g} s: {', '.join(one.what for one in missing)}. Ver `desk status` "
+                    f"y `desk logs`. / A reaction did not come within {REACTION_SECONDS:g} s."
                 )
             if missing:
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
@@ -221,6 +220,10 @@ def span(seconds: int) -> str:
     sign, left = ("-" if seconds < 0 else ""), abs(seconds)
     hours, minutes = left // 3600, left % 3600 // 60
     return f"{sign}{hours} h {minutes:02} min" if hours else f"{sign}{minutes} min {left % 60:02} s"
+
+
+def _say_nothing(_text: str) -> None:
+    """For whoever watches the trail instead."""
 
 
 def _clock(kind: str, state: str) -> Condition:

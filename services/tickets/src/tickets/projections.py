@@ -85,14 +85,14 @@ def _record(table: str, *columns: str) -> Projection:
     return Projection(table, key=("id",), groups={"sequence": (*columns, "retired")})
 
 
-CLIENT = _record("client", "name", "name_key", "tax_id", "tier", "city", "contact", "phone")
-PRODUCT = _record("product", "name")
-MODULE = _record("module", "name", "product_id", "nature", "client_id")
-INSTALLATION = _record("installation", "client_id", "product_id", "product_version", "modules")
-CONTRACT = _record("contract", "client_id", "contract_type", "valid_from", "valid_until", "promised_s1_seconds")
-ENVIRONMENT = Projection("environment", key=("ticket_id",), groups={"sequence": ("state", "data")})
+CLIENT = _record("clients", "name", "name_key", "tax_id", "tier", "city", "contact", "phone")
+PRODUCT = _record("products", "name")
+MODULE = _record("modules", "name", "product_id", "nature", "client_id")
+INSTALLATION = _record("installations", "client_id", "product_id", "product_version", "modules")
+CONTRACT = _record("contracts", "client_id", "contract_type", "valid_from", "valid_until", "promised_s1_seconds")
+ENVIRONMENT = Projection("environments", key=("ticket_id",), groups={"sequence": ("state", "data")})
 CLOCK = Projection(
-    "clock",
+    "clocks",
     key=("id",),
     fixed=("ticket_id", "kind"),
     groups={
@@ -104,7 +104,7 @@ CLOCK = Projection(
     },
 )
 TASK = Projection(
-    "task",
+    "tasks",
     key=("ticket_id", "id"),
     fixed=("escalation_id",),
     groups={

@@ -194,7 +194,7 @@ _CLOCK_REMAINING = (
     "CASE WHEN k.course = 'running' THEN floor(extract(epoch FROM k.due_at - :now))::bigint "
     "ELSE k.remaining_seconds END"
 )
-_NAMED = "json_build_object('id', {column}, 'name', (SELECT n.name FROM tickets.{table} n WHERE n.id = {column}))"
+_NAMED = "json_build_object('id', {column}, 'name', (SELECT n.name FROM tickets.{table}s n WHERE n.id = {column}))"
 _CLIENT = _NAMED.format(column="t.client_id", table="client")
 _PRODUCT = f"CASE WHEN t.product_id IS NOT NULL THEN {_NAMED.format(column='t.product_id', table='product')} END"
 _MODULE = f"CASE WHEN t.module_id IS NOT NULL THEN {_NAMED.format(column='t.module_id', table='module')} END"
@@ -221,28 +221,28 @@ SELECT t.version, json_build_object(
         json_build_object('code', t.resolution_code, 'text', t.resolution_text, 'at', t.resolved_at) END,
     'closed_at', t.closed_at,
     'environment', COALESCE((SELECT json_build_object('state', e.state, 'data', e.data)
-        FROM tickets.environment e WHERE e.ticket_id = t.id), '{{"state": "pending", "data": null}}'),
+        FROM tickets.environments e WHERE e.ticket_id = t.id), '{{"state": "pending", "data": null}}'),
     'clocks', COALESCE((SELECT json_agg(json_build_object(
             'id', k.id, 'kind', k.kind, 'state', {_CLOCK_STATE},
             'due_at', CASE WHEN k.course <> 'paused' THEN k.due_at END, 'remaining_seconds', {_CLOCK_REMAINING},
             'since', k.course_at, 'pause_reason', k.pause_reason, 'target_seconds', k.target_seconds,
             'started_at', k.started_at, 'contract_id', k.contract_id, 'warned_percent', k.warned_percent,
             'breached_at', k.breached_at) ORDER BY k.kind DESC, k.id)
-        FROM tickets.clock k WHERE k.ticket_id = t.id AND k.course IS NOT NULL), '[]'),
+        FROM tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL), '[]'),
     'tasks', COALESCE((SELECT json_agg(json_build_object(
             'id', d.id, 'escalation_id', d.escalation_id, 'tracker', d.tracker, 'external_id', d.external_id,
             'display_id', d.display_id, 'url', d.url, 'status', d.status, 'status_at', d.status_at,
             'tracker_status', d.tracker_status, 'reason', d.reason, 'fix_version', d.fix_version) ORDER BY d.id)
-        FROM tickets.task d WHERE d.ticket_id = t.id), '[]'),
+        FROM tickets.tasks d WHERE d.ticket_id = t.id), '[]'),
     'history', COALESCE((SELECT json_agg({_ENTRY} ORDER BY h.occurred_at, h.position)
         FROM tickets.history h WHERE h.ticket_id = t.id), '[]'),
     'server_time', CAST(:now AS timestamptz))::text AS view
-FROM tickets.ticket t WHERE t.id = :id
+FROM tickets.tickets t WHERE t.id = :id
 """)
 
 _HISTORY = """
 SELECT h.occurred_at, h.position, {entry}::text AS entry
-  FROM tickets.ticket t LEFT JOIN tickets.history h ON h.ticket_id = t.id {after}
+  FROM tickets.tickets t LEFT JOIN tickets.history h ON h.ticket_id = t.id {after}
  WHERE t.id = :id ORDER BY h.occurred_at, h.position LIMIT :limit
 """
 _HISTORY_FIRST = text(_HISTORY.format(entry=_ENTRY, after=""))
@@ -252,7 +252,7 @@ _HISTORY_NEXT = text(
 
 # The next instant at which a running clock has run out; a ticket whose clocks all rest comes last.
 _NEXT_DUE = """LEFT JOIN LATERAL (
-    SELECT k.due_at, k.kind, k.breached_at FROM tickets.clock k
+    SELECT k.due_at, k.kind, k.breached_at FROM tickets.clocks k
      WHERE k.ticket_id = t.id AND k.course = 'running' ORDER BY k.due_at LIMIT 1) next ON true"""
 _RESTING = "COALESCE(next.due_at, 'infinity'::timestamptz)"
 
@@ -270,7 +270,7 @@ _CLIENTS = """
 SELECT c.name_key, c.id, json_build_object(
     'id', c.id, 'name', c.name, 'tax_id', c.tax_id, 'tier', c.tier, 'city', c.city, 'contact', c.contact,
     'phone', c.phone)::text AS client
-  FROM tickets.client c
+  FROM tickets.clients c
  WHERE NOT c.retired AND {conditions}
  ORDER BY c.name_key, c.id LIMIT :limit
 """
@@ -343,7 +343,7 @@ async def list_tickets(
         values |= {"after_at": after[0], "after_id": after[1]}
     statement = text(
         f"SELECT {'t.opened_at' if sort == 'opened' else 'next.due_at'} AS at, t.id, {_ROW}::text AS row "
-        f"FROM tickets.ticket t {_NEXT_DUE} WHERE {' AND '.join(conditions) or 'true'} "
+        f"FROM tickets.tickets t {_NEXT_DUE} WHERE {' AND '.join(conditions) or 'true'} "
         f"ORDER BY {_ORDER[sort]} LIMIT :limit"
     )
     return [(row.at, row.id, row.row) for row in await connection.execute(statement, values)]

@@ -39,11 +39,11 @@ _ADD_HISTORY = (
 
 # The ticket and its history in one statement: each statement is a round trip.
 _INSERT = text(
-    f"WITH opened AS (INSERT INTO tickets.ticket ({', '.join(_ALL_COLUMNS)}) "
+    f"WITH opened AS (INSERT INTO tickets.tickets ({', '.join(_ALL_COLUMNS)}) "
     f"VALUES ({', '.join(':' + name for name in _ALL_COLUMNS)})) {_ADD_HISTORY}"
 )
 _UPDATE = text(
-    f"WITH changed AS (UPDATE tickets.ticket SET {', '.join(f'{name} = :{name}' for name in _CHANGING_COLUMNS)} "
+    f"WITH changed AS (UPDATE tickets.tickets SET {', '.join(f'{name} = :{name}' for name in _CHANGING_COLUMNS)} "
     f"WHERE id = :id) {_ADD_HISTORY}"
 )
 # A fact that is known already is not told twice.
@@ -51,16 +51,16 @@ _RECORD = text(f"{_ADD_HISTORY} ON CONFLICT (fact_id) DO NOTHING")
 
 _LOAD = text(
     f"SELECT {', '.join((*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))} "
-    "FROM tickets.ticket WHERE id = :id FOR UPDATE"
+    "FROM tickets.tickets WHERE id = :id FOR UPDATE"
 )
 
 _HANDOVER_COLUMNS = ", ".join(f"t.{name}" for name in (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))
 _LOAD_WITH_HANDOVER = text(f"""
     SELECT {_HANDOVER_COLUMNS}, e.data::text AS environment,
-           (SELECT c.due_at FROM tickets.clock c
+           (SELECT c.due_at FROM tickets.clocks c
              WHERE c.ticket_id = t.id AND c.kind = 'resolution' AND c.course = 'running') AS resolution_due_at
-      FROM tickets.ticket t
-      LEFT JOIN tickets.environment e ON e.ticket_id = t.id AND e.state = 'resolved'
+      FROM tickets.tickets t
+      LEFT JOIN tickets.environments e ON e.ticket_id = t.id AND e.state = 'resolved'
      WHERE t.id = :id FOR UPDATE OF t
 """)
 
@@ -70,13 +70,13 @@ _KNOWN = text("""
            (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', COALESCE((
                        SELECT json_agg(json_build_object('contract_type', k.contract_type, 'valid_from', k.valid_from,
                                   'valid_until', k.valid_until, 'promised_s1_seconds', k.promised_s1_seconds))
-                         FROM tickets.contract k WHERE k.client_id = c.id AND NOT k.retired), '[]'))
-              FROM tickets.client c WHERE c.id = :client_id)::text AS client,
-           (SELECT p.retired FROM tickets.product p WHERE p.id = :product_id) AS product_retired,
+                         FROM tickets.contracts k WHERE k.client_id = c.id AND NOT k.retired), '[]'))
+              FROM tickets.clients c WHERE c.id = :client_id)::text AS client,
+           (SELECT p.retired FROM tickets.products p WHERE p.id = :product_id) AS product_retired,
            (SELECT json_build_object('product_id', m.product_id, 'client_id', m.client_id, 'retired', m.retired)
-              FROM tickets.module m WHERE m.id = :module_id)::text AS module,
+              FROM tickets.modules m WHERE m.id = :module_id)::text AS module,
            (SELECT json_build_object('client_id', i.client_id, 'product_id', i.product_id, 'retired', i.retired)
-              FROM tickets.installation i WHERE i.id = :installation_id)::text AS installation
+              FROM tickets.installations i WHERE i.id = :installation_id)::text AS installation
 """)
 
 

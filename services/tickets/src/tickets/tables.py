@@ -25,8 +25,8 @@ def _sequence(name: str = "sequence") -> Column[int]:
     return Column(name, BigInteger, nullable=False)
 
 
-ticket = Table(
-    "ticket",
+tickets = Table(
+    "tickets",
     metadata,
     uuid("id", primary_key=True),
     text("number", unique=True),
@@ -61,10 +61,10 @@ ticket = Table(
     instant("resolved_at", nullable=True),
     instant("closed_at", nullable=True),
 )
-Index("ticket_by_opening", ticket.c.opened_at, ticket.c.id)
-Index("ticket_by_client", ticket.c.client_id, ticket.c.opened_at, ticket.c.id)
-Index("ticket_by_status", ticket.c.status, ticket.c.opened_at, ticket.c.id)
-Index("ticket_by_assignee", ticket.c.assignee, ticket.c.opened_at, ticket.c.id)
+Index("tickets_by_opening", tickets.c.opened_at, tickets.c.id)
+Index("tickets_by_client", tickets.c.client_id, tickets.c.opened_at, tickets.c.id)
+Index("tickets_by_status", tickets.c.status, tickets.c.opened_at, tickets.c.id)
+Index("tickets_by_assignee", tickets.c.assignee, tickets.c.opened_at, tickets.c.id)
 
 # Everything that ever happened to a ticket, from whichever service. The serving role can add and read, nothing else.
 history = Table(
@@ -87,8 +87,8 @@ history = Table(
 Index("history_by_ticket", history.c.ticket_id, history.c.occurred_at, history.c.position)
 
 # Replicas of the compacted topics. No foreign keys: a contract may arrive before its client.
-client = Table(
-    "client",
+clients = Table(
+    "clients",
     metadata,
     text("id", primary_key=True),
     text("name"),
@@ -101,12 +101,12 @@ client = Table(
     _flag("retired"),
     _sequence(),
 )
-Index("client_by_name", client.c.name_key, client.c.id)
+Index("clients_by_name", clients.c.name_key, clients.c.id)
 
-product = Table("product", metadata, text("id", primary_key=True), text("name"), _flag("retired"), _sequence())
+products = Table("products", metadata, text("id", primary_key=True), text("name"), _flag("retired"), _sequence())
 
-module = Table(
-    "module",
+modules = Table(
+    "modules",
     metadata,
     text("id", primary_key=True),
     text("name"),
@@ -117,8 +117,8 @@ module = Table(
     _sequence(),
 )
 
-installation = Table(
-    "installation",
+installations = Table(
+    "installations",
     metadata,
     text("id", primary_key=True),
     text("client_id"),
@@ -128,10 +128,10 @@ installation = Table(
     _flag("retired"),
     _sequence(),
 )
-Index("installation_by_client", installation.c.client_id)
+Index("installations_by_client", installations.c.client_id)
 
-contract = Table(
-    "contract",
+contracts = Table(
+    "contracts",
     metadata,
     text("id", primary_key=True),
     text("client_id"),
@@ -142,11 +142,11 @@ contract = Table(
     _flag("retired"),
     _sequence(),
 )
-Index("contract_by_client", contract.c.client_id)
+Index("contracts_by_client", contracts.c.client_id)
 
 # What the other services found out about a ticket. Never touches the ticket's own row or version.
-environment = Table(
-    "environment",
+environments = Table(
+    "environments",
     metadata,
     uuid("ticket_id", primary_key=True),
     text("state"),
@@ -154,8 +154,8 @@ environment = Table(
     _sequence(),
 )
 
-clock = Table(
-    "clock",
+clocks = Table(
+    "clocks",
     metadata,
     uuid("id", primary_key=True),
     uuid("ticket_id"),
@@ -177,10 +177,10 @@ clock = Table(
     instant("breached_at", nullable=True),
     _sequence("breach_sequence"),
 )
-Index("clock_by_ticket", clock.c.ticket_id)
+Index("clocks_by_ticket", clocks.c.ticket_id)
 
-task = Table(
-    "task",
+tasks = Table(
+    "tasks",
     metadata,
     uuid("id"),
     uuid("ticket_id"),

@@ -9,7 +9,7 @@ down_revision = None
 
 TICKETS = """
 CREATE SEQUENCE tickets.ticket_number;
-CREATE TABLE tickets.ticket (
+CREATE TABLE tickets.tickets (
     id uuid PRIMARY KEY,
     number text NOT NULL UNIQUE,
     version integer NOT NULL,
@@ -43,10 +43,10 @@ CREATE TABLE tickets.ticket (
     resolved_at timestamptz,
     closed_at timestamptz
 );
-CREATE INDEX ticket_by_opening ON tickets.ticket (opened_at, id);
-CREATE INDEX ticket_by_client ON tickets.ticket (client_id, opened_at, id);
-CREATE INDEX ticket_by_status ON tickets.ticket (status, opened_at, id);
-CREATE INDEX ticket_by_assignee ON tickets.ticket (assignee, opened_at, id);
+CREATE INDEX tickets_by_opening ON tickets.tickets (opened_at, id);
+CREATE INDEX tickets_by_client ON tickets.tickets (client_id, opened_at, id);
+CREATE INDEX tickets_by_status ON tickets.tickets (status, opened_at, id);
+CREATE INDEX tickets_by_assignee ON tickets.tickets (assignee, opened_at, id);
 CREATE TABLE tickets.history (
     position bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY,
     ticket_id uuid NOT NULL,
@@ -66,7 +66,7 @@ CREATE INDEX history_by_ticket ON tickets.history (ticket_id, occurred_at, posit
 """
 
 REPLICAS = """
-CREATE TABLE tickets.client (
+CREATE TABLE tickets.clients (
     id text PRIMARY KEY,
     name text NOT NULL,
     name_key text NOT NULL,
@@ -78,14 +78,14 @@ CREATE TABLE tickets.client (
     retired boolean NOT NULL,
     sequence bigint NOT NULL
 );
-CREATE INDEX client_by_name ON tickets.client (name_key, id);
-CREATE TABLE tickets.product (
+CREATE INDEX clients_by_name ON tickets.clients (name_key, id);
+CREATE TABLE tickets.products (
     id text PRIMARY KEY,
     name text NOT NULL,
     retired boolean NOT NULL,
     sequence bigint NOT NULL
 );
-CREATE TABLE tickets.module (
+CREATE TABLE tickets.modules (
     id text PRIMARY KEY,
     name text NOT NULL,
     product_id text NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE tickets.module (
     retired boolean NOT NULL,
     sequence bigint NOT NULL
 );
-CREATE TABLE tickets.installation (
+CREATE TABLE tickets.installations (
     id text PRIMARY KEY,
     client_id text NOT NULL,
     product_id text NOT NULL,
@@ -103,8 +103,8 @@ CREATE TABLE tickets.installation (
     retired boolean NOT NULL,
     sequence bigint NOT NULL
 );
-CREATE INDEX installation_by_client ON tickets.installation (client_id);
-CREATE TABLE tickets.contract (
+CREATE INDEX installations_by_client ON tickets.installations (client_id);
+CREATE TABLE tickets.contracts (
     id text PRIMARY KEY,
     client_id text NOT NULL,
     contract_type text NOT NULL,
@@ -114,17 +114,17 @@ CREATE TABLE tickets.contract (
     retired boolean NOT NULL,
     sequence bigint NOT NULL
 );
-CREATE INDEX contract_by_client ON tickets.contract (client_id)
+CREATE INDEX contracts_by_client ON tickets.contracts (client_id)
 """
 
 PROJECTIONS = """
-CREATE TABLE tickets.environment (
+CREATE TABLE tickets.environments (
     ticket_id uuid PRIMARY KEY,
     state text NOT NULL,
     data jsonb NOT NULL,
     sequence bigint NOT NULL
 );
-CREATE TABLE tickets.clock (
+CREATE TABLE tickets.clocks (
     id uuid PRIMARY KEY,
     ticket_id uuid NOT NULL,
     kind text NOT NULL,
@@ -145,8 +145,8 @@ CREATE TABLE tickets.clock (
     breached_at timestamptz,
     breach_sequence bigint NOT NULL
 );
-CREATE INDEX clock_by_ticket ON tickets.clock (ticket_id);
-CREATE TABLE tickets.task (
+CREATE INDEX clocks_by_ticket ON tickets.clocks (ticket_id);
+CREATE TABLE tickets.tasks (
     id uuid NOT NULL,
     ticket_id uuid NOT NULL,
     escalation_id uuid NOT NULL,
@@ -170,11 +170,11 @@ def upgrade() -> None:
     for statement in ";".join((TICKETS, REPLICAS, PROJECTIONS)).split(";"):
         op.execute(statement)
     grant("USAGE", "ticket_number")
-    grant("SELECT, INSERT, UPDATE", "ticket")
+    grant("SELECT, INSERT, UPDATE", "tickets")
     # The history only grows: whoever serves can neither change nor remove what happened.
     grant("SELECT, INSERT", "history")
-    grant("SELECT, INSERT, UPDATE", "client", "product", "module", "installation", "contract")
-    grant("SELECT, INSERT, UPDATE", "environment", "clock", "task")
+    grant("SELECT, INSERT, UPDATE", "clients", "products", "modules", "installations", "contracts")
+    grant("SELECT, INSERT, UPDATE", "environments", "clocks", "tasks")
 
 
 def downgrade() -> None:

@@ -1,0 +1,211 @@
+"""Plays incidents through the APIs: many at once, each strictly in its order, and nothing done twice unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import stamina
+
+from runner.demo.desk import Desk, Document, NotAnswered, Refused
+from runner.errors import RunnerError
+from runner.replay.catalogue import Catalogue
+from runner.replay.log import Incident
+from runner.replay.plan import Action, Plan, plan_of
+
+RETRY_SECONDS = 120.0
+CONFLICT = 409
+# So many incidents in a row without an answer, and the system is gone: going on would only take hours to say so.
+LOST_IN_A_ROW = 20
+
+# By whom each action is taken: waiting and releasing is talking with the client; what went up is the analysts'.
+_PERSONA_OF = {"escalate": "analyst", "hold": "agent", "release": "agent", "resolve": "analyst", "close": "agent"}
+
+
+@dataclass
+class Tally:
+    """What happened so far. `done` and `refused` count by action, `refused` with the problem's code beside it."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unread: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tickets: list[str] = field(default_factory=list)
+    ended: int = 0
+    ambiguous: int = 0
+    found_done: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def opened(self) -> int:
+        """How many tickets were opened."""
+        return len(self.tickets)
+
+
+@dataclass
+class Player:
+    """Plays incidents as if they happened now.
+
+    `run` makes the references of this run unlike those of any other. `speed` is how many seconds of the log pass in one
+    second, None for as fast as the system takes it. `concurrency` is how many requests run at once.
+    """
+
+    desk: Desk
+    catalogue: Catalogue
+    run: str
+    concurrency: int
+    speed: float | None
+    stop: asyncio.Event
+    changed: Callable[[Tally], None]
+    tally: Tally = field(default_factory=Tally)
+    _lost_in_a_row: int = 0
+
+    async def play(self, incidents: Iterable[Incident]) -> None:
+        """Plays them all, or until `stop` is set; an incident that was begun is left after its present request."""
+        self._gate = asyncio.Semaphore(self.concurrency)
+        try:
+            if self.speed is None:
+                await self._play_at_once(iter(incidents))
+            else:
+                await self._play_in_time(sorted(incidents, key=lambda incident: incident.began_at), self.speed)
+        except ExceptionGroup as group:
+            # What went wrong in one task ended the others; the caller is told the reason and not how it was found.
+            raise group.exceptions[0] from group
+
+    async def _play_at_once(self, incidents: Iterator[Incident]) -> None:
+        async def take() -> None:
+            for incident in incidents:
+                if self.stop.is_set():
+                    return
+                await self._play_incident(incident, _no_wait)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.concurrency):
+                group.create_task(take())
+
+    async def _play_in_time(self, incidents: list[Incident], speed: float) -> None:
+        if not incidents:
+            return
+        loop = asyncio.get_running_loop()
+        began, first = loop.time(), incidents[0].began_at
+
+        async def wait_until(at: datetime) -> None:
+            seconds = (at - first).total_seconds() / speed - (loop.time() - began)
+            if seconds > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.stop.wait(), seconds)
+
+        async with asyncio.TaskGroup() as group:
+            for incident in incidents:
+                await wait_until(incident.began_at)
+                if self.stop.is_set():
+                    return
+                group.create_task(self._play_incident(incident, wait_until))
+
+    async def _play_incident(self, incident: Incident, wait_until: Callable[[datetime], Awaitable[None]]) -> None:
+        plan = plan_of(incident)
+        self.tally.unread.update(plan.unread)
+        try:
+            ticket = await self._open(incident, plan)
+            for action in plan.actions:
+                await wait_until(action.at)
+                if self.stop.is_set():
+                    return
+                ticket = await self._act(ticket, action)
+            self._lost_in_a_row = 0
+        except RunnerError as error:
+            self._fail(incident, error)
+        finally:
+            self.tally.ended += 1
+            self.changed(self.tally)
+
+    async def _open(self, incident: Incident, plan: Plan) -> Document:
+        reference = f"{incident.case}/{self.run}"
+        place = self.catalogue.place(incident)
+        body = {
+            "client_id": place.client_id,
+            "product_id": place.product_id,
+            "module_id": place.module_id,
+            "kind": "incident",
+            "severity": plan.severity,
+            "title": f"{incident.product}: incidente {reference}",
+            "description": f"Registro real, equipo {incident.rows[0].team}, impacto {incident.impact}.",
+            "reporter": f"Usuario de {incident.country}",
+        }
+
+        async def look() -> Document | None:
+            found = await self.desk.get("tickets", "/v1/tickets", "agent", q=reference)
+            return found["items"][0] if found["items"] else None
+
+        ticket = await self._surely(lambda: self.desk.post("tickets", "/v1/tickets", "agent", body), look)
+        self.tally.tickets.append(ticket["id"])
+        self._count("open")
+        return ticket
+
+    async def _act(self, ticket: Document, action: Action) -> Document:
+        """The ticket after the action, or as it was when its state refuses the action."""
+        path = f"/v1/tickets/{ticket['id']}"
+
+        async def look() -> Document | None:
+            # Nobody else writes this ticket, so a higher version is what was asked.
+            seen: Document = await self.desk.get("tickets", path, "agent")
+            return seen if seen["version"] > ticket["version"] else None
+
+        persona, body = _PERSONA_OF[action.kind], body_of(action)
+        try:
+            after = await self._surely(lambda: self.desk.post("tickets", f"{path}/{action.kind}", persona, body), look)
+        except Refused as error:
+            if error.status != CONFLICT:
+                raise
+            self.tally.refused[action.kind, error.problem] += 1
+            return ticket
+        self._count(action.kind)
+        return after
+
+    async def _surely(
+        self, send: Callable[[], Awaitable[Any]], look: Callable[[], Awaitable[Document | None]]
+    ) -> Document:
+        """Sends until it is answered; where it may have been done, looks whether it was before it sends again."""
+        doubtful = False
+        async for attempt in stamina.retry_context(on=NotAnswered, attempts=None, timeout=RETRY_SECONDS):
+            with attempt:
+                async with self._gate:
+                    if doubtful and (found := await look()) is not None:
+                        self.tally.found_done += 1
+                        return found
+                    try:
+                        answer: Document = await send()
+                    except NotAnswered as error:
+                        self.tally.ambiguous += error.ambiguous
+                        doubtful = doubtful or error.ambiguous
+                        raise
+                    return answer
+        raise AssertionError("stamina ends with an answer or with the last error")
+
+    def _count(self, kind: str) -> None:
+        self.tally.done[kind] += 1
+        self.changed(self.tally)
+
+    def _fail(self, incident: Incident, error: RunnerError) -> None:
+        self.tally.failures.append(f"{incident.case}: {error.message}")
+        self._lost_in_a_row = self._lost_in_a_row + 1 if isinstance(error, NotAnswered) else 0
+        if self._lost_in_a_row >= LOST_IN_A_ROW:
+            self.stop.set()
+
+
+def body_of(action: Action) -> Document:
+    """The body of the request for an action."""
+    bodies: dict[str, Document] = {
+        "escalate": {"target": action.detail, "reason": "Según el registro, lo toma el nivel siguiente."},
+        "hold": {"reason": action.detail, "note": "Según el registro, se espera."},
+        "resolve": {"code": action.detail, "text": "Según el registro, quedó resuelto."},
+    }
+    return bodies.get(action.kind, {})
+
+
+async def _no_wait(_at: datetime) -> None:
+    """As fast as the system takes it."""

@@ -1,0 +1,208 @@
+"""What `make verify` runs: processes and servers die under load, and afterwards everything is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.journeys.desk import require_complete, require_order
+from tests.support.eventually import eventually
+from tests.support.servers import private_kafka, private_postgres
+from tests.support.system import PARTS, SERVICES, System
+
+pytestmark = [pytest.mark.verify, pytest.mark.timeout(900)]
+
+CLIENTS = ("alimentos-don-evaristo", "distribuidora-nanduay", "farmacias-del-puente")
+SETTLED_SECONDS = 180
+
+
+class Load:
+    """Callers that open tickets and escalate every third to Development, whatever happens to the system.
+
+    A request that failed ambiguously is not repeated: what was opened is asked of the database at the end.
+    """
+
+    def __init__(self, system: System, per_second: float) -> None:
+        self.system = system
+        self.pause = 1 / per_second
+        self.accepted: list[str] = []
+        self.failed = 0
+        self._numbers = itertools.count()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The callers call inside."""
+        task = asyncio.create_task(self._call())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _call(self) -> None:
+        async with asyncio.TaskGroup() as calls:
+            clients = [httpx2.AsyncClient(timeout=10) for _ in range(4)]
+            try:
+                for number in self._numbers:
+                    calls.create_task(self._one(clients[number % 4], number))
+                    await asyncio.sleep(self.pause)  # the pace of the callers
+            finally:
+                for client in clients:
+                    await client.aclose()
+
+    async def _one(self, client: httpx2.AsyncClient, number: int) -> None:
+        apis = list(self.system.all("tickets", "api"))
+        url = apis[number % len(apis)].url
+        headers = {"authorization": f"Bearer {self._token()}"}
+        body = {
+            "client_id": CLIENTS[number % len(CLIENTS)],
+            "product_id": "factela",
+            "kind": "incident",
+            "severity": 1,
+            "title": f"carga {number}",
+        }
+        try:
+            opened = await client.post(f"{url}/v1/tickets", json=body, headers=headers)
+            opened.raise_for_status()
+            self.accepted.append(opened.json()["id"])
+            if number % 3 == 0:
+                escalate = {"target": "development", "reason": "bajo carga"}
+                address = f"{url}/v1/tickets/{self.accepted[-1]}/escalate"
+                (await client.post(address, json=escalate, headers=headers)).raise_for_status()
+        except httpx2.HTTPError:
+            self.failed += 1
+
+    def _token(self) -> str:
+        if not hasattr(self, "_signed"):
+            self._signed = self.system.token("supervisor")
+        return self._signed
+
+
+async def settle_and_count(system: System, load: Load) -> None:
+    """Waits until all reacted, then counts: nothing lost, nothing doubled, every accepted ticket there."""
+    opened = [str(row["id"]) for row in await system.rows("tickets", "SELECT id FROM tickets.tickets")]
+    escalated = [
+        str(row["fact_id"])
+        for row in await system.rows(
+            "tickets",
+            "SELECT fact_id FROM tickets.history WHERE type = 'desk.ticket.escalated.v1' "
+            "AND data->>'target' = 'development'",
+        )
+    ]
+    assert set(load.accepted) <= set(opened), "a ticket that was answered with 201 must exist"
+    expected = {"desk.environment": len(opened), "desk.sla-clock.started.v1": 2 * len(opened)}
+
+    async def all_reacted() -> bool:
+        (row,) = await system.rows(
+            "tickets",
+            """SELECT count(*) FILTER (WHERE type LIKE 'desk.environment%') AS environments,
+                      count(*) FILTER (WHERE type = 'desk.sla-clock.started.v1') AS clocks,
+                      count(*) FILTER (WHERE type = 'desk.dev-task.linked.v1') AS tasks
+               FROM tickets.history""",
+        )
+        wanted = (expected["desk.environment"], expected["desk.sla-clock.started.v1"], len(escalated))
+        return (row["environments"], row["clocks"], row["tasks"]) == wanted
+
+    await eventually(all_reacted, within=SETTLED_SECONDS, what="all reactions of all tickets")
+    await require_complete(system, opened, escalated)
+    await require_order(system)
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[System]:
+    """A system on servers of its own, which a test may kill."""
+    postgres, kafka = private_postgres(tmp_path / "postgres"), private_kafka(tmp_path / "kafka")
+    postgres.start()
+    kafka.start()
+    try:
+        with System(tmp_path, postgres.url, kafka.bootstrap) as system:
+            system.kafka = kafka
+            yield system
+    finally:
+        kafka.remove()
+        postgres.remove()
+
+
+@pytest.fixture
+def doubled(tmp_path: Path, postgres_url: str, kafka_bootstrap: str) -> Iterator[System]:
+    """Two relays and three consumers of every service, two apis."""
+    copies = {"api": 2, "consumer": 3, "relay": 2}
+    with System(tmp_path, postgres_url, kafka_bootstrap, copies=copies) as system:
+        yield system
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("service", SERVICES)
+async def test_any_process_is_killed_under_load(system: System, service: str, part: str) -> None:
+    load = Load(system, per_second=10)
+    async with load.running():
+        await asyncio.sleep(1)  # some load before
+        process = system.one(service, part)
+        process.kill()
+        await asyncio.sleep(2)  # the outage of this process
+        process.start()
+        await asyncio.sleep(2)  # some load after
+    system.wait_until_ready()
+    assert load.accepted
+    await settle_and_count(system, load)
+
+
+async def test_one_of_two_relays_and_one_of_three_consumers_are_killed(doubled: System) -> None:
+    load = Load(doubled, per_second=10)
+    async with load.running():
+        await asyncio.sleep(2)  # some load before
+        for service in SERVICES:
+            doubled.processes[service, "relay"][0].kill()
+            doubled.processes[service, "consumer"][0].kill()
+        await asyncio.sleep(8)  # the others take over under load
+    await settle_and_count(doubled, load)
+
+
+async def test_a_leader_is_frozen_for_a_minute(doubled: System) -> None:
+    load = Load(doubled, per_second=5)
+    frozen = [doubled.processes[service, "relay"][0] for service in SERVICES]
+    async with load.running():
+        await asyncio.sleep(2)  # some load before
+        for process in frozen:
+            process.pause()
+        await asyncio.sleep(60)  # longer than every timeout on the way
+        for process in frozen:
+            process.resume()
+        await asyncio.sleep(5)  # the frozen ones wake into a world that went on
+    await settle_and_count(doubled, load)
+
+
+async def test_the_broker_is_off_for_half_a_minute_under_load(private: System) -> None:
+    load = Load(private, per_second=10)
+    async with load.running():
+        await asyncio.sleep(2)  # some load before
+        private.kafka.kill()
+        before = len(load.accepted)
+        await asyncio.sleep(30)  # the outage
+        during = len(load.accepted) - before
+        private.kafka.start()
+        await asyncio.sleep(5)  # some load after
+    assert during > 200, "HTTP goes on accepting without a broker"
+    assert load.failed == 0
+    await settle_and_count(private, load)
+
+
+async def test_a_rolling_restart_under_load(doubled: System) -> None:
+    load = Load(doubled, per_second=8)
+    order = list(doubled.all())
+    random.Random(3).shuffle(order)
+    async with load.running():
+        for process in order:
+            await asyncio.to_thread(process.stop)
+            process.start()
+            await eventually(partial(asyncio.to_thread, process.is_ready), within=60)
+    await settle_and_count(doubled, load)
