@@ -9,6 +9,7 @@ INSTALLED := .venv/.installed
 
 # uv is a package like any other here: pip brings it into a small environment of its own.
 UV := .venv/uv/bin/uv
+UV_VERSION := 0.13.9
 # A variable of the caller must not point uv at another interpreter: `pip sync` would empty that one.
 unexport UV_PYTHON
 export UV_LINK_MODE ?= copy
@@ -22,7 +23,7 @@ $(UV):
 	@echo "installing uv ..."
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "PSA Desk needs Python 3.11 or newer; say make PYTHON=python3.11")'
 	@test -x .venv/bin/python || $(PYTHON) -m venv --without-pip .venv
-	@$(PYTHON) -m venv .venv/uv && .venv/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(PYTHON) -m venv .venv/uv && .venv/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(INSTALLED): requirements.lock pyproject.toml $(foreach m,$(MEMBERS),$(m)/pyproject.toml) | $(UV)
 	@echo "installing the locked dependencies into .venv ..."
@@ -37,6 +38,33 @@ lock: | $(UV) ## pin the dependencies anew after a change of a pyproject.toml
 	  --generate-hashes --no-header --no-annotate --upgrade \
 	  $(foreach m,$(notdir $(filter services/%,$(MEMBERS))) shared runner,--no-emit-package psa-desk-$(m)) \
 	  -o requirements.lock
+
+up: install ## start the whole system and print where to look; repeat it as often as you like
+	@$(BIN)/desk up
+
+down: ## stop everything; the data stays
+	@test ! -x $(BIN)/desk || $(BIN)/desk down
+
+reset: ## stop everything and delete its data
+	@test ! -x $(BIN)/desk || $(BIN)/desk reset
+
+status: install ## show every process
+	@$(BIN)/desk status
+
+logs: install ## print the last log lines, of all processes or of one: make logs of=tickets
+	@$(BIN)/desk logs $(of)
+
+token: install ## print an access token of a persona: make token as=agent
+	@$(BIN)/desk token --as $(or $(as),agent)
+
+demo: install ## play the main job against the running system
+	@$(BIN)/desk demo
+
+test: check ## every check and every test, on the real broker and database
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/rules
+
+verify: install ## what takes longer: processes and servers die under load (about half an hour)
+	@$(BIN)/python -m pytest -m verify
 
 # Says "ok", or everything that the tool said.
 quietly = @told=$$($(2) 2>&1) && echo "  $(1): ok" || { printf '  %s:\n%s\n' "$(1)" "$$told"; exit 1; }

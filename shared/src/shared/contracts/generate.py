@@ -1,4 +1,4 @@
-"""The command that writes the JSON Schemas of the published language and keeps their earlier versions."""
+"""The command that writes what follows from the registry: JSON Schemas, their earlier versions, the page of events."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from shared.contracts.envelope import Event
-from shared.contracts.topics import BY_TYPE
+from shared.contracts.topics import BY_TYPE, TOPICS, Topic
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE / "schemas"
 EXAMPLES = HERE / "examples"
+PAGE = HERE / "EVENTS.md"
 EARLIER = "earlier"
 
 # What a schema says to people only; a change of it needs no version to be kept.
@@ -83,6 +84,32 @@ def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES) -> list[str]:
     return told
 
 
+def events_page() -> str:
+    """The page of all topics and events, for people; written from the registry, so that it cannot be wrong."""
+    return "\n".join(["# Events", "", _INTRODUCTION, *(line for topic in TOPICS for line in _section(topic))]) + "\n"
+
+
+_INTRODUCTION = """Written by `make contracts` from `topics.py` and the event classes; do not edit.
+
+CloudEvents 1.0 over Kafka, binary mode: attributes are `ce_*` headers, the value is plain JSON. Delivery is at least once
+and in order per key: deduplicate on `ce_id`, and where `ce_sequence` is lower than one that you have seen of the same
+`ce_subject`, ignore the record. Unknown fields and unknown types are to be ignored. Within a version only optional fields
+are added; anything else is a new type beside the old one. A topic with personal data is closed to outsiders."""
+
+
+def _section(topic: Topic) -> list[str]:
+    kept = "compacted" if topic.cleanup == "compact" else f"kept {topic.retention_days} days"
+    closed = ", **personal data**" if topic.is_personal() else ""
+    head = f"Written by {topic.owner}; key: {topic.keyed_by}; {topic.partitions} partitions, {kept}{closed}."
+    table = ["| type | says |", "|---|---|"]
+    for event in topic.events:
+        says = (event.__doc__ or "").strip().splitlines()[0]
+        table.append(
+            f"| [`{event.type}`](schemas/{event.type}.json) ([example](examples/{event.type}.json)) | {says} |"
+        )
+    return ["", f"## `{topic.name}`", "", head, "", *table]
+
+
 def missing_examples(examples: Path = EXAMPLES) -> list[str]:
     """The types that have no example message yet: those are written by hand."""
     return [name for name in BY_TYPE if not (examples / f"{name}.json").exists()]
@@ -100,9 +127,10 @@ def _keep(path: Path) -> str:
 
 
 def main() -> int:
-    """Refreshes the schemas; 1 when an example message is still to be written."""
+    """Refreshes schemas and page; 1 when an example message is still to be written."""
     for line in refresh():
         sys.stdout.write(line + "\n")
+    PAGE.write_text(events_page(), encoding="utf-8")
     missing = missing_examples()
     for name in missing:
         sys.stdout.write(f"{name}: write an example message, examples/{name}.json\n")
