@@ -69,6 +69,14 @@ async def test_a_response_stops_the_response_clock_and_nothing_else(sla: Databas
     assert met["occurred_at"] == at(300)
 
 
+async def test_what_a_fact_does_is_dated_at_the_fact_although_clocks_count_whole_seconds(sla: Database) -> None:
+    story = Story()
+    await tell(sla, story.opened(), story.responded(300.25))
+    met = (await published(sla, story.ticket_id))[-1]
+    assert (met["type"], met["elapsed_seconds"]) == ("sla-clock.met", 301)
+    assert met["occurred_at"] == at(300.25)
+
+
 async def test_a_second_response_changes_and_publishes_nothing(sla: Database) -> None:
     story = Story()
     await tell(sla, story.opened(), story.responded(300))

@@ -79,7 +79,8 @@ async def test_opening_makes_at_most_five_round_trips_of_which_one_reads_the_rep
     with round_trips(desk.engine) as sent:
         await open_one(desk, product_id="gestion", module_id="balanza", installation_id="molinos-gestion")
     assert [one.split(" ")[0] for one in sent] == ["BEGIN", "SELECT", "WITH", "WITH", "COMMIT"]
-    assert all(f"tickets.{name} " in sent[1] for name in ("clients", "contracts", "products", "modules", "installations"))
+    replicas = ("clients", "contracts", "products", "modules", "installations")
+    assert all(f"tickets.{name} " in sent[1] for name in replicas)
 
 
 async def test_an_action_makes_five_round_trips_and_locks_before_it_decides(desk: Database) -> None:

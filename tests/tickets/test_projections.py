@@ -24,7 +24,8 @@ TICKET = UUID(int=1)
 async def state(tx: AsyncConnection) -> dict[str, list[dict[str, Any]]]:
     """All rows of the read models."""
     return {
-        name: await rows(tx, f"SELECT * FROM tickets.{name} ORDER BY 1, 2") for name in ("environments", "clocks", "tasks")
+        name: await rows(tx, f"SELECT * FROM tickets.{name} ORDER BY 1, 2")
+        for name in ("environments", "clocks", "tasks")
     }
 
 

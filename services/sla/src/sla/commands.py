@@ -160,7 +160,7 @@ async def fire_due_timers(tx: AsyncConnection, now: datetime) -> int:
         )
         judged.append((clock, cause, clock.pass_time(now)))
     await clock_rows.store_clocks(tx, [clock for clock, _, _ in judged], [one.timer_id for one in claimed])
-    await _publish(tx, judged, in_due_order=True)
+    await _publish(tx, judged, by_time=True)
     return len(claimed)
 
 
@@ -185,19 +185,28 @@ def _new_clocks(opening: Opening, contract: Contract | None, default: Promises) 
         )
 
 
+def _dated(happening: Happening, cause: Cause) -> datetime:
+    """When it happened. A clock counts whole seconds; what a fact did within its second happened at the fact."""
+    by_the_fact = abs(happening.at - cause.occurred_at) < timedelta(seconds=1)
+    return cause.occurred_at if by_the_fact else happening.at
+
+
 async def _publish(
-    tx: AsyncConnection, changes: Iterable[tuple[TicketClock, Cause, list[Happening]]], in_due_order: bool = False
+    tx: AsyncConnection, changes: Iterable[tuple[TicketClock, Cause, list[Happening]]], by_time: bool = False
 ) -> None:
-    """Publishes what happened to locked clocks, each event dated when it happened.
+    """Publishes what happened to locked clocks, each event dated when it happened; what time did, in due order.
 
     Whatever an imported ticket's clock does is an import too, also when somebody works on that ticket today.
     """
     told = [
-        (happening, replace(cause, occurred_at=happening.at, origin=clock.origin))
+        (
+            happening,
+            replace(cause, occurred_at=happening.at if by_time else _dated(happening, cause), origin=clock.origin),
+        )
         for clock, cause, happened in changes
         for happening in happened
     ]
-    if in_due_order:
+    if by_time:
         told.sort(key=lambda one: one[0].at)
     sealed: list[Sealed[Any]] = [one for happening, cause in told for one in seal(cause, happening.event)]
     await publish(tx, sealed)

@@ -91,10 +91,10 @@ def events_page() -> str:
 
 _INTRODUCTION = """Written by `make contracts` from `topics.py` and the event classes; do not edit.
 
-CloudEvents 1.0 over Kafka, binary mode: attributes are `ce_*` headers, the value is plain JSON. Delivery is at least once
-and in order per key: deduplicate on `ce_id`, and where `ce_sequence` is lower than one that you have seen of the same
-`ce_subject`, ignore the record. Unknown fields and unknown types are to be ignored. Within a version only optional fields
-are added; anything else is a new type beside the old one. A topic with personal data is closed to outsiders."""
+CloudEvents 1.0 over Kafka, binary mode: attributes are `ce_*` headers, the value is plain JSON. Delivery is at least
+once and in order per key: deduplicate on `ce_id`, and where `ce_sequence` is lower than one that you have seen of the
+same `ce_subject`, ignore the record. Unknown fields and unknown types are to be ignored. Within a version only optional
+fields are added; anything else is a new type beside the old one. A topic with personal data is closed to outsiders."""
 
 
 def _section(topic: Topic) -> list[str]:
