@@ -113,6 +113,8 @@ class Installation:
             "DESK_DATABASE_URL": addresses.database(self, service, server_of(service)),
             "DESK_KAFKA_BOOTSTRAP": addresses.kafka_bootstrap,
             "DESK_PORT": str(self.ports[service]),
+            # Where people reach it: what it tells others to link to must not be the default port when that moved.
+            "DESK_PUBLIC_URL": self.url_of(service),
         }
         if migrates:
             told["DESK_OWNER_DATABASE_URL"] = addresses.database(self, service, owner_of(service))
