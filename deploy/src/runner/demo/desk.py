@@ -15,6 +15,7 @@ TokenOf = Callable[[str], str]
 Document = dict[str, Any]
 
 ANSWER_SECONDS = 30.0
+READY_SECONDS = 5.0
 # Tokens are good for hours; a new one each quarter of an hour keeps the longest replay going.
 TOKEN_KEPT_SECONDS = 900.0
 PAGE = 200
@@ -112,7 +113,7 @@ class Desk:
 
     async def _ready(self, service: str) -> bool:
         try:
-            answer = await self._client.get(f"{self._urls[service]}/readyz")
+            answer = await self._client.get(f"{self._urls[service]}/readyz", timeout=READY_SECONDS)
         except httpx2.TransportError:
             return False
         return answer.status_code == 200

@@ -18,10 +18,10 @@ from runner.replay.catalogue import Catalogue
 from runner.replay.log import Incident
 from runner.replay.plan import Action, Plan, plan_of
 
-RETRY_SECONDS = 120.0
+RETRY_SECONDS = 60.0
 CONFLICT = 409
 # So many incidents in a row without an answer, and the system is gone: going on would only take hours to say so.
-LOST_IN_A_ROW = 20
+LOST_IN_A_ROW = 8
 
 # By whom each action is taken: waiting and releasing is talking with the client; what went up is the analysts'.
 _PERSONA_OF = {"escalate": "analyst", "hold": "agent", "release": "agent", "resolve": "analyst", "close": "agent"}
