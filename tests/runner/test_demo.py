@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from typer.testing import CliRunner
 
+from runner.cli import app
 from runner.demo import story
 from runner.demo.choice import Choice, choice_of
 from runner.demo.desk import Desk, NotAnswered, NotUp, Refused
@@ -165,3 +169,13 @@ async def test_an_environment_that_does_not_come_ends_the_story_with_its_name(mo
         with pytest.raises(ReactionMissing, match="entorno adjunto"):
             await play(desk, trail)
     assert [reaction.what.split(" (")[0] for reaction in trail.steps[-1].reactions] == ["dos relojes en marcha"]
+
+
+def test_a_service_that_dies_in_mid_request_does_not_end_the_program(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        ended = CliRunner().invoke(app, ["demo", "--from", str(tmp_path / "nothing.csv")])
+        assert "cannot be read" in str(ended.exception)
+        assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGPIPE, before)

@@ -107,6 +107,8 @@ def demo(
     With --from FILE replay a real incident log through the same APIs, and count at the end. Exits with 1 when a
     reaction does not come or the counts do not agree.
     """
+    # A service that dies closes its sockets under our hands: an answer to deal with, not the end of this program.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     installation = Installation.from_environment()
     if from_ is None:
         raise typer.Exit(importlib.import_module("runner.demo").main(installation, console))

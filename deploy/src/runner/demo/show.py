@@ -20,8 +20,8 @@ def show_trail(console: Console, trail: Trail) -> None:
     table.add_column("hace / does")
     table.add_column("ms", justify="right")
     table.add_column("reacción / reaction", style="green")
-    table.add_column("visible ms", justify="right")
-    table.add_column("registro / recorded ms", justify="right")
+    table.add_column("visible\nms", justify="right")
+    table.add_column("registro\nrecorded ms", justify="right")
     for step in trail.steps:
         lines = [(one.what, f"{one.visible_ms:.0f}", _number(one.recorded_ms)) for one in step.reactions]
         first, *more = lines or [("", "", "")]
@@ -36,7 +36,7 @@ def show_history(console: Console, view: dict[str, Any]) -> None:
     """Every fact of the ticket, with the milliseconds since it was opened."""
     title = f"Historia de {view['number']} / History"
     table = Table(title=title, title_justify="left", box=None)
-    for column in ("ocurrió / occurred", "registrado / recorded", "hecho / fact", "de / by", "quién / actor"):
+    for column in ("ocurrió\noccurred", "registrado\nrecorded", "hecho\nfact", "de\nby", "quién\nactor"):
         table.add_column(column, justify="right" if column.startswith("registrado") else "left", no_wrap=True)
     began = min(datetime.fromisoformat(entry["recorded_at"]) for entry in view["history"])
     for entry in view["history"]:

@@ -68,7 +68,8 @@ async def _main(
 def show_counts(console: Console, counts: Counts) -> None:
     """The closing count, the events by type, and what does not agree."""
     console.print(_closing(counts))
-    events = Table(title="Hechos por tipo / Events per type", title_justify="left", box=None, show_header=False)
+    console.print("\n[italic]Hechos por tipo / Events per type[/italic]")
+    events = Table(box=None, show_header=False)
     for event, times in sorted(counts.events.items()):
         events.add_row(event.removeprefix("desk.").removesuffix(".v1"), f"{times:,}")
     console.print(events)
