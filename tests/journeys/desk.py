@@ -6,10 +6,14 @@ from typing import Any
 
 import httpx2
 
+from shared.contracts.topics import DEVLINK, ENVIRONMENTS, SLA
 from tests.support.eventually import eventually
 from tests.support.system import System
 
 View = dict[str, Any]
+
+# The topics of which tickets keeps every event in a ticket's history.
+TICKET_TOPICS = [topic.name for topic in (ENVIRONMENTS, SLA, DEVLINK)]
 
 
 async def open_ticket(client: httpx2.AsyncClient, **changes: Any) -> View:
@@ -91,9 +95,21 @@ async def require_complete(system: System, tickets: list[str], escalated: list[s
 
 
 async def require_order(system: System) -> None:
-    """Each consumer saw the facts of each ticket in the order in which tickets told them."""
+    """Nothing is doubled or parked, and of every ticket tickets applied each service's events in the order told."""
     doubled = await system.rows("tickets", "SELECT fact_id FROM tickets.history GROUP BY 1 HAVING count(*) > 1")
     assert doubled == []
     for service in ("inventory", "sla", "devlink", "tickets"):
         (parked,) = await system.rows(service, "SELECT count(*) FROM runtime.parked")
         assert parked["count"] == 0, f"{service} parked messages"
+    applied = {
+        row["fact_id"]: row["position"]
+        for row in await system.rows("tickets", "SELECT fact_id, position FROM tickets.history")
+    }
+    for service in ("inventory", "sla", "devlink"):
+        last: dict[str, int] = {}
+        for told in await system.rows(
+            service, "SELECT id, key FROM runtime.archive WHERE topic = ANY($1) ORDER BY position", TICKET_TOPICS
+        ):
+            position = applied[told["id"]]
+            assert position > last.get(told["key"], -1), f"{service} told {told['id']} earlier than tickets applied it"
+            last[told["key"]] = position

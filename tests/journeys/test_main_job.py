@@ -60,6 +60,18 @@ async def test_every_reaction_stands_in_the_history_with_its_cause(system: Syste
         assert datetime.fromisoformat(reaction["recorded_at"]) >= datetime.fromisoformat(opening["recorded_at"])
 
 
+async def test_one_trace_goes_from_the_request_to_the_last_reaction(system: System) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    async with system.client() as agent:
+        agent.headers["traceparent"] = f"00-{trace}-00f067aa0ba902b7-01"
+        opened = await open_ticket(agent)
+        await until(agent, opened["id"], has_reacted)
+    for service in ("tickets", "inventory", "sla"):
+        told = await system.rows(service, "SELECT traceparent FROM runtime.archive WHERE key = $1", opened["id"])
+        assert told
+        assert {row["traceparent"].split("-")[1] for row in told} == {trace}, service
+
+
 async def test_a_hold_for_the_client_pauses_only_the_resolution(system: System) -> None:
     async with system.client() as agent:
         opened = await open_ticket(agent)

@@ -1,0 +1,1 @@
+"""Tests of the database edge on a real PostgreSQL."""
