@@ -1,0 +1,116 @@
+"""The processes of a service: what each says of its health when something that it needs is away."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from runner.ports import free_port
+from shared.messaging.kafka import Cluster
+from tests.support.databases import CHECKOUT, Database
+from tests.support.eventually import eventually
+
+Make = Callable[[str], Awaitable[Database]]
+# Nobody listens there.
+NO_BROKER = "127.0.0.1:9"
+
+
+@asynccontextmanager
+async def started(service: str, part: str, db: Database, bootstrap: str, prefix: str = "") -> AsyncIterator[Any]:
+    """One part as a process, with a client on its port."""
+    port = free_port()
+    environment = {
+        "DESK_DATABASE_URL": db.url,
+        "DESK_KAFKA_BOOTSTRAP": bootstrap,
+        "DESK_TOPIC_PREFIX": prefix,
+        "DESK_PORT": str(port),
+        "DESK_ENV": "development",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", service, part, env={**os.environ, **environment}, cwd=CHECKOUT,
+        stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+            yield process, client
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def readiness(client: httpx2.AsyncClient) -> dict[str, Any]:
+    """What /readyz says, with its status; empty while nobody listens yet."""
+    try:
+        answer = await client.get("/readyz")
+    except httpx2.TransportError:
+        return {}
+    return {"status_code": answer.status_code, **answer.json()}
+
+
+async def test_an_api_is_ready_without_a_broker_and_goes_on_accepting(database: Make) -> None:
+    db = await database("devlink")
+    async with started("devlink", "api", db, NO_BROKER) as (_, client):
+        told = await eventually(lambda: readiness(client))
+        assert (told["status_code"], told["ready"]) == (200, True)
+        assert told["status"]["outbox_rows"] == 0
+
+
+async def test_an_api_waits_for_its_replicas(database: Make, cluster: Cluster) -> None:
+    db = await database("tickets")
+    async with started("tickets", "api", db, cluster.bootstrap, cluster.prefix) as (_, client):
+        told = await eventually(lambda: readiness(client))
+        assert told["status_code"] == 503
+        assert "desk.clients.v1" in told["checks"]["replicas"]
+
+        async def ready() -> bool:
+            return (await readiness(client)).get("status_code") == 200
+
+        async with started("tickets", "consumer", db, cluster.bootstrap, cluster.prefix):
+            await eventually(ready)
+        assert await ready(), "filled once is filled: the api does not need the consumer to stay"
+
+
+@pytest.mark.parametrize("part", ["consumer", "relay"])
+async def test_a_consumer_and_a_relay_are_alive_and_not_ready_without_a_broker(database: Make, part: str) -> None:
+    db = await database("devlink")
+    async with started("devlink", part, db, NO_BROKER) as (_, client):
+        told = await eventually(lambda: readiness(client))
+        assert told["status_code"] == 503
+        assert told["checks"]["kafka"] != "ok"
+        assert (await client.get("/livez")).status_code == 200
+
+
+async def test_jobs_need_only_the_database(database: Make) -> None:
+    db = await database("sla")
+    async with started("sla", "jobs", db, NO_BROKER) as (_, client):
+        told = await eventually(lambda: readiness(client))
+        assert told["status_code"] == 200
+        assert b"desk_jobs_run_total" in (await client.get("/metrics")).content
+
+
+@pytest.mark.parametrize("part", ["api", "consumer", "relay", "jobs", "all"])
+async def test_every_part_ends_well_when_it_is_asked_to(database: Make, cluster: Cluster, part: str) -> None:
+    db = await database("sla")
+    async with started("sla", part, db, cluster.bootstrap, cluster.prefix) as (process, client):
+        await eventually(lambda: readiness(client))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+async def test_a_process_without_its_settings_says_which(database: Make) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sla", "api", env={"PATH": os.environ["PATH"]}, cwd=CHECKOUT,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, told = await process.communicate()
+    assert process.returncode == 1
+    assert told.decode().strip() == "sla: wrong settings: DESK_DATABASE_URL: Field required"
