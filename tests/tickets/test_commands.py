@@ -101,14 +101,14 @@ async def test_priority_comes_from_the_contract_in_force(desk: Database, client:
 async def test_a_retired_contract_gives_no_priority(desk: Database) -> None:
     retired = contract("c-molinos", "molinos", "oro", 8, retired=True)
     async with desk.begin() as tx:
-        await subscribers.keep_contracts(tx, [received(retired)])
+        await subscribers.keep_reference_data(tx, [received(retired)])
     assert (await open_one(desk)).ticket.opening.priority == 4
 
 
 async def test_priority_is_that_of_the_instant_of_the_report(desk: Database) -> None:
     async with desk.begin() as tx:
         request = a_call(client_id="aguero", reported_at=NOW - timedelta(days=2), reported_late_reason="fin de semana")
-        done = await commands.open_ticket(tx, cause(), request, by_supervisor=True)
+        done = await commands.open_ticket(tx, cause(), request, may_be_late=True)
     assert done.ticket.opening.priority == 1
 
 
@@ -271,7 +271,7 @@ async def test_reactions_of_other_services_are_in_the_history_and_leave_the_vers
     ]  # fmt: skip
     with round_trips(desk.engine) as sent:
         async with desk.begin() as tx:
-            await subscribers.show_started_clocks(tx, events)
+            await subscribers.show_and_record(tx, events)
     assert len(sent) == 4
     entries = (await history(desk, ticket_id))[1:]
     assert [(entry["fact_id"], entry["source"], entry["actor"]) for entry in entries] == [
@@ -291,5 +291,5 @@ async def test_a_reaction_that_is_told_twice_is_one_entry(desk: Database) -> Non
     event = received(paused)
     for _ in range(2):
         async with desk.begin() as tx:
-            await subscribers.show_paused_clocks(tx, [event])
+            await subscribers.show_and_record(tx, [event])
     assert len(await history(desk, ticket_id)) == 2

@@ -111,7 +111,7 @@ async def test_a_replica_takes_a_higher_sequence_and_refuses_a_lower_one(desk: D
 
     async def name_after(*events: Received[ClientRecorded]) -> Any:
         async with desk.begin() as tx:
-            await subscribers.keep_clients(tx, events)
+            await subscribers.keep_reference_data(tx, events)
             (row,) = await rows(tx, "SELECT name, name_key, retired, sequence FROM tickets.clients WHERE id = 'nuevo'")
         return tuple(row.values())
 
@@ -130,8 +130,8 @@ async def test_reference_data_never_enters_a_history(desk: Database) -> None:
 
 async def test_what_arrives_before_its_ticket_is_kept(desk: Database) -> None:
     async with desk.begin() as tx:
-        await subscribers.attach_environments(tx, [told.resolved(TICKET, 1)])
-        await subscribers.show_moved_tasks(tx, [told.moved(TICKET, 2, "triaged", "new")])
+        await subscribers.show_and_record(tx, [told.resolved(TICKET, 1)])
+        await subscribers.show_and_record(tx, [told.moved(TICKET, 2, "triaged", "new")])
         found = await state(tx)
     assert found["environments"][0]["state"] == "resolved"
     assert (found["tasks"][0]["status"], found["tasks"][0]["display_id"]) == ("triaged", None)
