@@ -108,7 +108,7 @@ async def test_a_retired_contract_gives_no_priority(desk: Database) -> None:
 async def test_priority_is_that_of_the_instant_of_the_report(desk: Database) -> None:
     async with desk.begin() as tx:
         request = a_call(client_id="aguero", reported_at=NOW - timedelta(days=2), reported_late_reason="fin de semana")
-        done = await commands.open_ticket(tx, cause(), request, may_be_late=True)
+        done = await commands.open_ticket(tx, cause(), request, by_supervisor=True)
     assert done.ticket.opening.priority == 1
 
 
