@@ -70,12 +70,13 @@ def _url(admin_url: str, database: str, role: str) -> URL:
 
 
 def _release() -> str:
-    """What the templates depend on: all migrations and defaults of this checkout."""
+    """What the templates depend on: how this checkout migrates, its revisions and its defaults."""
     digest = hashlib.sha256()
     revisions = [folder.glob("migrations/versions/*.py") for folder in CHECKOUT.glob("services/*/src/*")]
     runtime = CHECKOUT.glob("shared/src/shared/messaging/migrations/versions/*.py")
     defaults = CHECKOUT.glob("services/*/src/*/defaults.yaml")
-    for path in sorted(chain(*revisions, runtime, defaults)):
+    grants = [CHECKOUT / "shared" / "src" / "shared" / "db" / "migrate.py"]
+    for path in sorted(chain(*revisions, runtime, defaults, grants)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:10]
 

@@ -66,6 +66,13 @@ def status() -> None:
 
 
 @app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """Say what is missing, broken or unsafe, and what to do. Changes nothing; ends with 1 when there is a problem."""
+    examined = importlib.import_module("runner.doctor").main
+    raise typer.Exit(examined(Installation.from_environment(), console, as_json=as_json))
+
+
+@app.command()
 def logs(
     process: Annotated[str | None, typer.Argument(help="one process, such as tickets, kafka, supervisor")] = None,
     following: Annotated[bool, typer.Option("-f", "--follow", help="go on until interrupted")] = False,

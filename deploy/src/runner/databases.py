@@ -13,6 +13,7 @@ import asyncpg
 
 from runner.errors import RunnerError
 
+ROLES_LOCK = 0x0DE5_0003
 COPIED_WITHIN_SECONDS = 30.0
 
 
@@ -53,6 +54,8 @@ async def create_database(
     do with the tables is granted by the migrations, which know its name from DESK_DATABASE_URL. Nobody else connects.
     """
     async with _connected(admin_url) as connection:
+        # Roles belong to the whole server: two runners that set one at the same time would get an error for nothing.
+        await connection.execute("SELECT pg_advisory_lock($1)", ROLES_LOCK)
         for role, password in ((owner, owner_password), (server, server_password)):
             await _ensure_role(connection, role, password)
         if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy.engine import make_url
 
 from shared import clock
+from shared.config_check import config_commands, require_fit
 from shared.contracts.envelope import Cause
 from shared.db.engine import make_engine
 from shared.db.transaction import begin
@@ -113,6 +115,7 @@ def _application(service: Service) -> typer.Typer:
         typer.echo(f"{service.name}: {asyncio.run(service.load_file(file))} rows changed")
 
     app.add_typer(messaging_commands(service), name="messaging", help="lag, backlog, leader, and parked messages")
+    app.add_typer(config_commands(service), name="config", help="the settings, and whether production may have them")
     return app
 
 
@@ -133,6 +136,7 @@ def _runner(service: Service, part: str) -> Any:
 
         _configure(service, part)
         settings = service.read_settings()
+        require_fit(service.name, settings, os.environ)
         parts = Parts(name=service.name, title=service.title, settings=settings, module=service.module)
         uvloop.run(parts.run(part))
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import clock
 from shared.db.engine import direct_connection, make_engine
+from shared.db.schema import History, SchemaNewer, read_histories, require_schema
 from shared.http.health import Check, Health, serve_health
 from shared.jobs import Job, JobLoop
 from shared.messaging.hint import Hinter
@@ -47,6 +48,7 @@ class Parts:
     module: Callable[[str], ModuleType | None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     turns: dict[str, Callable[[], float]] = field(default_factory=dict)
+    newer_schema: str | None = None
 
     @functools.cached_property
     def engine(self) -> AsyncEngine:
@@ -63,6 +65,11 @@ class Parts:
         """What this service reacts to."""
         subscribers = self.module("subscribers")
         return collect(subscribers) if subscribers is not None else Reactions([])
+
+    @functools.cached_property
+    def histories(self) -> list[History]:
+        """The revisions of this release; files, so they are read once."""
+        return read_histories(self.name)
 
     @property
     def url(self) -> str:
@@ -84,7 +91,7 @@ class Parts:
             engine=self.engine,
             hint=self.hinter,
             authenticator=Authenticator(self.settings.oidc_issuer, env=self.settings.env),
-            readiness=[self._database(), *self._replicas_filled()],
+            readiness=[self._database(), self._schema(), *self._replicas_filled()],
             status=self._status,
             alive=self.is_alive,
         )
@@ -172,9 +179,9 @@ class Parts:
 
     def _health(self, part: str) -> Callable[[], Coroutine[Any, Any, None]]:
         readiness = {
-            "consumer": [self._database(), self._broker(), Check("offsets", self._test_consumer)],
-            "relay": [self._database(), self._broker()],
-            "jobs": [self._database()],
+            "consumer": [self._database(), self._schema(), self._broker(), Check("offsets", self._test_consumer)],
+            "relay": [self._database(), self._schema(), self._broker()],
+            "jobs": [self._database(), self._schema()],
         }[part]
 
         async def serve() -> None:
@@ -259,6 +266,23 @@ class Parts:
 
         return Check("database", test)
 
+    def _schema(self) -> Check:
+        """Passes when the database is at least at this release.
+
+        A newer one is only shown: during a deployment the old release runs beside the new one's tables.
+        """
+
+        async def test() -> None:
+            newer_schema = None
+            async with self.engine.connect() as connection:
+                try:
+                    await require_schema(connection, self.name, self.histories)
+                except SchemaNewer as newer:
+                    newer_schema = newer.message
+            self.newer_schema = newer_schema
+
+        return Check("schema", test)
+
     def _broker(self) -> Check:
         async def test() -> None:
             host, _, port = self.settings.kafka_bootstrap.split(",")[0].rpartition(":")
@@ -292,7 +316,8 @@ class Parts:
         query = text("""
             SELECT o.rows, a.recorded_at AS oldest,
                    (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
-                   (SELECT count(*) FROM runtime.blocked_keys) AS blocked
+                   (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
+                   (SELECT count(*) FROM runtime.unsendable) AS unsendable
             FROM (SELECT count(*) AS rows, min(position) AS first
                   FROM (SELECT position FROM runtime.outbox ORDER BY position LIMIT 10000) few) o
             LEFT JOIN runtime.archive a ON a.position = o.first
@@ -306,7 +331,9 @@ class Parts:
             "outbox_oldest_seconds": round(max(0.0, oldest), 3),
             "parked_messages": row.parked,
             "blocked_keys": row.blocked,
+            "unsendable_keys": row.unsendable,
             **({"problems": problems} if problems else {}),
+            **({"schema": self.newer_schema} if self.newer_schema else {}),
         }
 
     def _problems(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.db.schema import RUNTIME
 from shared.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,8 @@ def _upgrade(connection: Connection, package: str, schema: str, serving_role: st
     command.upgrade(config, "head")
     quoted = connection.dialect.identifier_preparer.quote(serving_role)
     connection.execute(text(f'GRANT USAGE ON SCHEMA "{schema}" TO {quoted}'))
+    # Serving processes compare it with their own release, to say so when the two do not fit.
+    connection.execute(text(f'GRANT SELECT ON "{schema}".alembic TO {quoted}'))
     log.info("migrated", schema=schema, heads=list(script.get_heads()))
 
 
@@ -76,7 +79,7 @@ async def migrate(owner_url: str, *, serving_role: str, histories: Mapping[str, 
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            for schema, package in {"runtime": "shared.messaging.migrations", **histories}.items():
+            for schema, package in {**RUNTIME, **histories}.items():
                 await connection.run_sync(_upgrade, package, schema, serving_role)
     finally:
         await engine.dispose()

@@ -1,0 +1,167 @@
+"""What the doctor asks of the services: their processes, whether they are ready, their schema, and what waits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import httpx2
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from runner.doctor.findings import Finding, ok, problem, warning
+from runner.doctor.patient import Patient
+from runner.status import ProcessStatus
+from shared import clock
+from shared.db.engine import make_engine
+from shared.db.schema import SchemaNewer, SchemaOlder, read_histories, require_schema
+from shared.telemetry.redaction import redact_text
+
+ANSWER_SECONDS = 5.0
+LATE_SECONDS = 10.0
+STUCK_SECONDS = 60.0
+
+_UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
+_WAITING = text("""
+    SELECT (SELECT count(*) FROM (SELECT FROM runtime.outbox LIMIT 100000) counted) AS outbox,
+           (SELECT recorded_at FROM runtime.archive
+             WHERE position = (SELECT min(position) FROM runtime.outbox)) AS oldest,
+           (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
+           (SELECT min(parked_at) FROM runtime.parked WHERE state = 'waiting') AS parked_since,
+           (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
+           (SELECT count(*) FROM runtime.blocked_keys WHERE gave_up) AS gave_up,
+           (SELECT count(*) FROM runtime.unsendable) AS unsendable
+""")
+
+
+def check_processes(patient: Patient) -> Iterator[Finding]:
+    """Whether everything that was started still runs, and how often it had to be started again."""
+    status = patient.status
+    if status is None:
+        yield warning("system", "was never started; its servers and services were not looked at", "say `desk up`")
+        return
+    if not patient.running:
+        left = sorted({each.name for each in status.processes if each.identity and each.identity.alive()})
+        if left:
+            yield problem("system", f"its supervisor is gone and left {', '.join(left)} running", "say `desk up`")
+        elif status.state == "failed":
+            yield problem("system", f"did not come up: {_sentences(status.error)}", "mend that and say `desk up`")
+        else:
+            yield warning("system", "does not run; only what can be seen without it was checked", "say `desk up`")
+        return
+    yield ok("system", f"{status.state}, supervisor pid {status.supervisor.pid if status.supervisor else 0}")
+    yield from _check_each(patient, status.processes)
+
+
+def _sentences(error: str) -> str:
+    """An error without the log lines for machines in it, and without what it says twice."""
+    spoken = [line for line in redact_text(error).splitlines() if not line.startswith("{")]
+    return " ".join(dict.fromkeys(spoken))
+
+
+def _check_each(patient: Patient, processes: list[ProcessStatus]) -> Iterator[Finding]:
+    dead = [each.name for each in processes if not (each.identity and each.identity.alive())]
+    waiting = [each.name for each in processes if each.name not in dead and not each.ready]
+    again = [f"{each.name} {each.restarts} times" for each in processes if each.restarts]
+    late = problem if patient.settled else warning
+    if dead:
+        yield late("processes", f"not running: {', '.join(dead)}", f"see `desk logs {dead[0]}`")
+    if waiting:
+        yield late("processes", f"not ready: {', '.join(waiting)}", f"see `desk logs {waiting[0]}`")
+    if again:
+        yield warning("restarts", f"started again: {', '.join(again)}", f"see `desk logs {again[0].split()[0]}`")
+    if not (dead or waiting or again):
+        yield ok("processes", f"{len(processes)} alive and ready, none was ever started again")
+
+
+async def check_service(patient: Patient, service: str) -> AsyncIterator[Finding]:
+    """One service: what it says of itself, and what its database says."""
+    if patient.running:
+        yield await _check_readiness(patient, service)
+    url = patient.database_url(service)
+    if not patient.has_postgres or url is None:
+        return
+    engine = make_engine(url, application="desk doctor", pool_size=2)
+    try:
+        async for finding in _check_database(engine, service, settled=patient.settled):
+            yield finding
+    finally:
+        await engine.dispose()
+
+
+async def _check_readiness(patient: Patient, service: str) -> Finding:
+    name = f"{service}: ready"
+    late = problem if patient.settled else warning
+    try:
+        async with httpx2.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False) as client:
+            answer = await client.get(f"{patient.installation.url_of(service)}/readyz")
+            told: dict[str, Any] = answer.json()
+    except (httpx2.HTTPError, ValueError) as error:
+        return late(name, f"does not answer: {error!r}", f"see `desk logs {service}`")
+    failed = {check: why for check, why in told.get("checks", {}).items() if why != "ok"}
+    failed |= told.get("status", {}).get("problems", {})
+    if failed or answer.status_code != 200:
+        told_why = "; ".join(f"{check}: {why}" for check, why in failed.items()) or f"status {answer.status_code}"
+        return late(name, told_why, f"mend what it names; see `desk logs {service}`")
+    return ok(name, f"yes: {', '.join(told['checks'])}")
+
+
+async def _check_database(engine: AsyncEngine, service: str, *, settled: bool) -> AsyncIterator[Finding]:
+    histories = read_histories(service)
+    late = problem if settled else warning
+    try:
+        async with engine.connect() as connection:
+            await require_schema(connection, service, histories)
+        yield ok(f"{service}: schema", " and ".join(sorted(head for each in histories for head in each.heads)))
+        async with engine.connect() as connection:
+            waiting = (await connection.execute(_WAITING)).one()
+    except SchemaNewer as error:
+        yield problem(f"{service}: schema", error.message, "take the newer release; nothing here can go back")
+    except SchemaOlder as error:
+        yield late(f"{service}: schema", error.message, "`desk up` migrates")
+    except _UNREACHABLE as error:
+        yield late(
+            f"{service}: database",
+            f"cannot be read: {redact_text(str(error) or repr(error)).splitlines()[0]}",
+            "`desk up` makes the database and its roles, and starts its server",
+        )
+    else:
+        for finding in judge_waiting(service, waiting, clock.now()):
+            yield finding
+
+
+def judge_waiting(service: str, waiting: Any, now: datetime) -> Iterator[Finding]:
+    """What is said of a row of `_WAITING`: outbox, parked messages, blocked keys, keys that cannot be sent."""
+    name, command = f"{service}: messages", f"`python -m {service} messaging"
+    old = (now - waiting.oldest).total_seconds() if waiting.oldest else 0.0
+    parked_for = (now - waiting.parked_since).total_seconds() if waiting.parked_since else 0.0
+    found = []
+    if old > LATE_SECONDS:
+        found.append(
+            (problem if old > STUCK_SECONDS else warning)(
+                name,
+                f"{waiting.outbox} committed and not sent, the oldest for {old:.0f} s",
+                f"does the broker answer, does a relay lead? {command} backlog` and {command} leader` tell",
+            )
+        )
+    if waiting.parked or waiting.blocked:
+        stuck = waiting.gave_up or parked_for > STUCK_SECONDS
+        found.append(
+            (problem if stuck else warning)(
+                name,
+                f"{waiting.parked} parked messages of {waiting.blocked} keys, the oldest for {parked_for:.0f} s",
+                f"{command} parked` shows them with the reason, `... messaging retry` tries again",
+            )
+        )
+    if waiting.unsendable:
+        found.append(
+            problem(
+                name,
+                f"{waiting.unsendable} keys cannot be sent",
+                f"{command} backlog` says why, `... messaging release` lets the relay try again",
+            )
+        )
+    yield from found or [ok(name, f"{waiting.outbox} waiting to be sent, none parked, no key held back")]

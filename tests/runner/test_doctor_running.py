@@ -1,0 +1,252 @@
+"""The doctor beside a whole running installation, healthy and damaged: real services, PostgreSQL and Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from runner.doctor import examine
+from runner.doctor.findings import Finding
+from runner.doctor.patient import Patient
+from runner.installation import SERVICES, Installation, command, server_of
+from runner.processes import Identity
+from runner.status import Status, read_status
+from shared.contracts.topics import CLIENTS, TICKETS, TOPICS
+from shared.messaging.kafka import Cluster
+from shared.messaging.topics import create_topics, differences
+from tests.conftest import delete_topics
+from tests.runner.test_doctor import free_base
+from tests.support.servers import CACHE
+from tests.support.waiting import wait_until
+
+NOBODY_LISTENS = "127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    state = tmp_path_factory.mktemp("doctor") / "state"
+    state.mkdir()
+    (state / "cache").symlink_to(CACHE)
+    installation = Installation(state, free_base())
+    try:
+        done = say(installation, "up")
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield installation
+    finally:
+        say(installation, "reset", "--yes")
+
+
+def say(installation: Installation, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`desk` with these words, for this installation."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("DESK_")}
+    place = {"DESK_STATE": str(installation.state), "DESK_PORT_BASE": str(installation.port_base)}
+    return subprocess.run(
+        command("runner.cli", *words),
+        env={**given, **place, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def found_by_doctor(installation: Installation) -> dict[str, Finding]:
+    return {each.check: each for each in examine(installation)}
+
+
+def run_sql(installation: Installation, service: str, *statements: str) -> None:
+    """Statements of the administrator on a service's database."""
+    admin = Patient(installation).admin_url
+    assert admin is not None
+
+    async def run() -> None:
+        connection = await asyncpg.connect(admin, database=f"desk_{service}")
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
+def status_of(installation: Installation) -> Status:
+    status = read_status(installation.state / "status.json")
+    assert status is not None
+    return status
+
+
+def test_a_healthy_installation_has_no_problem(desk: Installation) -> None:
+    done = say(desk, "doctor", "--json")
+    told: dict[str, Any] = json.loads(done.stdout)
+    found = {each["check"]: each for each in told["findings"]}
+    assert (done.returncode, told["healthy"]) == (0, True), done.stdout
+    asked = {"system", "processes", "postgres", "clock: postgres", "kafka", "topics", "issuer", "clock: issuer"}
+    of_services = {f"{service}: {what}" for service in SERVICES for what in ("ready", "schema", "messages")}
+    assert asked | of_services <= set(found)
+    # A registry out of reach and a disk that fills up are this machine's, not the installation's.
+    assert {each["state"] for name, each in found.items() if name not in ("registry", "disk", "restarts")} == {"ok"}
+    assert "8 held by this installation" in found["ports"]["says"]
+
+
+PARKED = """
+    INSERT INTO runtime.parked (topic, partition, "offset", key, headers, reason, problem, parked_at)
+    VALUES ('desk.tickets.v1', 0, 0, 'k', '', 'failed', 'no such thing', '2026-01-01')
+"""
+UNSENDABLE = "INSERT INTO runtime.unsendable VALUES ('desk.sla.v1', 'k', 1, 'too large', '2026-01-01')"
+
+
+@pytest.mark.parametrize(
+    ("service", "damage", "repair", "check", "words"),
+    [
+        ("sla", UNSENDABLE, "DELETE FROM runtime.unsendable", "messages", "1 keys cannot be sent"),
+        ("sla", PARKED, "DELETE FROM runtime.parked", "messages", "1 parked messages"),
+        (
+            "sla",
+            f"REVOKE SELECT ON sla.alembic FROM {server_of('sla')}",
+            f"GRANT SELECT ON sla.alembic TO {server_of('sla')}",
+            "schema",
+            "has not been migrated to this release",
+        ),
+        (
+            "devlink",
+            "UPDATE devlink.alembic SET version_num = version_num || '_newer'",
+            "UPDATE devlink.alembic SET version_num = replace(version_num, '_newer', '')",
+            "schema",
+            "this release is older than the database",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_database_is_a_problem_until_it_is_repaired(
+    desk: Installation, service: str, damage: str, repair: str, check: str, words: str
+) -> None:
+    run_sql(desk, service, damage)
+    try:
+        found = found_by_doctor(desk)[f"{service}: {check}"]
+    finally:
+        run_sql(desk, service, repair)
+    assert found.state == "problem"
+    assert words in found.says
+    assert found.action
+    assert found_by_doctor(desk)[f"{service}: {check}"].state == "ok"
+
+
+def test_a_service_whose_database_does_not_fit_is_not_ready_and_says_why(desk: Installation) -> None:
+    run_sql(desk, "inventory", "CREATE TABLE kept AS TABLE inventory.alembic", "DELETE FROM inventory.alembic")
+    try:
+        found = found_by_doctor(desk)
+    finally:
+        run_sql(desk, "inventory", "INSERT INTO inventory.alembic TABLE kept", "DROP TABLE kept")
+    assert found["inventory: ready"].state == "problem"
+    assert "run `python -m inventory migrate`" in found["inventory: ready"].says
+    assert found["tickets: ready"].state == "ok"
+
+
+def test_topics_that_are_missing_or_otherwise_are_named(desk: Installation) -> None:
+    assert found_by_doctor(replace(desk, topic_prefix="never.made."))["topics"].state == "problem"
+    bootstrap = Patient(desk).bootstrap
+    few = Cluster(bootstrap, "few.")
+    with topics(few):
+        found = found_by_doctor(replace(desk, topic_prefix="few."))["topics"]
+        assert found.state == "problem"
+        assert "few.desk.tickets.v1 has 3 partitions instead of 12" in found.says
+        assert "few.desk.sla.v1 is missing" in found.says
+        # Looking changes nothing.
+        assert "few.desk.sla.v1 is missing" in asyncio.run(differences(few, TOPICS))
+    assert asyncio.run(differences(Cluster(bootstrap), TOPICS)) == []
+
+
+@contextmanager
+def topics(cluster: Cluster) -> Iterator[None]:
+    """Two topics with other settings than the registry's."""
+    asyncio.run(create_topics(cluster, [TICKETS, replace(CLIENTS, cleanup="delete")], partitions=3))
+    try:
+        yield
+    finally:
+        asyncio.run(delete_topics(cluster))
+
+
+def test_a_broker_with_other_settings_is_refused_by_up_which_changes_nothing(
+    desk: Installation, tmp_path: Path
+) -> None:
+    """A second installation, with the first one's broker."""
+    (tmp_path / "state").mkdir()
+    second = Installation(tmp_path / "state", free_base())
+    other = Cluster(Patient(desk).bootstrap, "other.")
+    with topics(other):
+        before = asyncio.run(differences(other, [TICKETS, CLIENTS]))
+        try:
+            done = say(second, "up", DESK_KAFKA_BOOTSTRAP=other.bootstrap, DESK_TOPIC_PREFIX=other.prefix)
+            assert not [each for each in status_of(second).processes if each.identity and each.identity.alive()]
+        finally:
+            say(second, "reset", "--yes")
+        after = asyncio.run(differences(other, [TICKETS, CLIENTS]))
+    assert done.returncode == 1
+    assert "other.desk.tickets.v1 has 3 partitions instead of 12" in done.stderr
+    assert "other.desk.clients.v1 has cleanup.policy=delete instead of compact" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert after == before
+
+
+def test_clocks_that_differ_are_warned_of(desk: Installation) -> None:
+    done = say(desk, "doctor", "--json", DESK_CLOCK_SKEW_SECONDS="90")
+    found = {each["check"]: each for each in json.loads(done.stdout)["findings"]}
+    for check in ("clock: files", "clock: postgres", "clock: issuer"):
+        assert found[check]["state"] == "warning"
+        assert "s behind this machine's" in found[check]["says"]
+
+
+def test_addresses_that_are_wrong_are_named_and_no_password_is_shown(desk: Installation) -> None:
+    admin = Patient(desk).admin_url
+    assert admin is not None
+    wrong = replace(
+        desk,
+        postgres_url=f"postgresql://postgres:hunter22@{admin.rpartition('@')[2]}",
+        kafka_bootstrap=f"{NOBODY_LISTENS},{Patient(desk).bootstrap}",
+        given_issuer=desk.url_of("sla"),
+    )
+    found = found_by_doctor(wrong)
+    assert (found["postgres"].state, found["kafka"].state, found["issuer"].state) == ("problem", "warning", "problem")
+    assert "DESK_POSTGRES_URL" in found["postgres"].action
+    assert f"do not answer: {NOBODY_LISTENS}" in found["kafka"].says
+    assert not [each for each in found.values() if "hunter22" in each.says + each.action]
+    silent = found_by_doctor(replace(desk, kafka_bootstrap=NOBODY_LISTENS))
+    assert silent["kafka"].state == "problem"
+    assert "topics" not in silent
+
+
+def test_a_process_that_had_to_be_started_again_is_counted(desk: Installation) -> None:
+    (issuer,) = [each.identity for each in status_of(desk).processes if each.name == "issuer"]
+    assert issuer is not None
+    os.kill(issuer.pid, signal.SIGKILL)
+    wait_until(lambda: status_of(desk).state == "ready" and not issuer.alive() and restarts(desk, "issuer") == 1)
+    found = found_by_doctor(desk)
+    assert (found["restarts"].state, found["restarts"].says) == ("warning", "started again: issuer 1 times")
+
+
+def restarts(installation: Installation, name: str) -> int:
+    return next(each.restarts for each in status_of(installation).processes if each.name == name)
+
+
+def test_a_stopped_installation_is_looked_at_as_far_as_it_goes(desk: Installation) -> None:
+    supervisor: Identity | None = status_of(desk).supervisor
+    assert say(desk, "down").returncode == 0
+    assert supervisor is not None
+    assert not supervisor.alive()
+    found = found_by_doctor(desk)
+    assert found["system"].state == "warning"
+    assert "does not run" in found["system"].says
+    assert {"secrets", "ports", "jars"} <= set(found)
+    assert not {"postgres", "kafka", "topics", "issuer", "sla: schema"} & set(found)
+    assert not [each for each in found.values() if each.state == "problem" and each.check != "disk"]
