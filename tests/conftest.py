@@ -21,6 +21,9 @@ from tests.support.databases import Database, fresh_database
 WITHOUT_SERVERS = {"rules", "contracts", "domain", "business_time", "telemetry"}
 PARTITIONS = 3
 
+# Leaves out what this machine cannot run, and says so in the summary.
+pytest_plugins = ["tests.support.not_run"]
+
 _servers: servers.Servers | None = None
 
 

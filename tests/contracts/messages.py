@@ -10,8 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts import envelope
+from shared.contracts.documents import EXAMPLES, read_json
 from shared.contracts.envelope import Cause, Event
-from shared.contracts.generate import EXAMPLES, read_json
 from shared.contracts.topics import BY_TYPE
 
 TYPES = sorted(BY_TYPE)

@@ -6,8 +6,8 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from shared.contracts import envelope
+from shared.contracts.documents import EXAMPLES, SCHEMAS, read_json
 from shared.contracts.envelope import StateRecord
-from shared.contracts.generate import EXAMPLES, SCHEMAS, read_json
 from shared.contracts.topics import BY_TYPE, TOPIC_OF
 from tests.contracts.messages import TYPES, committed, example, record_of
 

@@ -12,19 +12,17 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from shared.contracts.generate import (
+from shared.contracts.documents import (
     EARLIER,
     EXAMPLES,
-    PAGE,
     SCHEMAS,
     earlier_versions,
-    events_page,
     meaning,
     read_json,
-    refresh,
     render,
     schema_of,
 )
+from shared.contracts.generate import refresh
 from shared.contracts.topics import BY_TYPE
 from tests.contracts.messages import TYPES, committed, example
 
@@ -159,11 +157,6 @@ def test_an_example_that_lacks_a_required_field_does_not_validate() -> None:
     del value["groups"]["client_id"]
     with pytest.raises(ValidationError, match="client_id"):
         Draft202012Validator(OPENED).validate(value)
-
-
-def test_the_page_of_events_is_that_of_the_registry() -> None:
-    assert PAGE.read_text(encoding="utf-8") == events_page(), HOW_TO
-    assert all(f"`{name}`" in events_page() for name in BY_TYPE)
 
 
 def test_writing_the_schemas_again_changes_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -245,6 +245,17 @@ class System:
         connection = await asyncpg.connect(self.database_url(service, OWNER))
         try:
             return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    @contextlib.asynccontextmanager
+    async def locked(self, service: str, lock: str) -> AsyncIterator[None]:
+        """Holds what a LOCK statement locks on a service's database while the block runs."""
+        connection = await asyncpg.connect(self.database_url(service, OWNER))
+        try:
+            async with connection.transaction():
+                await connection.execute(lock)
+                yield
         finally:
             await connection.close()
 

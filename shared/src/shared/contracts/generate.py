@@ -1,65 +1,22 @@
-"""The command that writes what follows from the registry: JSON Schemas, their earlier versions, the page of events."""
+"""The command that writes what follows from the registry: schemas and their earlier versions, AsyncAPI, the pages."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
-from shared.contracts.envelope import Event
-from shared.contracts.topics import BY_TYPE, TOPICS, Topic
-
-HERE = Path(__file__).parent
-SCHEMAS = HERE / "schemas"
-EXAMPLES = HERE / "examples"
-PAGE = HERE / "EVENTS.md"
-EARLIER = "earlier"
-
-# What a schema says to people only; a change of it needs no version to be kept.
-_FOR_PEOPLE = frozenset({"title", "description", "examples"})
-
-
-def schema_of(event: type[Event]) -> dict[str, Any]:
-    """The JSON Schema of an event's data, as the class reads it: fields with defaults may be absent."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:desk:schema:{event.type}",
-        **event.model_json_schema(mode="validation"),
-    }
-
-
-def render(document: dict[str, Any]) -> str:
-    """A document as it is committed."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A committed document. Raises ValueError when it is not a JSON object."""
-    document = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(document, dict):
-        raise ValueError(f"{path.name} is not a JSON object")
-    return document
-
-
-def earlier_versions(folder: Path, type_name: str) -> list[Path]:
-    """The kept earlier versions of a type's schema or example, oldest first."""
-    return sorted((folder / EARLIER / type_name).glob("*.json"), key=lambda path: int(path.stem))
-
-
-def meaning(schema: Any) -> Any:
-    """A schema without what is only for people. Names of properties are never taken for annotations."""
-    if isinstance(schema, list):
-        return [meaning(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        name: {field: meaning(part) for field, part in value.items()}
-        if name in {"properties", "$defs"}
-        else meaning(value)
-        for name, value in schema.items()
-        if name not in _FOR_PEOPLE
-    }
+from shared.contracts import asyncapi, pages
+from shared.contracts.documents import (
+    EARLIER,
+    EXAMPLES,
+    SCHEMAS,
+    earlier_versions,
+    meaning,
+    read_json,
+    render,
+    schema_of,
+)
+from shared.contracts.topics import BY_TYPE
 
 
 def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES) -> list[str]:
@@ -84,35 +41,25 @@ def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES) -> list[str]:
     return told
 
 
-def events_page() -> str:
-    """The page of all topics and events, for people; written from the registry, so that it cannot be wrong."""
-    return "\n".join(["# Events", "", _INTRODUCTION, *(line for topic in TOPICS for line in _section(topic))]) + "\n"
-
-
-_INTRODUCTION = """Written by `make contracts` from `topics.py` and the event classes; do not edit.
-
-CloudEvents 1.0 over Kafka, binary mode: attributes are `ce_*` headers, the value is plain JSON. Delivery is at least
-once and in order per key: deduplicate on `ce_id`, and where `ce_sequence` is lower than one that you have seen of the
-same `ce_subject`, ignore the record. Unknown fields and unknown types are to be ignored. Within a version only optional
-fields are added; anything else is a new type beside the old one. A topic with personal data is closed to outsiders."""
-
-
-def _section(topic: Topic) -> list[str]:
-    kept = "compacted" if topic.cleanup == "compact" else f"kept {topic.retention_days} days"
-    closed = ", **personal data**" if topic.is_personal() else ""
-    head = f"Written by {topic.owner}; key: {topic.keyed_by}; {topic.partitions} partitions, {kept}{closed}."
-    table = ["| type | says |", "|---|---|"]
-    for event in topic.events:
-        says = (event.__doc__ or "").strip().splitlines()[0]
-        table.append(
-            f"| [`{event.type}`](schemas/{event.type}.json) ([example](examples/{event.type}.json)) | {says} |"
-        )
-    return ["", f"## `{topic.name}`", "", head, "", *table]
-
-
 def missing_examples(examples: Path = EXAMPLES) -> list[str]:
     """The types that have no example message yet: those are written by hand."""
     return [name for name in BY_TYPE if not (examples / f"{name}.json").exists()]
+
+
+def derived() -> dict[Path, str]:
+    """What is written anew each time, beside the schemas: the AsyncAPI document and the pages. Needs every example."""
+    return {asyncapi.ASYNCAPI: asyncapi.text(), pages.INDEX: pages.index(), **pages.event_pages()}
+
+
+def write_derived() -> None:
+    """Writes them, and removes the pages of types that are no more."""
+    documents = derived()
+    for path, text in documents.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for path in pages.PAGES.glob("*.md"):
+        if path not in documents:
+            path.unlink()
 
 
 def _keep(path: Path) -> str:
@@ -127,13 +74,14 @@ def _keep(path: Path) -> str:
 
 
 def main() -> int:
-    """Refreshes schemas and page; 1 when an example message is still to be written."""
+    """Refreshes schemas, document and pages; 1 when an example message is still to be written, and no page then."""
     for line in refresh():
         sys.stdout.write(line + "\n")
-    PAGE.write_text(events_page(), encoding="utf-8")
     missing = missing_examples()
     for name in missing:
         sys.stdout.write(f"{name}: write an example message, examples/{name}.json\n")
+    if not missing:
+        write_derived()
     return 1 if missing else 0
 
 

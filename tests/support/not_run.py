@@ -1,0 +1,92 @@
+"""What this machine cannot run is left out when tests are collected, and told in the summary; in CI it is an error.
+
+A test says what it needs by the fixture that it takes. With DESK_REQUIRE_ALL=1 nothing is left out, and a fixture that
+lacks something fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.contracts.foreign import install
+
+REQUIRE_ALL = "DESK_REQUIRE_ALL"
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a fixture needs that not every machine has, and the one command that brings it."""
+
+    fixture: str
+    what: str
+    command: str
+    is_met: Callable[[], bool]
+
+
+NEEDS = (
+    Need(
+        "foreign",
+        "Node.js with the packages of the foreign consumer",
+        "make foreign",
+        lambda: bool(install.installed_node()),
+    ),
+)
+
+# What the summary says, from this process or from any worker of xdist: all of them collect the same.
+_told: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def foreign() -> Callable[..., Any]:
+    """Runs a script of the foreign consumer: `foreign("consume.cjs", bootstrap, prefix).stdout`."""
+    if install.installed_node() is None:
+        raise install.NotInstalled(f"say `{install.COMMAND}`, which tells why when it cannot")
+    return install.run_script
+
+
+def split(items: list[pytest.Item], needs: tuple[Need, ...]) -> tuple[list[pytest.Item], dict[Need, list[pytest.Item]]]:
+    """The tests that can run here, and those that cannot by what they need first."""
+    runnable: list[pytest.Item] = []
+    waiting: dict[Need, list[pytest.Item]] = {}
+    unmet = [need for need in needs if not need.is_met()]
+    for item in items:
+        lacking = next((need for need in unmet if need.fixture in getattr(item, "fixturenames", ())), None)
+        runnable.append(item) if lacking is None else waiting.setdefault(lacking, []).append(item)
+    return runnable, waiting
+
+
+def line(need: Need, count: int) -> str:
+    """What the summary says about tests that were not run."""
+    return f"not run: {count} tests that need {need.what}; to install it: {need.command}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what lacks something, unless everything is required."""
+    if os.environ.get(REQUIRE_ALL) == "1":
+        return
+    items[:], waiting = split(items, NEEDS)
+    for need, left_out in waiting.items():
+        config.hook.pytest_deselected(items=left_out)
+        _told.append(line(need, len(left_out)))
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["not_run"] = [*_told]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker of xdist tells what it left out."""
+    _told.extend(one for one in getattr(node, "workeroutput", {}).get("not_run", []) if one not in _told)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each thing that is missing."""
+    if _told:
+        terminalreporter.section("not run on this machine")
+        for one in _told:
+            terminalreporter.write_line(one)
