@@ -49,9 +49,10 @@ class RelayKilledBeforeDelete(Relay):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-class ApplierKilledInBatch(BatchApplier):
-    """Dies in the second batch, after its effects and before its commit."""
+class ApplierHitInBatch(BatchApplier):
+    """Sends itself a signal in the second batch, after its effects and before its commit."""
 
+    hit_by = signal.SIGKILL
     batches = 0
 
     async def apply(self, records: Sequence[Record]) -> None:
@@ -61,7 +62,16 @@ class ApplierKilledInBatch(BatchApplier):
     async def _store(self, tx: Any, messages: Any, now: Any) -> None:
         await super()._store(tx, messages, now)
         if self.batches == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.hit_by)
+
+
+class ApplierFrozenInBatch(ApplierHitInBatch):
+    """Freezes there, with the locks of its transaction in its hands."""
+
+    hit_by = signal.SIGSTOP
+
+
+APPLIERS = {"consumer-killed-in-batch": ApplierHitInBatch, "consumer-frozen-in-batch": ApplierFrozenInBatch}
 
 
 def _part(kind: str) -> Relay | Consumer:
@@ -71,8 +81,8 @@ def _part(kind: str) -> Relay | Consumer:
         relay = RelayKilledBeforeDelete if kind == "relay-killed-before-delete" else Relay
         return relay(service="test", database_url=url, cluster=cluster, request_timeout_seconds=3)
     engine = make_engine(url, application="test")
-    react = story.reactions(many=kind == "consumer-many")
-    applier = ApplierKilledInBatch if kind == "consumer-killed-in-batch" else BatchApplier
+    react = story.reactions()
+    applier = APPLIERS.get(kind, BatchApplier)
     return Consumer(
         service="test", engine=engine, cluster=cluster, reactions=react, hint=lambda: None, session_timeout_ms=1000,
         applier=applier(engine, react, lambda: None),

@@ -7,14 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import clock
 from shared.contracts.envelope import Received
 from shared.contracts.topics import TICKETS
-from shared.messaging import parking
+from shared.messaging import parking, positions
+from shared.messaging.batch import BatchApplier
 from shared.messaging.kafka import Cluster
 from shared.messaging.reactions import Reactions
+from shared.messaging.records import Record
 from tests.shared.messaging.story import (
     assigned,
     consumer_of,
@@ -33,6 +36,7 @@ from tests.support.databases import Database
 from tests.support.eventually import eventually
 
 Make = Callable[[str], Awaitable[Database]]
+TOPIC = {"topic": TICKETS.name}
 
 
 class Switch:
@@ -133,7 +137,7 @@ async def test_an_invalid_message_is_kept_raw_and_blocks_its_key(database: Make,
         rows = await connection.fetch("SELECT * FROM runtime.parked ORDER BY id")
     assert [row["reason"] for row in rows] == ["invalid", "behind"]
     assert rows[0]["value"] == strange
-    assert ("x-odd", b"\x00\xff\xfe") in parking._unpacked(rows[0]["headers"])
+    assert ("x-odd", b"\x00\xff\xfe") in parking.unpacked(rows[0]["headers"])
     assert {row["number"] for row in await effects(db)} == {0, 3}
 
 
@@ -205,6 +209,52 @@ async def test_a_discarded_message_stays_readable_and_is_never_applied(database:
         kept = await parking.show_parked(tx, first.id)
     assert (kept.state, kept.ended_because) == ("discarded", "the client was merged")
     assert kept.value == guilty[2]
+
+
+async def test_another_message_at_the_place_of_an_old_one_is_parked_too(database: Make, cluster: Cluster) -> None:
+    """A topic that was made anew counts its offsets from 0 again, and parked rows are kept for ever."""
+    db = await prepared(database)
+    applier = BatchApplier(db.engine, reactions(Switch(1, 2).react), lambda: None)
+    for number in (1, 2):
+        async with db.begin() as tx:
+            await positions.adopt_cluster(tx, f"cluster {number}", {})
+            await tx.execute(text("INSERT INTO runtime.offsets VALUES (:topic, 0, 0) ON CONFLICT DO NOTHING"), TOPIC)
+        topic, key, value, headers = message(opened(number), number)
+        await applier.apply([Record(topic, 0, 0, key, tuple(headers), value)])
+    assert await waiting(db) == 2
+
+
+async def test_a_retry_that_fails_leaves_no_other_key_waiting(database: Make, cluster: Cluster) -> None:
+    """The job goes on at once while there are due keys, also after one that fails again."""
+    db = await prepared(database)
+    switch = Switch(1, 2)
+    react = reactions(switch.react)
+    await send(cluster, message(opened(0, of=1), 1), message(opened(1, of=2), 2))
+    async with running(consumer_of(db, cluster, react)):
+        await eventually(lambda: _is(waiting(db), 2))
+    later = clock.now() + timedelta(hours=2)
+    done = []
+    for _ in range(3):
+        async with db.begin() as tx:
+            done.append(await parking.retry_parked(tx, later, react))
+    assert done == [1, 1, 0]
+
+
+async def test_a_long_queue_is_replayed_in_order_and_in_portions(
+    database: Make, cluster: Cluster, monkeypatch: Any
+) -> None:
+    db = await prepared(database)
+    monkeypatch.setattr(parking, "REPLAY_AT_ONCE", 7)
+    switch = Switch(1)
+    react = reactions(switch.react)
+    await send(cluster, *[message(opened(number, of=1), number + 1) for number in range(21)])
+    async with running(consumer_of(db, cluster, react)):
+        await eventually(lambda: _is(waiting(db), 21))
+        switch.failing.clear()
+        await retry_until_free(db, react)
+    rows = await effects(db)
+    assert len(rows) == 21
+    require_order_per_key(rows)
 
 
 async def test_attempts_are_capped_and_an_operator_can_begin_again(database: Make, cluster: Cluster) -> None:

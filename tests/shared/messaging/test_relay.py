@@ -9,17 +9,19 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.contracts.envelope import Event
 from shared.contracts.inventory import ClientRecorded
-from shared.contracts.topics import TICKETS, TOPICS
+from shared.contracts.topics import CLIENTS, TICKETS, TOPICS
 from shared.db.transaction import begin
 from shared.messaging.hint import Hinter
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.outbox import publish, seal
 from shared.messaging.topics import create_topics
+from shared.telemetry import metrics
 from tests.conftest import make_topics
 from tests.shared.messaging.process import started
 from tests.shared.messaging.story import cause, opened, publish_all, read_topic, relay_of, running
@@ -146,6 +148,11 @@ async def test_one_of_two_leads_and_the_other_takes_over_after_a_kill(database: 
     require_order(deliveries)
 
 
+async def _oldest_waits(seconds: float) -> bool:
+    waited: float = metrics.outbox_oldest_seconds._value.get()
+    return waited >= seconds if seconds else waited == 0
+
+
 async def test_an_outage_longer_than_the_request_timeout_loses_nothing(database: Make, tmp_path: Path) -> None:
     db = await database("runtime")
     broker = private_kafka(tmp_path / "kafka")
@@ -153,24 +160,51 @@ async def test_an_outage_longer_than_the_request_timeout_loses_nothing(database:
     try:
         cluster = Cluster(broker.bootstrap, "outage.")
         await make_topics(cluster)
-        relay = relay_of(db, cluster)
+        relay, standby = relay_of(db, cluster), relay_of(db, cluster)
         async with running(relay):
             await publish_all(db, story_of(5, 100))
             await eventually(lambda: outbox_empty(db))
+            await eventually(lambda: _oldest_waits(0))
+            waiting = asyncio.create_task(standby.run())
             broker.pause()
             for round_ in range(14):
                 await publish_all(db, story_of(5, 20, start=100 + 20 * round_))
                 await asyncio.sleep(0.5)  # the outage lasts seven seconds, the request timeout three
-            assert relay.leads, "an outage of the broker must not cost the lock"
+            assert relay.problem
+            assert not standby.leads, "an outage of the broker must not cost the lock"
+            assert await _oldest_waits(3), "the age of the oldest row is told while nothing can be sent"
             broker.resume()
             await eventually(lambda: outbox_empty(db), within=40)
             await publish_all(db, story_of(5, 100, start=380))
             await eventually(lambda: outbox_empty(db), within=20, what="the partition is not stuck")
+            assert relay.leads
+            waiting.cancel()
         deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 480))
         assert len(deliveries) == 480
         require_order(deliveries)
     finally:
         broker.remove()
+
+
+async def test_a_leader_that_cannot_reach_kafka_keeps_the_lead_and_sends_later(
+    database: Make, cluster: Cluster
+) -> None:
+    db = await database("runtime")
+    relay, standby = relay_of(db, Cluster("127.0.0.1:9", cluster.prefix)), relay_of(db, cluster)
+    await publish_all(db, story_of(5, 100))
+    async with running(relay):
+        await eventually(lambda: _has_failed(relay, 3))
+        async with running(standby):
+            await eventually(lambda: _has_failed(relay, 5))
+            assert relay.leads
+            assert not standby.leads
+            relay.cluster = cluster
+            await eventually(lambda: outbox_empty(db))
+        assert relay.problem is None
+
+
+async def _has_failed(relay: Any, times: int) -> bool:
+    return bool(relay._failures >= times)
 
 
 async def test_a_record_that_the_broker_rejects_blocks_its_key_only(database: Make, cluster: Cluster) -> None:
@@ -228,6 +262,22 @@ async def test_rows_of_a_topic_that_does_not_exist_wait_and_hold_up_nobody(
         await eventually(lambda: outbox_empty(db), within=30)
     async with admin(empty) as client:
         await client.delete_topics([empty.physical(topic.name) for topic in TOPICS])
+
+
+async def test_a_topic_that_vanishes_holds_up_nobody_else(database: Make, cluster: Cluster) -> None:
+    db = await database("runtime")
+    relay = relay_of(db, cluster)
+    async with running(relay):
+        await publish_all(db, [ClientRecorded(id="acme", name="Acme", tier="oro"), *story_of(2, 20)])
+        await eventually(lambda: outbox_empty(db))
+        async with admin(cluster) as client:
+            await client.delete_topics([cluster.physical(CLIENTS.name)])
+        await publish_all(db, [ClientRecorded(id="acme", name="Acme SA", tier="oro"), *story_of(2, 20, start=20)])
+        await eventually(lambda: _left(db, 1), within=40)
+        await publish_all(db, story_of(2, 20, start=40))
+        await eventually(lambda: _left(db, 1), within=40, what="rows behind the one of the lost topic go out")
+        await make_topics(cluster)
+        await eventually(lambda: outbox_empty(db), within=40)
 
 
 async def test_the_backend_of_the_leader_is_killed_and_it_begins_anew(database: Make, cluster: Cluster) -> None:

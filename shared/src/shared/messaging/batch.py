@@ -44,8 +44,8 @@ _CLAIM_IDS = text("""
 """)
 
 
-class NotOurPartition(Exception):
-    """A partition has no row of offsets: it was never assigned to this service, or the database was restored."""
+class OffsetsMoved(Exception):
+    """The database does not stand where this consumer left it: it was restored, or failed over to an older copy."""
 
 
 class BatchApplier:
@@ -60,7 +60,7 @@ class BatchApplier:
         """Applies a batch and stores how far it came, in one transaction.
 
         A message that fails is parked with its key and the others go on. Raises what is transient (nothing is stored
-        then: deliver the batch again) and ParkingRunsWild.
+        then: deliver the batch again), ParkingRunsWild and OffsetsMoved.
         """
         messages = [read_record(record, self.reactions) for record in records]
         try:
@@ -68,7 +68,7 @@ class BatchApplier:
                 async with begin(self.engine, self.hint) as tx:
                     applied = await self._apply_whole(tx, messages)
         except Exception as error:
-            if is_transient(error) or isinstance(error, (parking.ParkingRunsWild, NotOurPartition)):
+            if is_transient(error) or isinstance(error, (parking.ParkingRunsWild, OffsetsMoved)):
                 raise
             log.warning("batch failed, applying it message by message", problem=problem_of(error), size=len(messages))
             async with begin(self.engine, self.hint) as tx:
@@ -96,6 +96,13 @@ class BatchApplier:
     async def _fresh(self, tx: AsyncConnection, messages: Sequence[Read]) -> list[Read]:
         """Locks the batch's offset rows, in key order, and drops what lies below them."""
         stored = await self._lock(tx, messages)
+        for one in messages:
+            place = one.record.topic, one.record.partition
+            if stored[place] < one.record.reached:
+                # Storing this batch's offsets would pass over everything between.
+                raise OffsetsMoved(
+                    f"{place} is at {stored[place]} and was at {one.record.reached}: a restored database?"
+                )
         fresh = [one for one in messages if one.record.offset >= stored[one.record.topic, one.record.partition]]
         dropped = len(messages) - len(fresh)
         if dropped:
@@ -112,7 +119,7 @@ class BatchApplier:
         )
         stored = {(row.topic, row.partition): row.next_offset for row in rows}
         if len(stored) < len(partitions):
-            raise NotOurPartition(f"no stored offset for {sorted(set(partitions) - set(stored))}")
+            raise OffsetsMoved(f"no stored offset for {sorted(set(partitions) - set(stored))}")
         return stored
 
     async def _blocked(self, tx: AsyncConnection, messages: Sequence[Read]) -> set[parking.Key]:

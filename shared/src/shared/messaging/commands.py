@@ -9,7 +9,10 @@ from types import ModuleType
 from typing import Annotated, Any, Protocol
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
+from shared.errors import Unavailable
+from shared.messaging.failures import problem_of
 from shared.settings import ServiceSettings
 
 
@@ -33,7 +36,15 @@ def messaging_commands(service: Operated) -> typer.Typer:
 
 
 def _answer(work: Coroutine[Any, Any, Any]) -> None:
-    typer.echo(json.dumps(asyncio.run(work), default=str, indent=2, ensure_ascii=False))
+    from aiokafka.errors import KafkaError
+
+    try:
+        answer = asyncio.run(work)
+    except KafkaError as error:
+        raise Unavailable(f"Kafka does not answer: {error}") from error
+    except (OSError, SQLAlchemyError) as error:
+        raise Unavailable(f"the database does not answer: {problem_of(error)}") from error
+    typer.echo(json.dumps(answer, default=str, indent=2, ensure_ascii=False))
 
 
 def _add_questions(app: typer.Typer, service: Operated) -> None:
@@ -91,4 +102,4 @@ def _add_actions(app: typer.Typer, service: Operated) -> None:
     def adopt_cluster() -> None:
         from shared.messaging import operator
 
-        _answer(operator.adopt(service.settings()))
+        _answer(operator.adopt(service.settings(), service.module("subscribers")))

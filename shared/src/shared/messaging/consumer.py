@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import structlog
@@ -21,8 +21,8 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.messaging import positions
-from shared.messaging.batch import BatchApplier, NotOurPartition
-from shared.messaging.failures import problem_of
+from shared.messaging.batch import BatchApplier, OffsetsMoved, Partition
+from shared.messaging.failures import pause_after, problem_of
 from shared.messaging.kafka import Cluster, missing_topics
 from shared.messaging.parking import ParkingRunsWild
 from shared.messaging.reactions import Reactions
@@ -34,6 +34,12 @@ MAX_BATCH = 500
 FETCH_MS = 1000
 # Longer than any batch may take: a handler that is cancelled in its transaction only costs a repetition.
 GRACEFUL_SECONDS = 35.0
+# A batch, or Kafka's answer at the start, may take longer than a loop that turns; what takes longer than this hangs.
+LONGEST_WORK_SECONDS = 60.0
+
+
+class LogBegunAnew(Exception):
+    """Records came that lie before what was already applied: the topic was made anew beneath this consumer."""
 
 
 class Consumer:
@@ -63,8 +69,10 @@ class Consumer:
         self.max_batch = max_batch
         self.problem: str | None = "not started"
         self.halted: str | None = None
-        self.last_turn = time.monotonic()
-        self.loaded: set[TopicPartition] = set()
+        # The partitions whose stored offsets are loaded, and the offset that each has reached.
+        self.loaded: dict[TopicPartition, int] = {}
+        self._turned = time.monotonic()
+        self._at_work_since: float | None = None
         self._assignment = 0  # grows with every rebalance, so that what belongs to an older one is recognised
         self._fetched_in = 0
         self._failures = 0
@@ -72,6 +80,13 @@ class Consumer:
         self._loading: asyncio.Task[None] | None = None
         self._to_acknowledge: dict[TopicPartition, int] = {}
         self._kafka: Callable[[], AIOKafkaConsumer | None] = lambda: None
+
+    @property
+    def last_turn(self) -> float:
+        """The monotonic second of the last turn of the loop: now, while a batch takes no longer than it may."""
+        now = time.monotonic()
+        since = self._at_work_since
+        return now if since is not None and now - since < LONGEST_WORK_SECONDS else self._turned
 
     async def run(self) -> None:
         """Consumes until cancelled. Waits for topics that do not exist yet: FastStream would hang on them."""
@@ -105,7 +120,8 @@ class Consumer:
         # A function, since the client exists before start() returns, and the first assignment may come before that.
         self._kafka = lambda: subscriber.consumer
         try:
-            await broker.start()
+            with self._at_work():
+                await broker.start()
             await self._tend()
         finally:
             await self._end_loading()
@@ -114,7 +130,8 @@ class Consumer:
     async def _wait_for_topics(self) -> None:
         while True:
             try:
-                missing = await missing_topics(self.cluster, [topic.name for topic in self.reactions.topics])
+                with self._at_work():
+                    missing = await missing_topics(self.cluster, [topic.name for topic in self.reactions.topics])
                 if not missing:
                     self.problem = None
                     return
@@ -122,11 +139,18 @@ class Consumer:
             except (KafkaError, OSError) as error:
                 self.problem = f"Kafka does not answer: {error!r}"
             log.warning("consumer waits", problem=self.problem)
-            self.last_turn = time.monotonic()
             await asyncio.sleep(1)
 
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        self._at_work_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._at_work_since, self._turned = None, time.monotonic()
+
     async def _tend(self) -> None:
-        """Each second: tell Kafka how far this is (so that lag can be seen there), and look whether the loop turns."""
+        """Each second: tell Kafka how far this is, so that lag can be seen there."""
         while True:
             await asyncio.sleep(1)
             marks, self._to_acknowledge = self._to_acknowledge, {}
@@ -140,7 +164,7 @@ class Consumer:
     async def _fetch(self, kafka: AIOKafkaConsumer) -> tuple[ConsumerRecord[Any, Any], ...]:
         """Waits for records of loaded partitions; never returns empty unless the consumer stops."""
         while True:
-            self.last_turn = time.monotonic()
+            self._turned = time.monotonic()
             if self.halted is not None:
                 await asyncio.sleep(1)
                 continue
@@ -148,9 +172,11 @@ class Consumer:
                 delivered = await kafka.getmany(timeout_ms=FETCH_MS, max_records=self.max_batch)
             except ConsumerStoppedError:
                 raise
-            except KafkaError as error:
-                self.problem = f"Kafka: {error!r}"
-                log.warning("fetch failed", problem=repr(error))
+            except Exception as error:
+                # What the client had taken out for other partitions before it stumbled is gone: it is read again.
+                self._seek_back()
+                self.problem = f"Kafka: {problem_of(error)}"
+                log.warning("fetch failed", problem=problem_of(error))
                 await asyncio.sleep(0.5)
                 continue
             if self.loaded and not self._failures:
@@ -166,39 +192,42 @@ class Consumer:
             if self._fetched_in != self._assignment:
                 return
             try:
-                await self.applier.apply([self._record(one) for one in delivered])
+                with self._at_work():
+                    await self.applier.apply([self._record(one) for one in delivered])
             except ParkingRunsWild as error:
                 self._halt(str(error))
             except Exception as error:
-                pause = self._fail(delivered, error)
+                pause = self._fail(error)
             else:
                 self._failures = 0
                 self.problem = None
                 for one in delivered:
-                    self._to_acknowledge[TopicPartition(one.topic, one.partition)] = one.offset + 1
+                    partition = TopicPartition(one.topic, one.partition)
+                    self.loaded[partition] = self._to_acknowledge[partition] = one.offset + 1
         # Asleep outside the lock: a rebalance need not wait for the pause.
         if pause:
             await asyncio.sleep(pause)
 
     def _record(self, one: ConsumerRecord[Any, Any]) -> Record:
-        return Record(
-            self.cluster.logical(one.topic), one.partition, one.offset, one.key, tuple(one.headers), one.value
-        )
+        topic, reached = self.cluster.logical(one.topic), self.loaded[TopicPartition(one.topic, one.partition)]
+        if one.offset < reached:
+            raise LogBegunAnew(f"{topic}/{one.partition} delivers offset {one.offset} after {reached}")
+        return Record(topic, one.partition, one.offset, one.key, tuple(one.headers), one.value, reached)
 
-    def _fail(self, delivered: Sequence[ConsumerRecord[Any, Any]], error: Exception) -> float:
+    def _fail(self, error: Exception) -> float:
         """Seeks back to the beginning of the batch; returns how long to wait before trying again."""
         self._failures += 1
         self.problem = f"batch failed: {problem_of(error)}"
         log.warning("batch will be tried again", problem=problem_of(error), failures=self._failures)
-        if isinstance(error, NotOurPartition):
+        self._seek_back()
+        if isinstance(error, (OffsetsMoved, LogBegunAnew)):
             self._reload()
-        firsts: dict[TopicPartition, int] = {}
-        for one in delivered:
-            firsts.setdefault(TopicPartition(one.topic, one.partition), one.offset)
-        for partition, offset in firsts.items():
+        return pause_after(self._failures, first=0.1)
+
+    def _seek_back(self) -> None:
+        for partition, offset in self.loaded.items():
             with contextlib.suppress(IllegalStateError):  # no longer ours: its new owner reads the stored offset
                 self._require_kafka().seek(partition, offset)
-        return min(5.0, 0.1 * 2.0**self._failures)
 
     def _halt(self, why: str) -> None:
         self.halted = self.problem = f"stopped, because parking runs wild: {why}"
@@ -211,6 +240,7 @@ class Consumer:
         """Waits for the batch in flight, then forgets all partitions."""
         async with self._batch:
             self._assignment += 1
+            self._failures = 0
             self.loaded.clear()
         await self._end_loading()
 
@@ -230,8 +260,7 @@ class Consumer:
         loading, self._loading = self._loading, None
         if loading is not None:
             loading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await loading
+            await asyncio.gather(loading, return_exceptions=True)
 
     async def _load(self, partitions: set[TopicPartition], assignment: int) -> None:
         failures = 0
@@ -247,27 +276,33 @@ class Consumer:
                 failures += 1
                 self.problem = f"offsets cannot be loaded: {problem_of(error)}"
                 log.warning("offsets cannot be loaded", problem=problem_of(error), failures=failures)
-                await asyncio.sleep(min(5.0, 0.1 * 2.0**failures))
+                await asyncio.sleep(pause_after(failures, first=0.1))
         # From here to the end no await: nothing may be fetched between the seek and the mark.
         if assignment != self._assignment:
             return
         for partition, offset in starts.items():
             self._require_kafka().seek(partition, offset)
-            self.loaded.add(partition)
+            self.loaded[partition] = offset
         self.problem = None
         log.info("partitions loaded", partitions=len(starts))
 
     async def _starts(self, partitions: set[TopicPartition]) -> dict[TopicPartition, int]:
         kafka = self._require_kafka()
-        ends = await kafka.end_offsets(list(partitions))
-        begins = await kafka.beginning_offsets(list(partitions))
-        logs = {
-            (self.cluster.logical(one.topic), one.partition): positions.Log(begins[one], ends[one])
-            for one in partitions
-        }
         compacted = {topic.name for topic in self.reactions.replicas}
+        replicated = {
+            TopicPartition(topic, number)
+            for topic in map(self.cluster.physical, compacted)
+            for number in kafka.partitions_for_topic(topic) or ()
+        }
+        asked = sorted(partitions | replicated)
+        ends = await kafka.end_offsets(asked)
+        begins = await kafka.beginning_offsets(asked)
+        logs = {self._place(one): positions.Log(begins[one], ends[one]) for one in asked}
         starts = await positions.load(self.engine, self.cluster, logs, compacted)
-        return {TopicPartition(self.cluster.physical(topic), number): at for (topic, number), at in starts.items()}
+        return {one: starts[self._place(one)] for one in partitions}
+
+    def _place(self, partition: TopicPartition) -> Partition:
+        return self.cluster.logical(partition.topic), partition.partition
 
     def _require_kafka(self) -> AIOKafkaConsumer:
         kafka = self._kafka()

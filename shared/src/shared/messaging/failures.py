@@ -11,6 +11,12 @@ _TRANSIENT_CLASSES = ("08", "40", "53", "57P", "58")
 _TRANSIENT_STATES = frozenset({"55P03", "25P03", "25P04"})
 
 
+def pause_after(failures: int, *, first: float, most: float = 5.0) -> float:
+    """Seconds to wait after this many failures in a row: twice as long each time, and never more than `most`."""
+    # The power is capped as well: two to the 1024th is no float, and an outage of an hour and a half gets that far.
+    return min(most, first * 2.0 ** min(failures, 30))
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed later without anybody changing anything."""
     if isinstance(error, (OSError, TimeoutError, PoolTimeout, InterfaceError)):

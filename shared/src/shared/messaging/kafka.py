@@ -61,8 +61,8 @@ async def end_offsets(cluster: Cluster, topics: Iterable[str]) -> dict[tuple[str
         for partition in topic["partitions"]
     ]
     consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         ends = await consumer.end_offsets(partitions) if partitions else {}
     finally:
         await consumer.stop()

@@ -93,6 +93,10 @@ async def show(settings: ServiceSettings, number: int) -> dict[str, Any]:
     """One parked message whole."""
     async with _database(settings) as tx:
         row = dict((await parking.show_parked(tx, number))._mapping)
+    row["headers"] = [
+        {"name": name, "value": value.decode(errors="replace") if value is not None else None}
+        for name, value in parking.unpacked(row["headers"])
+    ]
     for name in ("raw_key", "value"):
         row[name] = row[name].decode(errors="replace") if row[name] is not None else None
     return row
@@ -124,8 +128,10 @@ async def release(settings: ServiceSettings, topic: str, key: str) -> dict[str, 
     return {"topic": topic, "key": key}
 
 
-async def adopt(settings: ServiceSettings) -> dict[str, Any]:
+async def adopt(settings: ServiceSettings, subscribers: ModuleType | None) -> dict[str, Any]:
     """Takes the present cluster for this database's own."""
-    identity = await cluster_id(Cluster(settings.kafka_bootstrap, settings.topic_prefix))
+    cluster = Cluster(settings.kafka_bootstrap, settings.topic_prefix)
+    topics = [topic.name for topic in collect(subscribers).topics] if subscribers is not None else []
+    identity, ends = await cluster_id(cluster), await end_offsets(cluster, topics)
     async with _database(settings) as tx:
-        return {"cluster": identity, "partitions_reset": await positions.adopt_cluster(tx, identity)}
+        return {"cluster": identity, "partitions_reset": await positions.adopt_cluster(tx, identity, ends)}

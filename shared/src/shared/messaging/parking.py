@@ -39,7 +39,7 @@ _PARK = text("""
         (topic, partition, "offset", key, event_id, type, headers, raw_key, value, reason, problem, parked_at)
     VALUES (:topic, :partition, :offset, :key, :event_id, :type, :headers, :raw_key, :value, :reason,
             :problem, :now)
-    ON CONFLICT (topic, partition, "offset") DO NOTHING
+    ON CONFLICT (topic, partition, "offset", event_id) DO NOTHING
 """)
 _BLOCK = text("""
     INSERT INTO runtime.blocked_keys (topic, key, blocked_at, next_attempt_at) VALUES (:topic, :key, :now, :next)
@@ -119,6 +119,10 @@ _POSTPONE = text("""
     UPDATE runtime.blocked_keys SET next_attempt_at = :next, gave_up = :gave_up WHERE topic = :topic AND key = :key
 """)
 _FREE = text("DELETE FROM runtime.blocked_keys WHERE topic = :topic AND key = :key")
+_LOCK_KEY = text("""
+    SELECT 1 FROM runtime.blocked_keys
+    WHERE (topic, key) = (SELECT topic, key FROM runtime.parked WHERE id = :id) FOR UPDATE
+""")
 _COUNT = text("""
     SELECT (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS messages,
            (SELECT count(*) FROM runtime.blocked_keys) AS keys
@@ -126,21 +130,21 @@ _COUNT = text("""
 
 
 async def retry_parked(tx: AsyncConnection, now: datetime, reactions: Reactions) -> int:
-    """Replays one due key in order; frees it when its queue is empty. Returns how many messages it got through."""
+    """Replays one due key in order; frees it when its queue is empty. Returns 0 only when no key is due."""
     await _measure(tx)
     due = (await tx.execute(_DUE_KEY, {"now": now})).first()
     if due is None:
         return 0
     rows = (await tx.execute(_QUEUE, {"topic": due.topic, "key": due.key, "most": REPLAY_AT_ONCE})).all()
-    for done, row in enumerate(rows):
+    for row in rows:
         problem = await _replay(tx, row, reactions, now)
         if problem is not None:
             await _postpone(tx, row, problem, now)
-            return done
+            return 1
     if len(rows) < REPLAY_AT_ONCE:
         await tx.execute(_FREE, {"topic": due.topic, "key": due.key})
         log.info("key is free again", topic=due.topic, messages=len(rows))
-    return max(1, len(rows))
+    return 1
 
 
 async def _measure(tx: AsyncConnection) -> None:
@@ -224,7 +228,9 @@ async def retry_now(tx: AsyncConnection, now: datetime, key: str | None = None) 
 
 async def discard_parked(tx: AsyncConnection, id: int, reason: str, now: datetime) -> None:
     """Gives one waiting message up, for a reason that is kept with it. Its event is never applied, not even when it
-    comes again. Raises NothingParked."""
+    comes again (a state record may: the next one of its key replaces it anyway). Raises NothingParked."""
+    # The key first, as the retry does it: the other order would deadlock with a retry that is at this message.
+    await tx.execute(_LOCK_KEY, {"id": id})
     row = (
         await tx.execute(
             text("""
@@ -250,13 +256,14 @@ def _packed(headers: Headers) -> bytes:
     return json.dumps(packed).encode()
 
 
-def _unpacked(packed: bytes) -> Headers:
+def unpacked(packed: bytes) -> Headers:
+    """Headers from their column, as they were delivered."""
     return tuple((name, None if value is None else b64decode(value)) for name, value in json.loads(packed))
 
 
 def record_of(row: Any) -> Record:
     """The record as it was delivered, from its row."""
-    return Record(row.topic, row.partition, row.offset, row.raw_key, _unpacked(row.headers), row.value)
+    return Record(row.topic, row.partition, row.offset, row.raw_key, unpacked(row.headers), row.value)
 
 
 def _storable(words: str | None) -> str | None:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import clock
 from shared.db.transaction import begin
-from shared.messaging.batch import Partition
+from shared.messaging.batch import Partition, store_offsets
 from shared.messaging.kafka import Cluster, cluster_id
 
 log = structlog.get_logger(__name__)
@@ -51,6 +51,15 @@ _STORED = text("""
     SELECT topic, partition, next_offset FROM runtime.offsets
     WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
 """)
+_ALL_STORED = text("SELECT topic, partition, next_offset FROM runtime.offsets")
+_RESET = text("""
+    UPDATE runtime.offsets SET next_offset = 0
+    WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
+""")
+_FORGET_REPLICAS = text("""
+    DELETE FROM runtime.replicas
+    WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
+""")
 _AIM = text("""
     INSERT INTO runtime.replicas (topic, partition, target_offset, filled_at)
     SELECT topic, partition, target, CASE WHEN reached >= target THEN CAST(:now AS timestamptz) END
@@ -63,7 +72,8 @@ _AIM = text("""
 async def load(
     engine: AsyncEngine, cluster: Cluster, logs: Mapping[Partition, Log], compacted: Collection[str]
 ) -> dict[Partition, int]:
-    """Where to begin in each partition; no row means 0. Also notes how far each replica has to read to be filled.
+    """Where to begin in each partition; no row means 0. Also notes how far each replica has to read to be filled: give
+    the logs of all partitions of the compacted topics, or a replica would count as filled when a part of it is.
 
     Raises Refused when the cluster or a log is not the one that the offsets belong to.
     """
@@ -73,6 +83,9 @@ async def load(
         stored = await _stored(tx, logs)
         _require_not_ahead(stored, logs)
         await _aim(tx, {place: logs[place] for place in logs if place[0] in compacted}, stored)
+        if gone := {place: logs[place].begin for place, at in stored.items() if at < logs[place].begin}:
+            # What retention deleted will never come: from here on the database stands where the log begins.
+            await store_offsets(tx, gone, clock.now())
     for place, at in stored.items():
         if 0 < at < logs[place].begin:
             log.error("retention deleted events before they were applied", partition=place, stored=at)
@@ -125,12 +138,17 @@ async def _aim(tx: AsyncConnection, logs: Mapping[Partition, Log], stored: Mappi
     )
 
 
-async def adopt_cluster(tx: AsyncConnection, identity: str) -> int:
-    """Takes another cluster for this database's own: all offsets begin at 0 again, the inbox keeps effects single.
+async def adopt_cluster(tx: AsyncConnection, identity: str, ends: Mapping[Partition, int]) -> int:
+    """Takes a cluster for this database's own: offsets begin at 0 again, the inbox keeps effects single.
 
-    Returns how many partitions were reset.
+    Of the cluster that is its own already only the partitions are reset that end before their stored offset: the
+    others are well, and their consumers would not notice. Returns how many were reset.
     """
+    known = (await tx.execute(_ADOPTED)).scalar_one_or_none()
     await tx.execute(text("DELETE FROM runtime.cluster"))
     await tx.execute(_ADOPT_FIRST, {"id": identity, "now": clock.now()})
-    await tx.execute(text("DELETE FROM runtime.replicas"))
-    return (await tx.execute(text("UPDATE runtime.offsets SET next_offset = 0"))).rowcount
+    stored = {(row.topic, row.partition): row.next_offset for row in await tx.execute(_ALL_STORED)}
+    places = [place for place, at in sorted(stored.items()) if known != identity or at > ends.get(place, at)]
+    arrays = {"topics": [place[0] for place in places], "partitions": [place[1] for place in places]}
+    await tx.execute(_FORGET_REPLICAS, arrays)
+    return (await tx.execute(_RESET, arrays)).rowcount

@@ -13,7 +13,10 @@ from shared.messaging.reactions import Reaction, Reactions
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as it was delivered; `topic` is the registry's name, without the installation's prefix."""
+    """One record as it was delivered; `topic` is the registry's name, without the installation's prefix.
+
+    `reached` is the offset up to which its consumer had applied the partition when it was delivered.
+    """
 
     topic: str
     partition: int
@@ -21,6 +24,7 @@ class Record:
     raw_key: bytes | None
     headers: Headers
     value: bytes | None
+    reached: int = 0
 
     @property
     def key(self) -> str:
@@ -78,6 +82,9 @@ def read_record(record: Record, reactions: Reactions) -> Read:
             raise InvalidMessage("the key of the record is not the key of what the event is about")
     except InvalidMessage as error:
         return Invalid(record, id_of(record.headers, record.value), str(error))
+    except ArithmeticError:
+        # An instant of the year 9999 or 1 is a valid text, and may have no equivalent in UTC.
+        return Invalid(record, id_of(record.headers, record.value), "an instant is outside the calendar")
     return Applicable(record, event, reaction)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
@@ -22,11 +23,14 @@ from aiokafka.errors import (
 from shared import clock
 from shared.contracts.envelope import Cause, headers_of
 from shared.db.engine import direct_connection
+from shared.messaging.failures import pause_after
 from shared.messaging.hint import CHANNEL
 from shared.messaging.kafka import Cluster
 from shared.telemetry import metrics
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 # The session lock of the leader, the same number in every service: each has its own database.
 LEADER_LOCK = 0x0DE5_0002
@@ -93,6 +97,7 @@ class Relay:
         self._known: list[str] = []
         self._known_at = 0.0
         self._measured_at = 0.0
+        self._failures = 0
 
     def stop(self) -> None:
         """Asks the loop to end after what it is sending."""
@@ -101,26 +106,33 @@ class Relay:
 
     async def run(self) -> None:
         """Leads or stands by until stopped; whatever breaks is logged, counted and begun anew."""
-        failures = 0
         while not self._stopping.is_set():
             try:
                 async with direct_connection(
                     self.database_url, application=f"{self.service} relay", idle_session_timeout=IDLE_SESSION
                 ) as connection:
-                    failures = 0
                     await self._stand_by(connection)
                     await self._lead(connection)
             except Exception as error:
                 # Caught this broadly on purpose: asyncpg has errors of no common family when a backend is killed.
-                failures += 1
-                self.problem = repr(error)
-                metrics.relay_restarts_total.inc()
-                log.warning("relay begins anew", problem=repr(error), failures=failures)
-                await self._rest(min(5.0, 0.2 * 2**failures))
+                self._note(error)
             finally:
                 self.leads = False
                 metrics.relay_leader.set(0)
                 await self._discard_producer()
+            await self._pause()
+
+    def _note(self, error: Exception) -> None:
+        self._failures += 1
+        self.problem = repr(error)
+        metrics.relay_restarts_total.inc()
+        log.warning("relay begins anew", problem=repr(error), failures=self._failures, leads=self.leads)
+
+    async def _pause(self) -> None:
+        """A growing pause after failures. No hint ends it, or an outage under load would be one tight loop."""
+        if self._failures:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), timeout=pause_after(self._failures, first=0.2))
 
     async def _stand_by(self, connection: asyncpg.Connection) -> None:
         while not self._stopping.is_set():
@@ -128,7 +140,7 @@ class Relay:
             # A blocking lock would pin the vacuum horizon for as long as this process waits.
             if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
                 return
-            self.problem = None
+            self._be_well()
             await self._rest(POLL_SECONDS)
 
     async def _lead(self, connection: asyncpg.Connection) -> None:
@@ -139,14 +151,46 @@ class Relay:
         while not self._stopping.is_set():
             self._turn()
             self._woken.clear()
-            await self._learn_topics(connection)
-            rows = await connection.fetch(_NEXT, self._known, BATCH)
-            if rows:
-                await self._send_all(connection, rows)
             await self._measure(connection)
-            self.problem = None
-            if not rows:
+            try:
+                sent = await self._carry(connection)
+            except KafkaError as error:
+                # Kafka's outage must not cost the lock: this process waits, and sends with a new producer.
+                self._note(error)
+                self._known = []
+                await self._patiently(connection, self._discard_producer())
+                await self._patiently(connection, self._pause())
+                continue
+            self._be_well()
+            if not sent:
                 await self._rest(POLL_SECONDS)
+
+    async def _carry(self, connection: asyncpg.Connection) -> int:
+        """Sends the next batch; returns its size. Raises KafkaError when Kafka does not take it."""
+        await self._learn_topics(connection)
+        rows = await connection.fetch(_NEXT, self._known, BATCH)
+        if rows:
+            await self._send_all(connection, rows)
+        return len(rows)
+
+    async def _patiently(self, connection: asyncpg.Connection, waiting: Coroutine[Any, Any, T]) -> T:
+        """Waits for Kafka, and asks the database something each second: a session that idles loses the lock."""
+        work, began = asyncio.ensure_future(waiting), time.monotonic()
+        try:
+            while not work.done():
+                await asyncio.wait([work], timeout=POLL_SECONDS)
+                self._turn()
+                if not work.done():
+                    await self._measure(connection)
+                    # An idempotent producer tries for ever and says nothing.
+                    if time.monotonic() - began > self.request_timeout_seconds:
+                        self.problem = f"Kafka has not answered for {time.monotonic() - began:.0f} s"
+            return work.result()
+        finally:
+            work.cancel()
+
+    def _be_well(self) -> None:
+        self._failures, self.problem = 0, None
 
     def _hear(self, *_: object) -> None:
         self._woken.set()
@@ -164,14 +208,14 @@ class Relay:
 
     async def _send_all(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
         """Sends a batch and deletes what Kafka acknowledged. A failed batch costs the producer."""
-        outcomes = await self._send(connection, rows)
+        outcomes = await self._patiently(connection, self._send(rows))
         acknowledged = [row["position"] for row, error in zip(rows, outcomes, strict=True) if error is None]
         await self._delete(connection, acknowledged)
         errors = [error for error in outcomes if error is not None]
         if not errors:
             return
         # After any failed batch an idempotent producer is stuck on that partition for ever: throw it away.
-        await self._discard_producer()
+        await self._patiently(connection, self._discard_producer())
         rejected = any(is_rejection(error) for error in errors)
         left = [row for row, error in zip(rows, outcomes, strict=True) if error is not None]
         if rejected:
@@ -185,11 +229,11 @@ class Relay:
         for row in rows:
             if (row["topic"], row["key"]) in blocked:
                 continue
-            (error,) = await self._send(connection, [row])
+            (error,) = await self._patiently(connection, self._send([row]))
             if error is None:
                 await self._delete(connection, [row["position"]])
                 continue
-            await self._discard_producer()
+            await self._patiently(connection, self._discard_producer())
             if not is_rejection(error):
                 raise error
             blocked.add((row["topic"], row["key"]))
@@ -206,23 +250,8 @@ class Relay:
             row["topic"], row["key"], row["position"], repr(error), clock.now(),
         )  # fmt: skip
 
-    async def _send(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> list[BaseException | None]:
+    async def _send(self, rows: list[asyncpg.Record]) -> list[BaseException | None]:
         """Sends the rows in order and waits for every answer; one outcome per row, None where it was acknowledged."""
-        work = asyncio.ensure_future(self._send_in_order(rows))
-        try:
-            while not work.done():
-                await asyncio.wait([work], timeout=POLL_SECONDS)
-                if not work.done():
-                    # An outage of the broker must not cost the leader its session, and so its lock.
-                    await connection.execute("SELECT 1")
-                    self._turn()
-        finally:
-            work.cancel()
-        outcomes = work.result()
-        metrics.relay_sent_total.inc(sum(error is None for error in outcomes))
-        return outcomes
-
-    async def _send_in_order(self, rows: list[asyncpg.Record]) -> list[BaseException | None]:
         producer = await self._ready_producer()
         acknowledgements: list[Awaitable[object] | BaseException] = []
         for row in rows:
@@ -239,7 +268,9 @@ class Relay:
                 # A later row of its key must not overtake this one: the rest of the batch is not tried.
                 acknowledgements += [error] * (len(rows) - len(acknowledgements))
                 break
-        return [await _outcome(one) for one in acknowledgements]
+        outcomes = [await _outcome(one) for one in acknowledgements]
+        metrics.relay_sent_total.inc(sum(error is None for error in outcomes))
+        return outcomes
 
     def _headers(self, row: asyncpg.Record) -> list[tuple[str, bytes]]:
         cause = Cause(
@@ -271,6 +302,7 @@ class Relay:
             try:
                 await producer.start()
             except BaseException:
+                producer._closed = True  # noqa: SLF001
                 await producer.client.close()
                 raise
             self._producer = producer
@@ -285,10 +317,12 @@ class Relay:
         sender = producer._sender.sender_task  # noqa: SLF001
         if sender is not None:
             sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await sender
         with contextlib.suppress(Exception):
             await producer.client.close()
+        # Cancelled once it waits for the requests under way, which may take long or for ever without its client.
+        while sender is not None and not sender.done():
+            sender.cancel()
+            await asyncio.wait([sender], timeout=0.1)
 
     # -- topics and figures -------------------------------------------------------------------------------------
 
@@ -303,20 +337,8 @@ class Relay:
                 self._known_at = now
                 return
             log.error("rows wait for topics that do not exist", topics=[row["topic"] for row in unknown])
-        self._known = await self._ask_topics(connection)
+        self._known = await self._patiently(connection, self._fetch_topics())
         self._known_at = time.monotonic()
-
-    async def _ask_topics(self, connection: asyncpg.Connection) -> list[str]:
-        work = asyncio.ensure_future(self._fetch_topics())
-        try:
-            while not work.done():
-                await asyncio.wait([work], timeout=POLL_SECONDS)
-                if not work.done():
-                    await connection.execute("SELECT 1")
-                    self._turn()
-        finally:
-            work.cancel()
-        return work.result()
 
     async def _fetch_topics(self) -> list[str]:
         producer = await self._ready_producer()
@@ -326,7 +348,7 @@ class Relay:
 
     async def _measure(self, connection: asyncpg.Connection) -> None:
         now = time.monotonic()
-        if now - self._measured_at < POLL_SECONDS:
+        if now - self._measured_at < POLL_SECONDS / 2:
             return
         self._measured_at = now
         row = await connection.fetchrow(_BACKLOG)

@@ -105,7 +105,16 @@ parked = Table(
     instant("ended_at", nullable=True),
     text_column("ended_because", nullable=True),
 )
-Index("parked_once", parked.c.topic, parked.c.partition, parked.c.offset, unique=True)
+# With the event's id, since a topic that was made anew has the old places once more, with other messages.
+Index(
+    "parked_once",
+    parked.c.topic,
+    parked.c.partition,
+    parked.c.offset,
+    parked.c.event_id,
+    unique=True,
+    postgresql_nulls_not_distinct=True,
+)
 Index("parked_waiting", parked.c.topic, parked.c.key, parked.c.id, postgresql_where=text("state = 'waiting'"))
 
 # Keys whose messages wait in `parked`. A batch reads them FOR SHARE, the retry deletes a row when its queue is empty.

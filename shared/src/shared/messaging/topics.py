@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -58,12 +60,26 @@ async def create_topics(
     return [name for name, (code, _) in outcome.items() if code == 0]
 
 
+async def differences(cluster: Cluster, topics: Iterable[Topic], *, partitions: int | None = None) -> list[str]:
+    """What the cluster lacks or has otherwise than the registry, told without changing anything.
+
+    Raises KafkaError when no broker answers.
+    """
+    wanted = {cluster.physical(topic.name): topic for topic in topics}
+    async with admin(cluster) as client:
+        existing = set(await client.list_topics())
+        found = [f"{name} is missing" for name in wanted if name not in existing]
+        for name, topic in wanted.items():
+            if name in existing:
+                found += await _differences(client, name, topic, partitions or topic.partitions)
+    return found
+
+
 async def _differences(client: AIOKafkaAdminClient, name: str, topic: Topic, partitions: int) -> list[str]:
     """What differs between an existing topic and the registry. More partitions than wanted are as wrong as fewer:
     a key would change its partition."""
     found = []
-    described = await client.describe_topics([name])
-    actual = len(described[0]["partitions"])
+    actual = len((await _described(client, name))["partitions"])
     if actual != partitions:
         found.append(f"{name} has {actual} partitions instead of {partitions}")
     answers = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
@@ -72,3 +88,13 @@ async def _differences(client: AIOKafkaAdminClient, name: str, topic: Topic, par
         if settings.get(setting) != value:
             found.append(f"{name} has {setting}={settings.get(setting)} instead of {value}")
     return found
+
+
+async def _described(client: AIOKafkaAdminClient, name: str) -> dict[str, Any]:
+    """A topic as the broker describes it; one that somebody made a moment ago is not known to every broker yet."""
+    for _ in range(50):
+        described: dict[str, Any] = (await client.describe_topics([name]))[0]
+        if described["partitions"]:
+            return described
+        await asyncio.sleep(0.1)
+    raise TopicsDiffer(f"{name} exists and no broker describes it")

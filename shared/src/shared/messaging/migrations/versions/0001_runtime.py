@@ -108,11 +108,26 @@ CREATE TABLE runtime.unsendable (
 ALTER TABLE runtime.outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 """
 
+# Locks an idempotency key until the transaction ends and looks for its answer, in one round trip. Each statement of a
+# function sees what was committed before it began: whoever gets the lock also sees the answer of whoever had it.
+RECALL_ANSWER = """
+CREATE FUNCTION runtime.recall_answer(of_caller TEXT, of_route TEXT, of_key TEXT)
+RETURNS TABLE (locked BOOLEAN, request_digest BYTEA, status INTEGER, headers JSONB, body BYTEA)
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    locked := pg_try_advisory_xact_lock(hashtextextended(concat_ws(E'\\x1f', of_caller, of_route, of_key), 0));
+    SELECT i.request_digest, i.status, i.headers, i.body INTO request_digest, status, headers, body
+    FROM runtime.idempotency i WHERE i.caller = of_caller AND i.route = of_route AND i.key = of_key;
+    RETURN NEXT;
+END $$
+"""
+
 
 def upgrade() -> None:
     for statement in TABLES.split(";\n"):
         if statement.strip():
             op.execute(statement)
+    op.execute(RECALL_ANSWER)
     grant("SELECT, INSERT", "archive")
     grant(
         "SELECT, INSERT, UPDATE, DELETE",
