@@ -1,0 +1,69 @@
+"""How many tickets are accepted: by the api alone beside two floors, and while every service reacts to them."""
+
+from __future__ import annotations
+
+import time
+
+from tests.load.figures import Cell, Table, percentile
+from tests.load.generator import Closed, call
+from tests.load.loops import PLAIN, compare
+from tests.load.machine import cpu_of, family
+from tests.load.scene import Options, Scene
+
+
+def measure_opening(scene: Scene, options: Options) -> list[Table]:
+    """Tickets accepted per second while nothing else runs, beside the same rows by hand and an empty route."""
+    product, floors = scene.openings(), (scene.openings("/plain/tickets"), scene.openings("/empty"))
+    subjects = [scene.floor(PLAIN, floors[0], 201), scene.floor("empty route", floors[1], 201)]
+    scene.run_api_alone()
+    subjects.insert(0, scene.product(product, 201))
+    table = compare(scene, options, "opened: tickets accepted, two processes, nothing reacts meanwhile", subjects)
+    table.notes.append(
+        "plain asyncpg writes the same four rows, one statement each, reads no reference data and answers three fields"
+    )
+    return [table]
+
+
+def measure_sustained(scene: Scene, options: Options) -> list[Table]:
+    """Tickets accepted per second while every service reacts on the same cores, and how long the rest took."""
+    scene.run_everything()
+    table = Table(
+        "sustained: tickets accepted while everything reacts, and finished",
+        ("concurrency", "accepted", "accepted/s", "p50 ms", "p99 ms", "finished after s", "finished/s", "CPU ms/op"),
+        notes=[
+            "finished/s: all tickets by the time from the first request until the last has environment and clocks",
+            "CPU ms/op: all processes of all services for each ticket, until it is finished",
+        ],
+    )
+    parts = Table(
+        "sustained: CPU ms of each part for each ticket, until it is finished",
+        ("service", "part", *[f"at {callers}" for callers in options.concurrency]),
+        notes=["with more at once the batches of the consumers grow, and a ticket costs less"],
+    )
+    columns = []
+    for callers in options.concurrency:
+        row, costs = _sustain(scene, callers, options.loop_seconds * options.rounds)
+        table.rows.append(row)
+        columns.append(costs)
+    parts.rows = [(*part, *[costs[part] for costs in columns]) for part in columns[0]]
+    return [table, parts]
+
+
+def _sustain(scene: Scene, callers: int, seconds: float) -> tuple[tuple[Cell, ...], dict[tuple[str, str], float]]:
+    """The row of the table, and CPU milliseconds for each ticket by service and part."""
+    part_of = {one.running.pid: (one.service, one.part) for one in scene.system.all() if one.running}
+    with cpu_of(lambda: part_of) as used, cpu_of(lambda: family(scene.database_server)) as database:
+        begun = time.perf_counter()
+        seen = call(Closed(scene.targets, scene.openings(), callers, seconds, 201))
+        scene.settle()
+        finished = time.perf_counter() - begun
+    done = max(1, seen.count)
+    costs: dict[tuple[str, str], float] = dict.fromkeys(part_of.values(), 0.0)
+    for pid, spent in used.by_pid.items():
+        costs[part_of[pid]] += spent * 1000 / done
+    costs["PostgreSQL", "all"] = database.seconds * 1000 / done
+    row = (
+        callers, seen.count, seen.count / seen.seconds, percentile(seen.answered, 50), percentile(seen.answered, 99),
+        finished, seen.count / finished, used.seconds * 1000 / done,
+    )  # fmt: skip
+    return row, costs

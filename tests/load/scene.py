@@ -1,0 +1,257 @@
+"""What the benchmarks of the running product share: the system, the floors beside it, the requests, the measuring."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx2
+import yaml
+
+from runner.databases import clone_database, drop_database
+from runner.ports import free_port
+from tests.load import machine
+from tests.load.connection import request_of
+from tests.load.generator import Open, Seen, call
+from tests.support.databases import CHECKOUT, OWNER, ensure_template
+from tests.support.servers import Servers
+from tests.support.system import READY_SECONDS, Process, System
+from tests.support.waiting import wait_until
+
+API_PROCESSES = 2
+SETTLED_SECONDS = 300
+REACTED = """
+    SELECT t.id FROM tickets.tickets t JOIN tickets.environments e ON e.ticket_id = t.id WHERE 2 = (
+        SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL)
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long and how much. The defaults are those of `make bench`."""
+
+    rates: tuple[float, ...] = (5, 20, 50)
+    arrival_seconds: float = 20
+    concurrency: tuple[int, ...] = (1, 8, 32)
+    loop_seconds: float = 3
+    rounds: int = 3
+    rows: int = 20_000
+
+
+@dataclass
+class Subject:
+    """One thing that is measured beside others: where it answers, what it is asked, and the processes that work."""
+
+    name: str
+    targets: list[str]
+    requests: list[str]
+    expected: int
+    pids: list[int]
+
+
+@dataclass
+class Scene:
+    """The product on this session's servers, started when the first benchmark needs it."""
+
+    servers: Servers
+    folder: Path
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def system(self) -> System:
+        """All four services as processes; the api of tickets twice."""
+        system = System(
+            self.folder, self.servers.postgres_url, self.servers.kafka_bootstrap, copies={"api": API_PROCESSES}
+        )
+        self.stack.enter_context(system)
+        for (service, _), copies in system.processes.items():
+            while service != "tickets" and len(copies) > 1:
+                copies.pop().kill()
+        return system
+
+    @cached_property
+    def token(self) -> str:
+        """What every caller shows."""
+        return self.system.token()
+
+    @cached_property
+    def database_server(self) -> int | None:
+        """The first process of PostgreSQL, where it runs on this machine."""
+        return asyncio.run(_server_of(self.system.database_url("tickets")))
+
+    @cached_property
+    def floors(self) -> list[Process]:
+        """Two processes of the floor application, on a database of their own."""
+        name = f"{self.system.prefix.rstrip('.')}_floor"
+        admin = self.servers.postgres_url
+        asyncio.run(_make_database(admin, name))
+        self.stack.callback(lambda: asyncio.run(drop_database(admin, name)))
+        own = self.system.database_url("tickets").replace(self.system.database("tickets"), name)
+        floors = [_Floor(self.system, self.folder, own, self.token) for _ in range(API_PROCESSES)]
+        for floor in floors:
+            self.stack.callback(floor.kill)
+            floor.start()
+        for floor in floors:
+            require_ready(floor)
+        return list(floors)
+
+    def close(self) -> None:
+        """Ends everything that was started."""
+        self.stack.close()
+
+    # -- what runs ----------------------------------------------------------------------------------------------
+
+    def run_everything(self) -> None:
+        """All processes of all services run and are ready."""
+        for process in self.system.all():
+            if process.running is None or process.running.poll() is not None:
+                process.start()
+        self.system.wait_until_ready()
+
+    def run_api_alone(self) -> None:
+        """Only the api of tickets runs: nothing reacts, so that nothing competes with it for the cores."""
+        for process in self.system.all():
+            if (process.service, process.part) != ("tickets", "api"):
+                process.kill()
+
+    @property
+    def targets(self) -> list[str]:
+        """Where the api processes of tickets answer."""
+        return [f"127.0.0.1:{process.port}" for process in self.system.all("tickets", "api")]
+
+    # -- what is asked ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def bodies(self) -> list[str]:
+        """What representatives register: one incident for each installation of the demo data."""
+        return [_body(one["client_id"], one["product_id"]) for one in _installations()]
+
+    def openings(self, path: str = "/v1/tickets") -> list[str]:
+        """Requests that open a ticket."""
+        return [request_of("POST", path, self.token, body) for body in self.bodies]
+
+    def views(self, path: str = "/v1/tickets/{id}") -> list[str]:
+        """Requests for whole tickets on which every service has reacted."""
+        return [request_of("GET", path.format(id=one), self.token) for one in self._reacted_tickets()]
+
+    def _reacted_tickets(self) -> list[str]:
+        found = self.reacted()
+        if len(found) < 100:
+            self.run_everything()
+            self.arrive(rate=40, seconds=5)
+            found = self.reacted()
+        return [str(row["id"]) for row in found[:500]]
+
+    def arrive(self, rate: float, seconds: float) -> Seen:
+        """Tickets arrive by chance and are watched until every service has reacted."""
+        url = self.system.database_url("tickets", OWNER)
+        return call(Open(self.targets, self.openings(), self.token, url, rate, seconds))
+
+    def reacted(self) -> Sequence[Any]:
+        """The tickets that have their environment and both clocks."""
+        return asyncio.run(self.system.rows("tickets", REACTED))
+
+    def settle(self) -> None:
+        """Waits until every ticket that was opened has everything."""
+        asyncio.run(_settle(self.system.database_url("tickets", OWNER)))
+
+    # -- who answers --------------------------------------------------------------------------------------------
+
+    def product(self, requests: list[str], expected: int) -> Subject:
+        """The api processes of tickets."""
+        pids = [process.running.pid for process in self.system.all("tickets", "api") if process.running]
+        return Subject("PSA Desk", self.targets, requests, expected, pids)
+
+    def floor(self, name: str, requests: list[str], expected: int) -> Subject:
+        """One route of the floor application."""
+        targets = [f"127.0.0.1:{process.port}" for process in self.floors]
+        return Subject(name, targets, requests, expected, [one.running.pid for one in self.floors if one.running])
+
+
+def require_ready(process: Process) -> None:
+    """Waits until it says that it is ready; otherwise shows the end of its log."""
+    try:
+        wait_until(process.is_ready, within=READY_SECONDS)
+    except AssertionError as error:
+        raise RuntimeError(
+            f"{process.service} {process.part} is not ready:\n{process.log.read_text()[-3000:]}"
+        ) from error
+
+
+class _Floor(Process):
+    """One process of the floor application."""
+
+    def __init__(self, system: System, folder: Path, own_url: str, token: str) -> None:
+        port = free_port()
+        self.headers = {"authorization": f"Bearer {token}"}
+        environment = {
+            **system.environment("tickets"),
+            "DESK_TICKETS_DATABASE_URL": system.database_url("tickets"),
+            "DESK_DATABASE_URL": own_url,
+        }
+        super().__init__("floor", "api", port, folder / f"floor-{port}.log", environment)
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.running = subprocess.Popen(
+                [sys.executable, "-m", "tests.load.floor"],
+                env={**self.environment, "DESK_PORT": str(self.port)},
+                cwd=CHECKOUT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/empty", headers=self.headers, timeout=3).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+
+async def _settle(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        opened = await connection.fetchval("SELECT count(*) FROM tickets.tickets")
+        async with asyncio.timeout(SETTLED_SECONDS):
+            while await connection.fetchval(f"SELECT count(*) FROM ({REACTED}) done") < opened:
+                await asyncio.sleep(0.1)  # the resolution of a measure that takes many seconds
+    finally:
+        await connection.close()
+
+
+async def _server_of(url: str) -> int | None:
+    connection = await asyncpg.connect(url)
+    try:
+        return machine.server_of(await connection.fetchval("SELECT pg_backend_pid()"))
+    finally:
+        await connection.close()
+
+
+async def _make_database(admin_url: str, name: str) -> None:
+    await clone_database(admin_url, await ensure_template(admin_url, "tickets"), name)
+
+
+def _installations() -> Sequence[Any]:
+    seed = (CHECKOUT / "deploy" / "seed" / "inventory.yaml").read_text(encoding="utf-8")
+    return list(yaml.safe_load(seed)["installations"])
+
+
+def _body(client_id: str, product_id: str) -> str:
+    incident = {
+        "client_id": client_id,
+        "product_id": product_id,
+        "kind": "incident",
+        "severity": 2,
+        "title": "No se pueden emitir facturas desde la sucursal",
+        "description": "Al confirmar el comprobante aparece el error 500 y la pantalla queda en blanco. " * 3,
+    }
+    return json.dumps(incident, ensure_ascii=False)
