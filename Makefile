@@ -14,7 +14,7 @@ UV_VERSION := 0.13.9
 unexport UV_PYTHON
 export UV_LINK_MODE ?= copy
 
-.PHONY: help install lock check test verify up down reset status logs demo token format contracts bench check-format check-lint check-types check-imports check-rules
+.PHONY: help install lock check test verify up down reset status doctor logs demo token format contracts foreign bench check-format check-lint check-types check-imports check-rules
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ reset: ## stop everything and delete its data
 status: install ## show every process
 	@$(BIN)/desk status
 
+doctor: install ## say what is missing, broken or unsafe, and what to do
+	@$(BIN)/desk doctor
+
 logs: install ## print the last log lines, of all processes or of one: make logs of=tickets
 	@$(BIN)/desk logs $(of)
 
@@ -60,11 +63,17 @@ token: install ## print an access token of a persona: make token as=agent
 demo: install ## play the main job against the running system
 	@$(BIN)/desk demo
 
-test: check ## every check and every test, on the real broker and database
+test: check foreign ## every check and every test, on the real broker and database
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/rules
 
 verify: install ## what takes longer: processes and servers die under load (about half an hour)
 	@$(BIN)/python -m pytest -m verify
+
+bench: install ## measure: make bench what="reaction views" takes some, make bench what=--help says more
+	@$(BIN)/python -m tests.load $(what)
+
+foreign: install ## install what the consumer in another language needs; the tests that need it run then
+	@$(BIN)/python -m tests.contracts.foreign.install
 
 # Says "ok", or everything that the tool said.
 quietly = @told=$$($(2) 2>&1) && echo "  $(1): ok" || { printf '  %s:\n%s\n' "$(1)" "$$told"; exit 1; }
@@ -88,5 +97,5 @@ format: install ## format the source and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format
 
-contracts: install ## write the JSON Schemas of the events; earlier versions are kept
+contracts: install ## write schemas, AsyncAPI document and pages of the events; earlier versions are kept
 	@$(BIN)/python -m shared.contracts.generate

@@ -40,6 +40,11 @@ async def http(devlink: Database) -> AsyncIterator[httpx2.AsyncClient]:
             yield client
 
 
+def at(version: int) -> dict[str, str]:
+    """The header of a change of this version."""
+    return {"if-match": f'"{version}"'}
+
+
 async def names(http: httpx2.AsyncClient, path: str) -> list[str]:
     answer = await http.get(path)
     assert answer.status_code == 200, answer.text
@@ -53,7 +58,7 @@ async def test_no_route_is_open_without_a_token(http: httpx2.AsyncClient) -> Non
 async def test_tasks_are_listed_newest_first_and_filtered(http: httpx2.AsyncClient, devlink: Database) -> None:
     first, second, third = escalated(), escalated(client="la-yapa"), escalated()
     ids = await put_on_board(devlink, first, second, third)
-    await http.post(f"/v1/tasks/{ids[2]}/move", json={"status": "triaged"})
+    await http.post(f"/v1/tasks/{ids[2]}/move", json={"status": "triaged"}, headers=at(1))
     assert await names(http, "/v1/tasks") == ["DEV-3", "DEV-2", "DEV-1"]
     assert await names(http, "/v1/tasks?client=la-yapa") == ["DEV-2"]
     assert await names(http, f"/v1/tasks?ticket={first.data.ticket_id}") == ["DEV-1"]
@@ -80,7 +85,7 @@ async def test_a_move_answers_the_task_as_it_now_is_and_is_published(
     http: httpx2.AsyncClient, devlink: Database
 ) -> None:
     [id_] = await put_on_board(devlink, escalated())
-    answer = await http.post(f"/v1/tasks/{id_}/move", json={"status": "triaged"})
+    answer = await http.post(f"/v1/tasks/{id_}/move", json={"status": "triaged"}, headers=at(1))
     assert answer.status_code == 200, answer.text
     assert answer.headers["etag"] == '"2"'
     assert answer.json() == (await http.get(f"/v1/tasks/{id_}")).json()
@@ -92,10 +97,26 @@ async def test_a_move_answers_the_task_as_it_now_is_and_is_published(
 
 async def test_a_task_is_assigned_and_given_back(http: httpx2.AsyncClient, devlink: Database) -> None:
     [id_] = await put_on_board(devlink, escalated())
-    taken = await http.post(f"/v1/tasks/{id_}/assign", json={"assignee": "nora"})
+    taken = await http.post(f"/v1/tasks/{id_}/assign", json={"assignee": "nora"}, headers=at(1))
     assert (taken.status_code, taken.json()["assignee"]) == (200, "nora")
-    given_back = await http.post(f"/v1/tasks/{id_}/assign", json={"assignee": None})
+    given_back = await http.post(f"/v1/tasks/{id_}/assign", json={"assignee": None}, headers=at(2))
     assert (given_back.json()["assignee"], given_back.headers["etag"]) == (None, '"3"')
+
+
+@pytest.mark.parametrize(("action", "body"), [("move", {"status": "triaged"}), ("assign", {"assignee": "nora"})])
+async def test_a_task_is_changed_by_who_has_seen_it_and_once_for_each_key(
+    http: httpx2.AsyncClient, devlink: Database, action: str, body: dict[str, Any]
+) -> None:
+    [id_] = await put_on_board(devlink, escalated())
+    path = f"/v1/tasks/{id_}/{action}"
+    missing = await http.post(path, json=body)
+    assert (missing.status_code, missing.json()["code"]) == (428, "version-not-stated")
+    first, again = [await http.post(path, json=body, headers=at(1) | {"idempotency-key": "k"}) for _ in range(2)]
+    assert (first.status_code, first.headers["etag"]) == (again.status_code, again.headers["etag"]) == (200, '"2"')
+    assert first.content == again.content
+    old = await http.post(path, json=body, headers=at(1))
+    assert (old.status_code, old.json()["version"], old.headers["etag"]) == (412, 2, '"2"')
+    assert (await http.get(f"/v1/tasks/{id_}")).headers["etag"] == '"2"'
 
 
 @pytest.mark.parametrize(
@@ -116,14 +137,14 @@ async def test_what_makes_no_sense_is_refused_with_a_code(
     http: httpx2.AsyncClient, devlink: Database, action: str, body: dict[str, Any], status: int, code: str
 ) -> None:
     [id_] = await put_on_board(devlink, escalated())
-    answer = await http.post(f"/v1/tasks/{id_}/{action}", json=body)
+    answer = await http.post(f"/v1/tasks/{id_}/{action}", json=body, headers=at(1))
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert (await http.get(f"/v1/tasks/{id_}")).headers["etag"] == '"1"'
 
 
 async def test_a_refused_move_says_what_is_possible_instead(http: httpx2.AsyncClient, devlink: Database) -> None:
     [id_] = await put_on_board(devlink, escalated())
-    problem = (await http.post(f"/v1/tasks/{id_}/move", json={"status": "fixed"})).json()
+    problem = (await http.post(f"/v1/tasks/{id_}/move", json={"status": "fixed"}, headers=at(1))).json()
     assert problem["possible"] == ["triaged", "declined"]
     assert problem["detail"] == "The task is new: from there it can only become triaged or declined."
 
@@ -135,7 +156,7 @@ async def test_a_refused_move_says_what_is_possible_instead(http: httpx2.AsyncCl
 async def test_a_task_that_is_not_there_is_not_found(
     http: httpx2.AsyncClient, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
-    answer = await http.request(method, f"/v1/tasks/{uuid4()}{path}", json=body)
+    answer = await http.request(method, f"/v1/tasks/{uuid4()}{path}", json=body, headers=at(1))
     assert (answer.status_code, answer.json()["code"]) == (404, "no-such-task")
 
 
@@ -144,7 +165,7 @@ async def test_the_board_counts_every_column_and_shows_the_most_urgent_first(
 ) -> None:
     urgencies = [(3, 1), (1, 4), (1, 2), (2, 2)]
     ids = await put_on_board(devlink, *(escalated(severity=s, priority=p) for s, p in urgencies))
-    await http.post(f"/v1/tasks/{ids[3]}/move", json={"status": "triaged"})
+    await http.post(f"/v1/tasks/{ids[3]}/move", json={"status": "triaged"}, headers=at(1))
     board = (await http.get("/v1/board?size=2")).json()["columns"]
     assert [column["status"] for column in board] == [
         "new", "triaged", "in_progress", "in_review", "fixed", "released", "declined",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -37,7 +38,7 @@ async def http(inventory: Database) -> AsyncIterator[httpx2.AsyncClient]:
         async with httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app),
             base_url="http://inventory",
-            headers={"authorization": f"Bearer {issuer.token(sub='irma', roles=['implementer'])}"},
+            headers={"authorization": f"Bearer {issuer.token(sub='irma', roles=['implementer', 'supervisor'])}"},
         ) as client:
             yield client
 
@@ -112,8 +113,56 @@ async def test_putting_a_client_publishes_it_under_the_callers_name_and_twice_ch
     told = [one for one in await published(inventory) if one["subject"] == "client:optica-mirasol"]
     assert [one["actor"] for one in told] == ["irma"]
 
-    changed = await http.put("/v1/clients/optica-mirasol", json={**facts, "tier": "plata"})
+    changed = await http.put("/v1/clients/optica-mirasol", json={**facts, "tier": "plata"}, headers={"if-match": '"1"'})
     assert (changed.json()["tier"], changed.headers["etag"]) == ("plata", '"2"')
+
+
+NEW: dict[str, dict[str, Any]] = {
+    "clients": {"name": "Óptica Mirasol", "tier": "basico"},
+    "products": {"name": "Vincula CRM"},
+    "modules": {"name": "Agenda", "product_id": "kontar", "nature": "standard"},
+    "installations": {"client_id": "runa", "product_id": "kontar", "product_version": "7.4.2"},
+}
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "clients": {"tier": "plata"},
+    "products": {"name": "Vincula"},
+    "modules": {"name": "Agenda compartida"},
+    "installations": {"modules": {"kontar-stock": "7.4.2"}},
+}
+CONDITIONS: list[tuple[dict[str, str], int]] = [({}, 428), ({"if-none-match": "*"}, 412), ({"if-match": '"2"'}, 412)]
+
+
+@pytest.mark.parametrize("kind", NEW)
+async def test_a_record_is_changed_by_whoever_has_seen_its_version(
+    http: httpx2.AsyncClient, inventory: Database, kind: str
+) -> None:
+    path, facts, changed = f"/v1/{kind}/nuevo", NEW[kind], NEW[kind] | OTHERWISE[kind]
+    before = len(await published(inventory))
+    lost = await http.put(path, json=facts, headers={"if-match": '"1"'})
+    assert (lost.status_code, lost.json()["code"], lost.json()["version"]) == (412, "version-changed", 0)
+    assert (await http.get(path)).status_code == 404
+    assert (await http.put(path, json=facts, headers={"if-none-match": "*"})).headers["etag"] == '"1"'
+    for head, status in CONDITIONS:
+        refused = await http.put(path, json=changed, headers=head)
+        assert (refused.status_code, refused.json()["version"], refused.headers["etag"]) == (status, 1, '"1"')
+    assert (await http.get(path)).headers["etag"] == '"1"'
+    assert len(await published(inventory)) == before + 1
+    for _ in range(2):
+        # The second time it is equal and changes nothing, so the old version does no harm.
+        done = await http.put(path, json=changed, headers={"if-match": '"1"'})
+        assert (done.status_code, done.headers["etag"]) == (200, '"2"')
+    assert len(await published(inventory)) == before + 2
+
+
+async def test_of_many_who_record_the_same_at_once_one_does(http: httpx2.AsyncClient) -> None:
+    async def put(id_: str, city: int, **head: str) -> int:
+        facts = NEW["clients"] | {"city": f"Ciudad {city}"}
+        return (await http.put(f"/v1/clients/{id_}", json=facts, headers=head)).status_code
+
+    made = await asyncio.gather(*[put("nuevo", number) for number in range(6)])
+    assert sorted(made) == [200, 428, 428, 428, 428, 428]
+    changed = await asyncio.gather(*[put("nuevo", number, **{"if-match": '"1"'}) for number in range(10, 16)])
+    assert sorted(changed) == [200, 412, 412, 412, 412, 412]
 
 
 async def test_products_modules_and_installations_are_recorded_and_shown(http: httpx2.AsyncClient) -> None:

@@ -33,8 +33,10 @@ async def open_ticket(client: httpx2.AsyncClient, **changes: Any) -> View:
 
 
 async def act(client: httpx2.AsyncClient, ticket_id: str, action: str, **body: Any) -> View:
-    """One action on a ticket."""
-    response = await client.post(f"/v1/tickets/{ticket_id}/{action}", json=body or None)
+    """One action on a ticket as it is now."""
+    seen = await client.get(f"/v1/tickets/{ticket_id}")
+    head = {"if-match": seen.headers["etag"]}
+    response = await client.post(f"/v1/tickets/{ticket_id}/{action}", json=body or None, headers=head)
     assert response.status_code == 200, response.text
     return dict(response.json())
 

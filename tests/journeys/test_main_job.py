@@ -34,7 +34,9 @@ async def test_a_ticket_gets_its_environment_clocks_and_task_in_one_view(system:
             "new",
         )
 
-        moved = await developer.post(f"/v1/tasks/{task['id']}/move", json={"status": "triaged"})
+        moved = await developer.post(
+            f"/v1/tasks/{task['id']}/move", json={"status": "triaged"}, headers={"if-match": '"1"'}
+        )
         assert moved.status_code == 200, moved.text
         await until(agent, opened["id"], lambda seen: seen["tasks"][0]["status"] == "triaged")
 
@@ -117,10 +119,10 @@ async def test_a_ticket_is_opened_while_every_other_service_is_down(system: Syst
     others = [process for service in ("inventory", "sla", "devlink") for process in system.all(service)]
     for process in others:
         process.kill()
-    async with system.client() as agent:
+    async with system.client() as agent, system.client("tickets", "analyst") as analyst:
         opened = await open_ticket(agent)
         await act(agent, opened["id"], "escalate", target="analysts", reason="Requiere análisis")
-        await act(agent, opened["id"], "escalate", target="development", reason="Error en el módulo")
+        await act(analyst, opened["id"], "escalate", target="development", reason="Error en el módulo")
         ticket = await view(agent, opened["id"])
         assert ticket["environment"]["state"] == "pending"
         assert ticket["clocks"] == []

@@ -77,7 +77,8 @@ class Load:
             if number % 3 == 0:
                 escalate = {"target": "development", "reason": "bajo carga"}
                 address = f"{url}/v1/tickets/{self.accepted[-1]}/escalate"
-                (await client.post(address, json=escalate, headers=headers)).raise_for_status()
+                seen = {"if-match": opened.headers["etag"]}
+                (await client.post(address, json=escalate, headers=headers | seen)).raise_for_status()
         except httpx2.HTTPError:
             self.failed += 1
 

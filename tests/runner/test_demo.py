@@ -161,7 +161,7 @@ async def test_an_environment_that_does_not_come_ends_the_story_with_its_name(mo
         "/v1/clients": _page(CLIENT),
         "/v1/contracts": _page({"contract_type": "platino", "pausing_holds": ["waiting-for-client"]}),
         "/v1/installations": _page(_installation("alfa", ("alfa-comun", "standard"))),
-        "/v1/tickets": {"id": "7", "number": "T-000001", "priority": 1, "severity": 1, "facts": ["a"]},
+        "/v1/tickets": {"id": "7", "version": 1, "number": "T-000001", "priority": 1, "severity": 1, "facts": ["a"]},
         "/v1/tickets/7": view,
     }
     trail = Trail()

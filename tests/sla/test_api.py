@@ -32,7 +32,7 @@ async def http(sla: Database) -> AsyncIterator[httpx2.AsyncClient]:
             authenticator=Authenticator(issuer.url),
         )  # fmt: skip
         # Good at the instants of the stories as well as now.
-        token = issuer.token(sub="bruno", roles=["supervisor"], iat=int(ZERO.timestamp()) - 60, exp=4102444800)
+        token = issuer.token(sub="bruno", roles=["admin"], iat=int(ZERO.timestamp()) - 60, exp=4102444800)
         async with httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app),
             base_url="http://sla",
@@ -57,6 +57,26 @@ async def test_a_contract_is_recorded_read_and_published(http: httpx2.AsyncClien
     assert len(await published(sla)) == 1
 
 
+async def test_a_contract_is_changed_by_whoever_has_seen_its_version(http: httpx2.AsyncClient, sla: Database) -> None:
+    path, changed = "/v1/contracts/acme-2026", FACTS | {"contract_type": "plata"}
+    lost = await http.put(path, json=FACTS, headers={"if-match": "*"})
+    assert (lost.status_code, lost.json()["code"], lost.json()["version"]) == (412, "version-changed", 0)
+    assert (await http.put(path, json=FACTS, headers={"if-none-match": "*"})).headers["etag"] == '"1"'
+    conditions: list[tuple[dict[str, str], int]] = [
+        ({}, 428),
+        ({"if-none-match": "*"}, 412),
+        ({"if-match": '"2"'}, 412),
+    ]
+    for head, status in conditions:
+        refused = await http.put(path, json=changed, headers=head)
+        assert (refused.status_code, refused.json()["version"], refused.headers["etag"]) == (status, 1, '"1"')
+    assert len(await published(sla)) == 1
+    for _ in range(2):
+        # The second time it is equal and changes nothing, so the old version does no harm.
+        assert (await http.put(path, json=changed, headers={"if-match": '"1"'})).headers["etag"] == '"2"'
+    assert len(await published(sla)) == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
@@ -78,7 +98,8 @@ async def test_a_contract_that_makes_no_sense_is_refused_with_a_code(
 async def test_contracts_are_paged_by_id_and_filtered_by_client(http: httpx2.AsyncClient) -> None:
     for number in range(5):
         await http.put(f"/v1/contracts/c-{number}", json=FACTS | {"client_id": f"client-{number % 2}"})
-    await http.put("/v1/contracts/c-1", json=FACTS | {"client_id": "client-1", "contract_type": "plata"})
+    changed = FACTS | {"client_id": "client-1", "contract_type": "plata"}
+    await http.put("/v1/contracts/c-1", json=changed, headers={"if-match": '"1"'})
     found: list[str] = []
     page: dict[str, Any] = {"next": None}
     while True:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+import httpx2
 import pytest
 
+from tests.shared.http.issuer import LocalIssuer
 from tests.support.databases import Database
 from tests.tickets.desk import fill_replicas
+from tests.tickets.door import Desk
 
 
 @pytest.fixture
@@ -16,3 +19,15 @@ async def desk(database: Callable[[str], Awaitable[Database]]) -> Database:
     made = await database("tickets")
     await fill_replicas(made)
     return made
+
+
+@pytest.fixture
+async def http(desk: Database) -> AsyncIterator[Desk]:
+    async with LocalIssuer().serving() as issuer:
+        yield Desk(desk, issuer)
+
+
+@pytest.fixture
+async def ana(http: Desk) -> AsyncIterator[httpx2.AsyncClient]:
+    async with http.person() as client:
+        yield client

@@ -2,69 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import httpx2
 import pytest
 
 from shared import clock
-from shared.http.app import create_app, doors_of
-from shared.http.auth import Authenticator
+from shared.http.app import doors_of
 from shared.ids import new_id
-from tests.shared.http.issuer import LocalIssuer
-from tests.support.databases import Database
 from tests.tickets import told
+from tests.tickets.desk import rows
+from tests.tickets.door import CALL, Desk, at, id_in, opened
 from tests.tickets.told import tell
-from tickets import api, queries
-
-CALL = {"client_id": "molinos", "kind": "incident", "severity": 2, "title": "No se pueden emitir facturas"}
-
-
-class Desk:
-    """The service over HTTP, with people who have signed tokens."""
-
-    def __init__(self, database: Database, issuer: LocalIssuer) -> None:
-        self.database = database
-        self.issuer = issuer
-        self.hints = 0
-        self.app = create_app(
-            service="tickets",
-            description="under test",
-            routers=[api.router],
-            engine=database.engine,
-            hint=self._hint,
-            authenticator=Authenticator(issuer.url),
-        )
-
-    def _hint(self) -> None:
-        self.hints += 1
-
-    def person(self, name: str = "ana", role: str = "agent") -> httpx2.AsyncClient:
-        """A client that carries this person's token."""
-        head = {"authorization": f"Bearer {self.issuer.token(sub=name, roles=[role])}"}
-        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.app), base_url="http://desk/v1", headers=head)
-
-
-@pytest.fixture
-async def http(desk: Database) -> AsyncIterator[Desk]:
-    async with LocalIssuer().serving() as issuer:
-        yield Desk(desk, issuer)
-
-
-@pytest.fixture
-async def ana(http: Desk) -> AsyncIterator[httpx2.AsyncClient]:
-    async with http.person() as client:
-        yield client
-
-
-async def opened(client: httpx2.AsyncClient, **changes: Any) -> str:
-    """The address of a new ticket."""
-    answer = await client.post("/tickets", json=CALL | changes)
-    assert answer.status_code == 201, answer.text
-    return answer.headers["location"].removeprefix("/v1")
+from tickets import queries
 
 
 async def test_opening_answers_number_place_and_version(http: Desk, ana: httpx2.AsyncClient) -> None:
@@ -98,11 +49,6 @@ async def test_the_view_is_what_the_openapi_document_says(http: Desk, ana: httpx
     assert set(document["components"]["schemas"]["TicketView"]["required"]) == set(answer.json())
 
 
-def id_in(place: str) -> Any:
-    """The ticket id in an address."""
-    return UUID(place.rsplit("/", 1)[-1])
-
-
 def same_instants(value: Any) -> Any:
     """The value with its instants as instants, since `Z` and `+00:00` are the same."""
     if isinstance(value, dict):
@@ -127,12 +73,14 @@ async def test_a_whole_life_over_http(http: Desk, ana: httpx2.AsyncClient) -> No
         ("resolve", {"code": "error-corregido", "text": "versión 8.2.2"}, "resolved"),
         ("close", None, "closed"),
     ]
-    for version, (action, body, status) in enumerate(steps, start=2):
-        answer = await ana.post(f"{place}/{action}", json=body)
-        assert answer.status_code == 200, answer.text
-        assert (answer.json()["status"], answer.json()["version"], answer.headers["etag"]) == (
-            status, version, f'"{version}"',
-        )  # fmt: skip
+    async with http.person("bruno", "analyst") as bruno:
+        for version, (action, body, status) in enumerate(steps, start=2):
+            who = bruno if version >= 7 else ana
+            answer = await who.post(f"{place}/{action}", json=body, headers=at(version - 1))
+            assert answer.status_code == 200, answer.text
+            assert (answer.json()["status"], answer.json()["version"], answer.headers["etag"]) == (
+                status, version, f'"{version}"',
+            )  # fmt: skip
     found = (await ana.get(place)).json()
     assert (found["level"], found["target"], found["assignee"]) == (3, "development", "bruno")
     assert [entry["type"].split(".")[2] for entry in found["history"]] == [
@@ -209,7 +157,7 @@ async def test_impact_answers_give_the_severity_and_no_se_asks_for_a_review(ana:
 
 async def test_a_state_that_does_not_allow_it_answers_409_and_what_is_possible(ana: httpx2.AsyncClient) -> None:
     place = await opened(ana)
-    answer = await ana.post(f"{place}/close")
+    answer = await ana.post(f"{place}/close", headers=at(1))
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["ticket_status"]) == (409, "action-not-allowed", "new")
     assert problem["allowed"] == ["assign", "escalate", "hold", "resolve", "respond"]
@@ -219,16 +167,42 @@ async def test_a_state_that_does_not_allow_it_answers_409_and_what_is_possible(a
 async def test_level_one_does_not_skip_the_analysts_but_a_supervisor_does(http: Desk, ana: httpx2.AsyncClient) -> None:
     place = await opened(ana)
     body = {"target": "development", "reason": "hay que corregirlo"}
-    answer = await ana.post(f"{place}/escalate", json=body)
-    assert (answer.status_code, answer.json()["code"]) == (409, "level-skipped")
+    for role in ("agent", "analyst", "liaison"):
+        async with http.person("x", role) as somebody:
+            answer = await somebody.post(f"{place}/escalate", json=body, headers=at(1))
+        assert (answer.status_code, answer.json()["code"]) == (409, "level-skipped")
+        assert answer.json()["permission"] == "ticket:skip-level"
     async with http.person("sofia", "supervisor") as sofia:
-        assert (await sofia.post(f"{place}/escalate", json=body)).json()["level"] == 3
+        assert (await sofia.post(f"{place}/escalate", json=body, headers=at(1))).json()["level"] == 3
+
+
+async def test_an_agent_does_not_derive_to_the_third_level_and_an_analyst_does(
+    http: Desk, ana: httpx2.AsyncClient
+) -> None:
+    place = await opened(ana)
+    await ana.post(f"{place}/escalate", json={"target": "analysts", "reason": "excede"}, headers=at(1))
+    body = {"target": "development", "reason": "hay que corregirlo"}
+    answer = await ana.post(f"{place}/escalate", json=body, headers=at(2))
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem["permission"]) == (
+        403, "permission-missing", "ticket:derive",
+    )  # fmt: skip
+    async with http.person("bruno", "analyst") as bruno:
+        assert (await bruno.post(f"{place}/escalate", json=body, headers=at(2))).json()["target"] == "development"
+
+
+async def test_an_agent_takes_a_p1_s1_wherever_it_must_go(http: Desk, ana: httpx2.AsyncClient) -> None:
+    place = await opened(ana, severity=1)
+    async with http.database.begin() as tx:
+        await rows(tx, "UPDATE tickets.tickets SET priority = 1 RETURNING id")
+    body = {"target": "development", "reason": "todo parado"}
+    assert (await ana.post(f"{place}/escalate", json=body, headers=at(1))).json()["level"] == 3
 
 
 @pytest.mark.parametrize("path", ["", "/history", "/close"])
 async def test_a_ticket_that_does_not_exist_answers_404(ana: httpx2.AsyncClient, path: str) -> None:
     method = "POST" if path == "/close" else "GET"
-    answer = await ana.request(method, f"/tickets/{new_id()}{path}")
+    answer = await ana.request(method, f"/tickets/{new_id()}{path}", headers=at("*"))
     assert (answer.status_code, answer.json()["code"]) == (404, "ticket-not-found")
     assert "GET /v1/tickets?q=" in answer.json()["detail"]
 
@@ -264,7 +238,7 @@ async def test_filters_of_the_list_are_checked(ana: httpx2.AsyncClient) -> None:
 
 async def test_history_and_clients_are_paged_too(ana: httpx2.AsyncClient) -> None:
     place = await opened(ana)
-    await ana.post(f"{place}/assign", json={})
+    await ana.post(f"{place}/assign", json={}, headers=at(1))
     first = (await ana.get(f"{place}/history", params={"limit": 1})).json()
     second = (await ana.get(f"{place}/history", params={"limit": 1, "after": first["next"]})).json()
     assert [first["items"][0]["type"], second["items"][0]["type"], second["next"]] == [

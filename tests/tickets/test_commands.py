@@ -18,6 +18,7 @@ from tests.support.databases import Database
 from tests.tickets.desk import HOUR, NOW, a_call, cause, contract, open_one, received, round_trips, rows
 from tickets import commands, projections, subscribers
 from tickets.commands import Done
+from tickets.domain.escalation import EVERYWHERE
 from tickets.domain.grouping import GroupsDoNotFit, UnknownReference
 from tickets.domain.reporting import ReportedTooLongAgo
 from tickets.domain.ticket import TicketNotFound
@@ -108,7 +109,7 @@ async def test_a_retired_contract_gives_no_priority(desk: Database) -> None:
 async def test_priority_is_that_of_the_instant_of_the_report(desk: Database) -> None:
     async with desk.begin() as tx:
         request = a_call(client_id="aguero", reported_at=NOW - timedelta(days=2), reported_late_reason="fin de semana")
-        done = await commands.open_ticket(tx, cause(), request, by_supervisor=True)
+        done = await commands.open_ticket(tx, cause(), request, may_be_late=True)
     assert done.ticket.opening.priority == 1
 
 
@@ -155,7 +156,9 @@ async def test_a_whole_life_is_stored_and_told_in_order(desk: Database) -> None:
         lambda tx, why: commands.hold_ticket(tx, why, ticket_id, reason="waiting-for-client", note="¿qué versión?"),
         lambda tx, why: commands.release_ticket(tx, why, ticket_id),
         lambda tx, why: commands.escalate_ticket(tx, why, ticket_id, target="analysts", reason="excede"),
-        lambda tx, why: commands.escalate_ticket(tx, why, ticket_id, target="development", reason="es un error"),
+        lambda tx, why: commands.escalate_ticket(
+            tx, why, ticket_id, target="development", reason="es un error", reach=EVERYWHERE
+        ),
         lambda tx, why: commands.resolve_ticket(tx, why, ticket_id, code="error-corregido", text="versión 8.2.2"),
         lambda tx, why: commands.close_ticket(tx, why, ticket_id),
     ]
@@ -220,7 +223,9 @@ async def test_escalating_carries_the_environment_and_the_due_that_are_known(des
     )  # fmt: skip
     async with desk.begin() as tx:
         await projections.apply(tx, [received(paused)])
-        await commands.escalate_ticket(tx, cause(), ticket_id, target="development", reason="es un error")
+        await commands.escalate_ticket(
+            tx, cause(), ticket_id, target="development", reason="es un error", reach=EVERYWHERE
+        )
     second = (await published(desk))[-1]["value"]
     assert second["resolution_due_at"] is None
     assert second["escalation_id"] != first["escalation_id"]

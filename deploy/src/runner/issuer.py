@@ -19,6 +19,7 @@ from runner.installation import Installation
 from runner.personas import PERSONAS, persona
 from runner.private_files import make_password, make_private_once
 from shared import clock
+from shared.http.keys import DEVELOPMENT_MARK
 
 AUDIENCE = "psa-desk"
 ALGORITHM = "ES256"
@@ -72,6 +73,7 @@ def create_issuer(state_folder: Path, issuer_url: str) -> FastAPI:
 def _configuration(issuer_url: str) -> dict[str, object]:
     return {
         "issuer": issuer_url,
+        DEVELOPMENT_MARK: True,
         "jwks_uri": f"{issuer_url}/jwks.json",
         "token_endpoint": f"{issuer_url}/token",
         "grant_types_supported": ["client_credentials"],

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.db.engine import make_engine
 from shared.errors import Conflict, DeskError, Forbidden, Invalid, NotFound, Unavailable
 from shared.http.app import DeskApi, create_app
-from shared.http.auth import Authenticator, Caller, CauseDep
+from shared.http.auth import Authenticator, Caller, CauseDep, needs
 from shared.http.etag import etag
 from shared.http.limits import Clean, CleanText
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
@@ -26,7 +26,7 @@ ERRORS: dict[str, type[DeskError]] = {
     "unavailable": Unavailable,
 }
 NOTES = Keyset("notes", datetime, UUID)
-routes = APIRouter(prefix="/v1")
+routes = APIRouter(prefix="/v1", dependencies=[needs("ticket:read")])
 
 
 class Note(BaseModel):

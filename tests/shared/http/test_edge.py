@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from shared.http.app import OPEN_PATHS, doors_of
+from shared.http.auth import needs
 from shared.telemetry import trace
 from shared.telemetry.metrics import exposition
 from tests.shared.http.conftest import client_of, served
@@ -333,7 +334,7 @@ async def test_websockets_are_refused(app: FastAPI) -> None:
 async def test_an_answer_that_breaks_off_breaks_the_connection(issuer: LocalIssuer) -> None:
     from fastapi.responses import StreamingResponse
 
-    routes = APIRouter(prefix="/v1")
+    routes = APIRouter(prefix="/v1", dependencies=[needs("ticket:read")])
 
     @routes.get("/stream")
     async def stream() -> StreamingResponse:

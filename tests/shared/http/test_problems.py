@@ -9,6 +9,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, Field
 
+from shared.http.auth import needs
 from tests.shared.http.conftest import client_of
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.sample import sample_app
@@ -30,7 +31,7 @@ class Strict(BaseModel, extra="forbid"):
     a: int = 0
 
 
-contacts = APIRouter(prefix="/v1")
+contacts = APIRouter(prefix="/v1", dependencies=[needs("ticket:read")])
 
 
 @contacts.post("/contacts")
@@ -155,7 +156,7 @@ async def test_a_wrong_choice_is_told_the_right_ones(issuer: LocalIssuer) -> Non
 
 
 async def test_many_errors_are_cut(issuer: LocalIssuer) -> None:
-    many = APIRouter(prefix="/v1")
+    many = APIRouter(prefix="/v1", dependencies=[needs("ticket:read")])
 
     @many.post("/many")
     async def take(numbers: list[int]) -> int:
@@ -169,7 +170,7 @@ async def test_many_errors_are_cut(issuer: LocalIssuer) -> None:
 
 
 async def test_a_name_of_the_caller_cannot_break_the_answer(issuer: LocalIssuer) -> None:
-    strict = APIRouter(prefix="/v1")
+    strict = APIRouter(prefix="/v1", dependencies=[needs("ticket:read")])
 
     @strict.post("/strict")
     async def take(body: Strict) -> int:

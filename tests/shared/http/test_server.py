@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 
+from shared.http.auth import needs
 from shared.http.server import serve
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.sample import sample_app
@@ -19,7 +20,11 @@ from tests.support.eventually import eventually
 
 
 async def test_a_request_in_flight_ends_before_the_server_does(issuer: LocalIssuer) -> None:
-    routes, begun, go_on = APIRouter(prefix="/v1"), asyncio.Event(), asyncio.Event()
+    routes, begun, go_on = (
+        APIRouter(prefix="/v1", dependencies=[needs("ticket:read")]),
+        asyncio.Event(),
+        asyncio.Event(),
+    )
 
     @routes.get("/long")
     async def work_long() -> str:

@@ -21,6 +21,7 @@ from shared.http.tokens import LEEWAY_SECONDS, LONGEST_TOKEN_BYTES, Authenticato
 from tests.shared.http.conftest import client_of
 from tests.shared.http.issuer import LocalIssuer, public
 from tests.shared.http.sample import sample_app
+from tests.support.eventually import eventually
 
 
 def bearer(token: str) -> bytes:
@@ -258,6 +259,36 @@ async def test_the_old_keys_stay_while_the_issuer_is_broken(
         await authenticator.authenticate(bearer(issuer.token(header={"kid": "unknown"})))
     assert issuer.asked == 2
     assert (await authenticator.authenticate(bearer(issuer.token(sub="luis")))).id == "luis"
+
+
+async def test_old_keys_are_asked_for_again_without_anybody_waiting_and_kept_when_that_fails(
+    issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authenticator = Authenticator(issuer.url)
+    authorization = bearer(issuer.token())
+    await authenticator.authenticate(authorization)
+    monkeypatch.setattr(keys, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(keys, "_FRESH_SECONDS", 0.0)
+    issuer.broken = True
+    assert (await authenticator.authenticate(authorization)).id == "ana"
+    await eventually(lambda: asked_more_than(issuer, 1))
+    assert (await authenticator.authenticate(bearer(issuer.token(sub="luis")))).id == "luis"
+    issuer.broken = False
+    issuer.rotate(jwk.RSAKey.generate_key(2048, {"kid": "second"}), keep=False)
+
+    async def is_refused() -> bool:
+        try:
+            await authenticator.authenticate(authorization)
+        except Unauthenticated:
+            return True
+        return False
+
+    # Nobody sent a token of the new key: the remembered one went with the old key all the same.
+    await eventually(is_refused)
+
+
+async def asked_more_than(issuer: LocalIssuer, times: int) -> bool:
+    return issuer.asked > times
 
 
 async def test_a_withdrawn_key_takes_its_remembered_tokens_with_it(

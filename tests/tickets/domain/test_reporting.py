@@ -11,8 +11,8 @@ from tickets.domain.reporting import LateReasonMissing, ReportedInTheFuture, Rep
 NOW = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
 
 
-def instant(ago: timedelta | None, reason: str | None = None, *, by_supervisor: bool = False) -> datetime:
-    return reported_instant(NOW - ago if ago is not None else None, NOW, reason, by_supervisor=by_supervisor)
+def instant(ago: timedelta | None, reason: str | None = None, *, may_be_late: bool = False) -> datetime:
+    return reported_instant(NOW - ago if ago is not None else None, NOW, reason, may_be_late=may_be_late)
 
 
 def test_a_call_that_is_going_on_was_reported_now() -> None:
@@ -36,6 +36,6 @@ def test_after_a_day_a_supervisor_is_needed_and_says_why_too() -> None:
     assert instant(timedelta(hours=24), "x") == NOW - timedelta(hours=24)
     with pytest.raises(ReportedTooLongAgo, match="supervisor"):
         instant(timedelta(hours=24, microseconds=1), "x")
-    assert instant(timedelta(days=3), "fin de semana", by_supervisor=True) == NOW - timedelta(days=3)
+    assert instant(timedelta(days=3), "fin de semana", may_be_late=True) == NOW - timedelta(days=3)
     with pytest.raises(LateReasonMissing):
-        instant(timedelta(days=3), by_supervisor=True)
+        instant(timedelta(days=3), may_be_late=True)

@@ -23,9 +23,9 @@ from shared.contracts.tickets import (
     TicketResolved,
     TicketResponded,
 )
-from shared.errors import Conflict
+from shared.errors import Conflict, Forbidden
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, OPENING, new_ticket, ticket_in
-from tickets.domain.escalation import LEVEL_OF, LevelSkipped, NotAStep
+from tickets.domain.escalation import EVERYWHERE, LEVEL_OF, LevelSkipped, NotAStep, NotYoursToDerive, Reach
 from tickets.domain.ticket import AlreadyAssigned, Handover, Ticket
 
 
@@ -79,7 +79,9 @@ def test_escalating_leaves_the_ticket_in_the_queue_of_the_next_level_with_all_th
     known = Handover(
         EnvironmentBrief(installation_id="molinos-gestion", product_version="8.2"), NOW + timedelta(hours=4)
     )
-    ticket, (event,) = ticket.escalate(UUID(int=6), "development", "hay que corregir el código", known)
+    ticket, (event,) = ticket.escalate(
+        UUID(int=6), "development", "hay que corregir el código", known, Reach(derive=True)
+    )
     assert isinstance(event, TicketEscalated)
     assert (event.from_level, event.to_level, event.target, event.escalation_id) == (2, 3, "development", UUID(int=6))
     assert event.environment == known.environment
@@ -102,8 +104,25 @@ def test_p1_s1_goes_straight_to_development() -> None:
 
 
 def test_a_supervisor_sends_a_ticket_straight_to_functional_analysis() -> None:
-    ticket, _ = new_ticket().escalate(UUID(int=5), "functional-analysis", "lo pidió", NOTHING_KNOWN, by_supervisor=True)
+    ticket, _ = new_ticket().escalate(UUID(int=5), "functional-analysis", "lo pidió", NOTHING_KNOWN, EVERYWHERE)
     assert (ticket.level, ticket.target) == (3, "functional-analysis")
+
+
+@pytest.mark.parametrize("target", ["functional-analysis", "development"])
+def test_the_third_level_is_asked_by_whoever_may_derive_and_by_anybody_on_a_p1_s1(target: Target) -> None:
+    at_analysts, _ = new_ticket().escalate(UUID(int=5), "analysts", "excede", NOTHING_KNOWN)
+    with pytest.raises(NotYoursToDerive, match="ticket:derive"):
+        at_analysts.escalate(UUID(int=6), target, "x", NOTHING_KNOWN)
+    derived, _ = at_analysts.escalate(UUID(int=6), target, "x", NOTHING_KNOWN, Reach(derive=True))
+    urgent, _ = new_ticket(severity=1, priority=1).escalate(UUID(int=5), "analysts", "excede", NOTHING_KNOWN)
+    urgent, _ = urgent.escalate(UUID(int=6), target, "x", NOTHING_KNOWN)
+    assert (derived.level, urgent.level) == (3, 3)
+
+
+def test_whoever_may_derive_does_not_thereby_skip_the_analysts() -> None:
+    with pytest.raises(LevelSkipped) as refused:
+        new_ticket().escalate(UUID(int=5), "development", "x", NOTHING_KNOWN, Reach(derive=True))
+    assert refused.value.extra["permission"] == "ticket:skip-level"
 
 
 def test_development_may_be_asked_again_under_another_id() -> None:
@@ -116,7 +135,7 @@ def test_development_may_be_asked_again_under_another_id() -> None:
 
 @pytest.mark.parametrize("target", ["analysts", "functional-analysis"])
 def test_a_ticket_does_not_go_down_or_stay_by_escalating(target: Target) -> None:
-    ticket, _ = new_ticket().escalate(UUID(int=5), "functional-analysis", "x", NOTHING_KNOWN, by_supervisor=True)
+    ticket, _ = new_ticket().escalate(UUID(int=5), "functional-analysis", "x", NOTHING_KNOWN, EVERYWHERE)
     with pytest.raises(NotAStep, match="possible: development"):
         ticket.escalate(UUID(int=6), target, "x", NOTHING_KNOWN)
 
@@ -161,7 +180,7 @@ class TicketLife(RuleBasedStateMachine):
         before = self.ticket
         try:
             self.ticket, events = action(self.ticket, *arguments, **named)
-        except Conflict:
+        except (Conflict, Forbidden):
             assert self.ticket is before
             return
         self.commands += 1
@@ -174,9 +193,9 @@ class TicketLife(RuleBasedStateMachine):
     def assign(self, who: str) -> None:
         self.take(Ticket.assign, who)
 
-    @rule(to=st.sampled_from(list(LEVEL_OF)), by_supervisor=st.booleans())
-    def escalate(self, to: Target, by_supervisor: bool) -> None:
-        self.take(Ticket.escalate, UUID(int=next(self.ids)), to, "x", NOTHING_KNOWN, by_supervisor=by_supervisor)
+    @rule(to=st.sampled_from(list(LEVEL_OF)), derive=st.booleans(), skip_level=st.booleans())
+    def escalate(self, to: Target, derive: bool, skip_level: bool) -> None:
+        self.take(Ticket.escalate, UUID(int=next(self.ids)), to, "x", NOTHING_KNOWN, Reach(derive, skip_level))
 
     @rule(reason=st.sampled_from(["waiting-for-client", "third-party"]))
     def hold(self, reason: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -22,6 +23,8 @@ PAGE = 200
 # What is raised before anything was sent. After every other failure the request may have been done.
 _NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _MAY_HAVE_BEEN_DONE = (500, 502, 503, 504)
+# The same request is being worked on, so its answer comes with the next repetition.
+_IN_PROGRESS = "request-in-progress"
 
 
 class NotUp(RunnerError):
@@ -86,9 +89,25 @@ class Desk:
         """The answer's JSON. Raises Refused, NotAnswered."""
         return await self._call("GET", service, path, persona, query=query)
 
-    async def post(self, service: str, path: str, persona: str, body: Document | None = None) -> Any:
-        """The answer's JSON. Raises Refused, and NotAnswered, which says whether it may have been done."""
-        return await self._call("POST", service, path, persona, body=body)
+    async def post(
+        self,
+        service: str,
+        path: str,
+        persona: str,
+        body: Document | None = None,
+        *,
+        version: int | None = None,
+        key: str | None = None,
+    ) -> Any:
+        """The answer's JSON. `version` is what the caller has seen of what it changes.
+
+        Sent again with the same `key` nothing is done twice and the answer is the same. Raises Refused, and
+        NotAnswered, which says whether it may have been done.
+        """
+        headers = {"idempotency-key": key or secrets.token_hex(16)}
+        if version is not None:
+            headers["if-match"] = f'"{version}"'
+        return await self._call("POST", service, path, persona, body=body, headers=headers)
 
     async def every(self, service: str, path: str, persona: str = "agent", **query: str | int) -> AsyncIterator[Any]:
         """All items of a list, page after page. Raises Refused, NotAnswered."""
@@ -127,11 +146,12 @@ class Desk:
         *,
         query: Mapping[str, str | int] | None = None,
         body: Document | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
-        headers = {"authorization": f"Bearer {self._token(persona)}"}
+        head = {"authorization": f"Bearer {self._token(persona)}", **(headers or {})}
         url = f"{self._urls[service]}{path}"
         try:
-            answer = await self._client.request(method, url, params=query, json=body, headers=headers)
+            answer = await self._client.request(method, url, params=query, json=body, headers=head)
         except httpx2.TransportError as error:
             reason = str(error) or type(error).__name__
             ambiguous = not isinstance(error, _NEVER_SENT)
@@ -155,6 +175,6 @@ def _trouble(method: str, url: str, answer: httpx2.Response) -> RunnerError:
         problem = {}
     code, detail = str(problem.get("code", "")), str(problem.get("detail", answer.reason_phrase))
     message = f"{method} {url}: {answer.status_code} {code}: {detail}"
-    if answer.status_code in _MAY_HAVE_BEEN_DONE:
+    if answer.status_code in _MAY_HAVE_BEEN_DONE or code == _IN_PROGRESS:
         return NotAnswered(message, ambiguous=True)
     return Refused(answer.status_code, code, message)

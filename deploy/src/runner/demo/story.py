@@ -87,6 +87,7 @@ class _Story:
         self._trail = trail
         self._tell = tell
         self._ticket = ""
+        self._version = 0
 
     async def find_client(self, choice: Choice) -> None:
         self._tell("buscando al cliente …")
@@ -109,7 +110,7 @@ class _Story:
         }
         step = await self._do("agent", "abre el ticket", "tickets", "/v1/tickets", body)
         opened = self._answered
-        self._ticket = opened["id"]
+        self._ticket, self._version = opened["id"], opened["version"]
         urgency = f"P{opened['priority']}/S{opened['severity']}"
         step.did = f"abre {opened['number']}: {choice.product_name}, {choice.module_name} ({urgency})"
         await self._see(
@@ -144,12 +145,14 @@ class _Story:
         return str(self._trail.view["tasks"][0]["id"])
 
     async def work_on_task(self, task_id: str, choice: Choice) -> None:
+        path = f"/v1/tasks/{task_id}"
+        version = (await self._desk.get("devlink", path, "developer"))["version"]
         for status in BOARD:
             body = {"status": status}
             if status == "fixed":
                 body["fix_version"] = choice.next_version
-            path = f"/v1/tasks/{task_id}/move"
-            step = await self._do("developer", f"mueve la tarea a {status}", "devlink", path, body)
+            step = await self._do("developer", f"mueve la tarea a {status}", "devlink", f"{path}/move", body, version)
+            version = self._answered["version"]
             arrived = Expected(f"el ticket muestra {status}", DevTaskStatusChanged.type, _task_is(status))
             await self._see(step, arrived)
 
@@ -163,12 +166,18 @@ class _Story:
         self._trail.view = await self._desk.get("tickets", f"/v1/tickets/{self._ticket}")
 
     async def _act(self, persona: str, did: str, action: str, body: dict[str, Any] | None = None) -> Step:
-        return await self._do(persona, did, "tickets", f"/v1/tickets/{self._ticket}/{action}", body)
+        path = f"/v1/tickets/{self._ticket}/{action}"
+        step = await self._do(persona, did, "tickets", path, body, self._version)
+        self._version = self._answered["version"]
+        return step
 
-    async def _do(self, persona: str, did: str, service: str, path: str, body: dict[str, Any] | None) -> Step:
+    async def _do(
+        self, persona: str, did: str, service: str, path: str, body: dict[str, Any] | None, version: int | None = None
+    ) -> Step:
+        """One request; `version` is what was last seen of what it changes."""
         self._tell(f"{did} …")
         began = time.perf_counter()
-        self._answered = await self._desk.post(service, path, persona, body)
+        self._answered = await self._desk.post(service, path, persona, body, version=version)
         self._answered_at = time.perf_counter()
         step = Step(persona, did, (self._answered_at - began) * 1000)
         self._trail.steps.append(step)

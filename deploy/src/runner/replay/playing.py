@@ -1,4 +1,4 @@
-"""Plays incidents through the APIs: many at once, each strictly in its order, and nothing done twice unnoticed."""
+"""Plays incidents through the APIs: many at once, each strictly in its order, and nothing done twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import stamina
 
@@ -37,7 +36,6 @@ class Tally:
     tickets: list[str] = field(default_factory=list)
     ended: int = 0
     ambiguous: int = 0
-    found_done: int = 0
     failures: list[str] = field(default_factory=list)
 
     @property
@@ -111,11 +109,11 @@ class Player:
         self.tally.unread.update(plan.unread)
         try:
             ticket = await self._open(incident, plan)
-            for action in plan.actions:
+            for place, action in enumerate(plan.actions):
                 await wait_until(action.at)
                 if self.stop.is_set():
                     return
-                ticket = await self._act(ticket, action)
+                ticket = await self._act(ticket, action, f"{self._reference(incident)}/{place}")
             self._lost_in_a_row = 0
         except RunnerError as error:
             self._fail(incident, error)
@@ -124,7 +122,7 @@ class Player:
             self.changed(self.tally)
 
     async def _open(self, incident: Incident, plan: Plan) -> Document:
-        reference = f"{incident.case}/{self.run}"
+        reference = self._reference(incident)
         place = self.catalogue.place(incident)
         body = {
             "client_id": place.client_id,
@@ -136,28 +134,16 @@ class Player:
             "description": f"Registro real, equipo {incident.rows[0].team}, impacto {incident.impact}.",
             "reporter": f"Usuario de {incident.country}",
         }
-
-        async def look() -> Document | None:
-            found = await self.desk.get("tickets", "/v1/tickets", "agent", q=reference)
-            return found["items"][0] if found["items"] else None
-
-        ticket = await self._surely(lambda: self.desk.post("tickets", "/v1/tickets", "agent", body), look)
+        ticket = await self._surely("/v1/tickets", "agent", body, None, reference)
         self.tally.tickets.append(ticket["id"])
         self._count("open")
         return ticket
 
-    async def _act(self, ticket: Document, action: Action) -> Document:
+    async def _act(self, ticket: Document, action: Action, key: str) -> Document:
         """The ticket after the action, or as it was when its state refuses the action."""
-        path = f"/v1/tickets/{ticket['id']}"
-
-        async def look() -> Document | None:
-            # Nobody else writes this ticket, so a higher version is what was asked.
-            seen: Document = await self.desk.get("tickets", path, "agent")
-            return seen if seen["version"] > ticket["version"] else None
-
-        persona, body = _PERSONA_OF[action.kind], body_of(action)
+        path = f"/v1/tickets/{ticket['id']}/{action.kind}"
         try:
-            after = await self._surely(lambda: self.desk.post("tickets", f"{path}/{action.kind}", persona, body), look)
+            after = await self._surely(path, _PERSONA_OF[action.kind], body_of(action), ticket["version"], key)
         except Refused as error:
             if error.status != CONFLICT:
                 raise
@@ -166,25 +152,23 @@ class Player:
         self._count(action.kind)
         return after
 
-    async def _surely(
-        self, send: Callable[[], Awaitable[Any]], look: Callable[[], Awaitable[Document | None]]
-    ) -> Document:
-        """Sends until it is answered; where it may have been done, looks whether it was before it sends again."""
-        doubtful = False
+    async def _surely(self, path: str, persona: str, body: Document, version: int | None, key: str) -> Document:
+        """Sends until it is answered. What was done already is not done again under its key, and answers the same."""
         async for attempt in stamina.retry_context(on=NotAnswered, attempts=None, timeout=RETRY_SECONDS):
             with attempt:
                 async with self._gate:
-                    if doubtful and (found := await look()) is not None:
-                        self.tally.found_done += 1
-                        return found
                     try:
-                        answer: Document = await send()
+                        answer: Document = await self.desk.post(
+                            "tickets", path, persona, body, version=version, key=key
+                        )
                     except NotAnswered as error:
                         self.tally.ambiguous += error.ambiguous
-                        doubtful = doubtful or error.ambiguous
                         raise
                     return answer
         raise AssertionError("stamina ends with an answer or with the last error")
+
+    def _reference(self, incident: Incident) -> str:
+        return f"{incident.case}/{self.run}"
 
     def _count(self, kind: str) -> None:
         self.tally.done[kind] += 1

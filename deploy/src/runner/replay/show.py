@@ -96,7 +96,7 @@ def _closing(counts: Counts) -> Table:
     for (_, code), times in tally.refused.items():
         refused[code] += times
     table.add_row("rechazados por estado / refused", f"{refused.total():,}", _listed(refused))
-    table.add_row("dudosos / ambiguous", f"{tally.ambiguous:,}", f"{tally.found_done:,} hechos / had been done")
+    table.add_row("dudosos / ambiguous", f"{tally.ambiguous:,}", "repetidos con su clave / repeated under their key")
     table.add_row("entornos / environments", f"{sum(counts.environments.values()):,}", _listed(counts.environments))
     table.add_row("relojes / clocks", f"{counts.clocks:,}", _listed(counts.clocks_by_state))
     table.add_row(

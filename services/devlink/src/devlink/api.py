@@ -10,10 +10,12 @@ from devlink import commands, queries
 from devlink.commands import NoSuchTask
 from devlink.queries import Board, TaskDetail, TaskView
 from shared.contracts.devlink import TaskStatus
-from shared.http.auth import CauseDep
+from shared.http.auth import CauseDep, needs
 from shared.http.etag import etag
+from shared.http.idempotency import Idempotency
 from shared.http.limits import Clean, CleanLine
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from shared.http.preconditions import IfMatch
 from shared.http.transaction import ReadTx, Tx
 
 router = APIRouter(prefix="/v1", tags=["devlink"])
@@ -49,7 +51,7 @@ class Assignment(BaseModel):
     assignee: CleanLine | None = Field(description="a developer's user id; null: nobody", examples=["nora"])
 
 
-@router.get("/tasks")
+@router.get("/tasks", dependencies=[needs("task:read")])
 async def list_tasks(
     tx: ReadTx,
     status: OfStatus = None,
@@ -71,27 +73,35 @@ async def list_tasks(
     return _tasks.page(found, limit, lambda task: (task.number,))
 
 
-@router.get("/tasks/{id}")
+@router.get("/tasks/{id}", dependencies=[needs("task:read")])
 async def get_task(tx: ReadTx, id: UUID, response: Response) -> TaskDetail:
     """One task with the tickets that wait for it and the trace of every change."""
-    return _shown(response, id, await queries.get_task(tx, id))
+    found = _found(id, await queries.get_task(tx, id))
+    etag(response, found.version)
+    return found
 
 
-@router.post("/tasks/{id}/move")
-async def move_task(tx: Tx, cause: CauseDep, id: UUID, move: Move, response: Response) -> TaskDetail:
+@router.post("/tasks/{id}/move", response_model=TaskDetail, dependencies=[needs("task:move")])
+async def move_task(
+    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, id: UUID, move: Move
+) -> Response:
     """Moves a task to another column; every ticket that waits for it is told."""
-    await commands.move_task(tx, cause, id, to=move.status, reason=move.reason, fix_version=move.fix_version)
-    return _shown(response, id, await queries.get_task(tx, id))
+    await commands.move_task(
+        tx, cause, id, to=move.status, reason=move.reason, fix_version=move.fix_version, expected=expected
+    )
+    return await _answer(tx, idempotency, id)
 
 
-@router.post("/tasks/{id}/assign")
-async def assign_task(tx: Tx, cause: CauseDep, id: UUID, assignment: Assignment, response: Response) -> TaskDetail:
+@router.post("/tasks/{id}/assign", response_model=TaskDetail, dependencies=[needs("task:assign")])
+async def assign_task(
+    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, id: UUID, assignment: Assignment
+) -> Response:
     """Gives a task to a developer, or back to nobody."""
-    await commands.assign_task(tx, cause, id, assignee=assignment.assignee)
-    return _shown(response, id, await queries.get_task(tx, id))
+    await commands.assign_task(tx, cause, id, assignee=assignment.assignee, expected=expected)
+    return await _answer(tx, idempotency, id)
 
 
-@router.get("/board")
+@router.get("/board", dependencies=[needs("task:read")])
 async def get_board(
     tx: ReadTx, size: Annotated[int, Query(ge=1, le=200, description="tasks shown per column")] = 50
 ) -> Board:
@@ -99,8 +109,12 @@ async def get_board(
     return await queries.get_board(tx, size=size)
 
 
-def _shown(response: Response, id: UUID, found: TaskDetail | None) -> TaskDetail:
-    if found is None:
+async def _answer(tx: Tx, idempotency: Idempotency, id: UUID) -> Response:
+    found = _found(id, await queries.get_task(tx, id))
+    return await idempotency.answer(found, version=found.version)
+
+
+def _found(id: UUID, task: TaskDetail | None) -> TaskDetail:
+    if task is None:
         raise NoSuchTask(f"There is no task {id}.")
-    etag(response, found.version)
-    return found
+    return task

@@ -18,6 +18,7 @@ from shared.contracts.tickets import TicketEscalated
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.messaging.outbox import publish, seal
+from shared.versions import ANYTHING, Expected
 
 # The connection's code of the built-in board.
 BOARD = "board"
@@ -45,29 +46,39 @@ async def create_tasks(
 
 
 async def move_task(
-    tx: AsyncConnection, cause: Cause, id: UUID, *, to: TaskStatus, reason: str | None, fix_version: str | None
+    tx: AsyncConnection,
+    cause: Cause,
+    id: UUID,
+    *,
+    to: TaskStatus,
+    reason: str | None,
+    fix_version: str | None,
+    expected: Expected = ANYTHING,
 ) -> None:
     """Moves a task to another column and tells every ticket that waits for it.
 
-    Raises NoSuchTask, and MoveNotPossible, ReasonNeeded, FixVersionNeeded of `Task.move`.
+    Raises NoSuchTask, VersionChanged, and MoveNotPossible, ReasonNeeded, FixVersionNeeded of `Task.move`.
     """
-    task = await _locked(tx, id)
+    task = await _locked(tx, id, expected)
     events = task.move(to, reason=reason, fix_version=fix_version)
     await repository.store_task(tx, cause, task, source=BOARD)
     await publish(tx, seal(cause, *events))
 
 
-async def assign_task(tx: AsyncConnection, cause: Cause, id: UUID, *, assignee: str | None) -> None:
-    """Gives a task to a developer, or with None back to nobody. Raises NoSuchTask."""
-    task = await _locked(tx, id)
+async def assign_task(
+    tx: AsyncConnection, cause: Cause, id: UUID, *, assignee: str | None, expected: Expected = ANYTHING
+) -> None:
+    """Gives a task to a developer, or with None back to nobody. Raises NoSuchTask, VersionChanged."""
+    task = await _locked(tx, id, expected)
     if task.assign(assignee):
         await repository.store_task(tx, cause, task, source=BOARD)
 
 
-async def _locked(tx: AsyncConnection, id: UUID) -> Task:
+async def _locked(tx: AsyncConnection, id: UUID, expected: Expected) -> Task:
     task = await repository.load_task(tx, id)
     if task is None:
         raise NoSuchTask(f"There is no task {id}.")
+    expected.check("The task", task.version)
     return task
 
 

@@ -26,9 +26,10 @@ from inventory.queries import (
     TicketEnvironment,
 )
 from shared.errors import NotFound
-from shared.http.auth import CauseDep
+from shared.http.auth import CauseDep, needs
 from shared.http.etag import etag
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from shared.http.preconditions import IfMatchOrNew
 from shared.http.transaction import ReadTx, Tx
 
 V = TypeVar("V", ClientView, ProductView, ModuleView, InstallationView)
@@ -63,7 +64,7 @@ class NoEnvironment(NotFound):
     title = "The ticket has no environment"
 
 
-@router.get("/clients")
+@router.get("/clients", dependencies=[needs("client:read")])
 async def list_clients(
     tx: ReadTx, q: Search = None, product: OfProduct = None, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Page[ClientView]:
@@ -72,20 +73,23 @@ async def list_clients(
     return _clients.page(found, limit, lambda one: (name_key(one.name), one.id))
 
 
-@router.get("/clients/{id}")
+@router.get("/clients/{id}", dependencies=[needs("client:read")])
 async def get_client(tx: ReadTx, id: Id, response: Response) -> ClientView:
     """One client."""
     return _shown(response, "client", id, await queries.get_client(tx, id))
 
 
-@router.put("/clients/{id}")
-async def record_client(tx: Tx, cause: CauseDep, id: Id, facts: ClientFacts, response: Response) -> ClientView:
+@router.put("/clients/{id}", dependencies=[needs("client:write")])
+async def record_client(
+    tx: Tx, cause: CauseDep, expected: IfMatchOrNew, id: Id, facts: ClientFacts, response: Response
+) -> ClientView:
     """Records what is now known of a client. The same again changes nothing."""
-    await commands.record_client(tx, cause, ClientRecord(id=id, **facts.model_dump()))
+    record = ClientRecord(id=id, **facts.model_dump())
+    await commands.record_client(tx, cause, record, expected=expected)
     return _shown(response, "client", id, await queries.get_client(tx, id))
 
 
-@router.get("/clients/{id}/environment")
+@router.get("/clients/{id}/environment", dependencies=[needs("inventory:read")])
 async def get_client_environment(tx: ReadTx, id: Id) -> ClientEnvironment:
     """What a client runs now: every installation in use, with its version and its modules."""
     found = await queries.get_client_environment(tx, id)
@@ -94,7 +98,7 @@ async def get_client_environment(tx: ReadTx, id: Id) -> ClientEnvironment:
     return found
 
 
-@router.get("/products")
+@router.get("/products", dependencies=[needs("inventory:read")])
 async def list_products(
     tx: ReadTx, q: Search = None, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Page[ProductView]:
@@ -103,20 +107,23 @@ async def list_products(
     return _products.page(found, limit, lambda one: (name_key(one.name), one.id))
 
 
-@router.get("/products/{id}")
+@router.get("/products/{id}", dependencies=[needs("inventory:read")])
 async def get_product(tx: ReadTx, id: Id, response: Response) -> ProductView:
     """One product."""
     return _shown(response, "product", id, await queries.get_product(tx, id))
 
 
-@router.put("/products/{id}")
-async def record_product(tx: Tx, cause: CauseDep, id: Id, facts: ProductFacts, response: Response) -> ProductView:
+@router.put("/products/{id}", dependencies=[needs("inventory:write")])
+async def record_product(
+    tx: Tx, cause: CauseDep, expected: IfMatchOrNew, id: Id, facts: ProductFacts, response: Response
+) -> ProductView:
     """Records what is now known of a product. The same again changes nothing."""
-    await commands.record_product(tx, cause, ProductRecord(id=id, **facts.model_dump()))
+    record = ProductRecord(id=id, **facts.model_dump())
+    await commands.record_product(tx, cause, record, expected=expected)
     return _shown(response, "product", id, await queries.get_product(tx, id))
 
 
-@router.get("/modules")
+@router.get("/modules", dependencies=[needs("inventory:read")])
 async def list_modules(
     tx: ReadTx,
     q: Search = None,
@@ -139,20 +146,23 @@ async def list_modules(
     return _modules.page(found, limit, lambda one: (name_key(one.name), one.id))
 
 
-@router.get("/modules/{id}")
+@router.get("/modules/{id}", dependencies=[needs("inventory:read")])
 async def get_module(tx: ReadTx, id: Id, response: Response) -> ModuleView:
     """One module."""
     return _shown(response, "module", id, await queries.get_module(tx, id))
 
 
-@router.put("/modules/{id}")
-async def record_module(tx: Tx, cause: CauseDep, id: Id, facts: ModuleFacts, response: Response) -> ModuleView:
+@router.put("/modules/{id}", dependencies=[needs("inventory:write")])
+async def record_module(
+    tx: Tx, cause: CauseDep, expected: IfMatchOrNew, id: Id, facts: ModuleFacts, response: Response
+) -> ModuleView:
     """Records what is now known of a module. Its product, nature and client are fixed by the first time."""
-    await commands.record_module(tx, cause, ModuleRecord(id=id, **facts.model_dump()))
+    record = ModuleRecord(id=id, **facts.model_dump())
+    await commands.record_module(tx, cause, record, expected=expected)
     return _shown(response, "module", id, await queries.get_module(tx, id))
 
 
-@router.get("/installations")
+@router.get("/installations", dependencies=[needs("inventory:read")])
 async def list_installations(
     tx: ReadTx,
     q: Search = None,
@@ -177,22 +187,23 @@ async def list_installations(
     return _installations.page(found, limit, lambda one: (one.id,))
 
 
-@router.get("/installations/{id}")
+@router.get("/installations/{id}", dependencies=[needs("inventory:read")])
 async def get_installation(tx: ReadTx, id: Id, response: Response) -> InstallationView:
     """One installation with its modules."""
     return _shown(response, "installation", id, await queries.get_installation(tx, id))
 
 
-@router.put("/installations/{id}")
+@router.put("/installations/{id}", dependencies=[needs("inventory:write")])
 async def record_installation(
-    tx: Tx, cause: CauseDep, id: Id, facts: InstallationFacts, response: Response
+    tx: Tx, cause: CauseDep, expected: IfMatchOrNew, id: Id, facts: InstallationFacts, response: Response
 ) -> InstallationView:
     """Records what a client now runs of a product: version and all modules. The same again changes nothing."""
-    await commands.record_installation(tx, cause, InstallationRecord(id=id, **facts.model_dump()))
+    record = InstallationRecord(id=id, **facts.model_dump())
+    await commands.record_installation(tx, cause, record, expected=expected)
     return _shown(response, "installation", id, await queries.get_installation(tx, id))
 
 
-@router.get("/tickets/{ticket_id}/environment")
+@router.get("/tickets/{ticket_id}/environment", dependencies=[needs("ticket:read")])
 async def get_ticket_environment(tx: ReadTx, ticket_id: UUID) -> TicketEnvironment:
     """The environment as it was frozen when the ticket opened; later changes do not touch it."""
     found = await queries.get_ticket_environment(tx, ticket_id)

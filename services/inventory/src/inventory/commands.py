@@ -20,6 +20,7 @@ from inventory.domain.installation import (
     check_same_installation,
     check_same_module,
 )
+from inventory.repository import Stored
 from shared.contracts.envelope import Cause, Event, Sealed
 from shared.contracts.inventory import (
     ClientRecorded,
@@ -31,45 +32,63 @@ from shared.contracts.inventory import (
 )
 from shared.contracts.tickets import TicketOpened
 from shared.messaging.outbox import publish, seal
+from shared.versions import ANYTHING, Expected
 
 
-async def record_client(tx: AsyncConnection, cause: Cause, client: ClientRecord) -> bool:
-    """Records what is now known of a client; whether anything changed. An equal record publishes nothing."""
-    return await record_clients(tx, cause, [client]) == 1
+async def record_client(
+    tx: AsyncConnection, cause: Cause, client: ClientRecord, *, expected: Expected = ANYTHING
+) -> bool:
+    """Records what is now known of a client; whether anything changed. Raises what `record_clients` raises."""
+    return await record_clients(tx, cause, [client], expected=expected) == 1
 
 
-async def record_product(tx: AsyncConnection, cause: Cause, product: ProductRecord) -> bool:
-    """Records what is now known of a product; whether anything changed. An equal record publishes nothing."""
-    return await record_products(tx, cause, [product]) == 1
+async def record_product(
+    tx: AsyncConnection, cause: Cause, product: ProductRecord, *, expected: Expected = ANYTHING
+) -> bool:
+    """Records what is now known of a product; whether anything changed. Raises what `record_products` raises."""
+    return await record_products(tx, cause, [product], expected=expected) == 1
 
 
-async def record_module(tx: AsyncConnection, cause: Cause, module: ModuleRecord) -> bool:
+async def record_module(
+    tx: AsyncConnection, cause: Cause, module: ModuleRecord, *, expected: Expected = ANYTHING
+) -> bool:
     """Records what is now known of a module; whether anything changed. Raises what `record_modules` raises."""
-    return await record_modules(tx, cause, [module]) == 1
+    return await record_modules(tx, cause, [module], expected=expected) == 1
 
 
-async def record_installation(tx: AsyncConnection, cause: Cause, installation: InstallationRecord) -> bool:
+async def record_installation(
+    tx: AsyncConnection, cause: Cause, installation: InstallationRecord, *, expected: Expected = ANYTHING
+) -> bool:
     """Records what a client now runs; whether anything changed. Raises what `record_installations` raises."""
-    return await record_installations(tx, cause, [installation]) == 1
+    return await record_installations(tx, cause, [installation], expected=expected) == 1
 
 
-async def record_clients(tx: AsyncConnection, cause: Cause, clients: Sequence[ClientRecord]) -> int:
-    """Records clients and publishes those that changed; how many did."""
+async def record_clients(
+    tx: AsyncConnection, cause: Cause, clients: Sequence[ClientRecord], *, expected: Expected = ANYTHING
+) -> int:
+    """Records clients and publishes those that changed; how many did. Raises VersionNotStated, VersionChanged."""
     changed = await repository.store_clients(tx, cause, clients)
+    _check_versions("client", changed, expected)
     return await _publish_changed(tx, cause, [_client_recorded(client) for client in clients], changed)
 
 
-async def record_products(tx: AsyncConnection, cause: Cause, products: Sequence[ProductRecord]) -> int:
-    """Records products and publishes those that changed; how many did."""
+async def record_products(
+    tx: AsyncConnection, cause: Cause, products: Sequence[ProductRecord], *, expected: Expected = ANYTHING
+) -> int:
+    """Records products and publishes those that changed; how many did. Raises VersionNotStated, VersionChanged."""
     changed = await repository.store_products(tx, cause, products)
+    _check_versions("product", changed, expected)
     events = [ProductRecorded(id=one.id, name=one.name, retired=one.retired) for one in products]
     return await _publish_changed(tx, cause, events, changed)
 
 
-async def record_modules(tx: AsyncConnection, cause: Cause, modules: Sequence[ModuleRecord]) -> int:
+async def record_modules(
+    tx: AsyncConnection, cause: Cause, modules: Sequence[ModuleRecord], *, expected: Expected = ANYTHING
+) -> int:
     """Records modules and publishes those that changed; how many did.
 
-    Raises WrongNature, UnknownReference, and IdentityIsFixed when a module would become another one.
+    Raises WrongNature, UnknownReference, IdentityIsFixed when a module would become another one, VersionNotStated and
+    VersionChanged.
     """
     around = await repository.load_around_modules(tx, modules)
     for record in modules:
@@ -80,13 +99,17 @@ async def record_modules(tx: AsyncConnection, cause: Cause, modules: Sequence[Mo
             _check_known(f"module {record.id}", "client", record.client_id, around.clients)
         check_same_module(around.modules.get(record.id), module)
     changed = await repository.store_modules(tx, cause, modules)
+    _check_versions("module", changed, expected)
     return await _publish_changed(tx, cause, [_module_recorded(module) for module in modules], changed)
 
 
-async def record_installations(tx: AsyncConnection, cause: Cause, installations: Sequence[InstallationRecord]) -> int:
+async def record_installations(
+    tx: AsyncConnection, cause: Cause, installations: Sequence[InstallationRecord], *, expected: Expected = ANYTHING
+) -> int:
     """Records installations and publishes those that changed; how many did.
 
-    Raises UnknownReference, ModuleDoesNotFit, and IdentityIsFixed when one would move to another client or product.
+    Raises UnknownReference, ModuleDoesNotFit, IdentityIsFixed when one would move to another client or product,
+    VersionNotStated and VersionChanged.
     """
     around = await repository.load_around_installations(tx, installations)
     for record in installations:
@@ -96,6 +119,7 @@ async def record_installations(tx: AsyncConnection, cause: Cause, installations:
         check_same_installation(record.id, around.installations.get(record.id), placement)
         check_modules(record.id, placement, record.modules, around.modules)
     changed = await repository.store_installations(tx, cause, installations)
+    _check_versions("installation", changed, expected)
     return await _publish_changed(tx, cause, [_installation_recorded(one) for one in installations], changed)
 
 
@@ -167,10 +191,16 @@ def _snapshot_row(sealed: Sealed[Any]) -> dict[str, Any]:
     }
 
 
-async def _publish_changed(tx: AsyncConnection, cause: Cause, events: Sequence[Event], changed: set[str]) -> int:
+async def _publish_changed(tx: AsyncConnection, cause: Cause, events: Sequence[Event], changed: Stored) -> int:
     told = [event for event in events if event.subject().partition(":")[2] in changed]
     await publish(tx, seal(cause, *told))
     return len(told)
+
+
+def _check_versions(kind: str, changed: Stored, expected: Expected) -> None:
+    """Refuses a change of what the caller has not seen; what was equal is no change, so it needs no version."""
+    for changed_id, version in changed.items():
+        expected.check(f"The {kind} {changed_id}", version - 1)
 
 
 def _check_known(what: str, kind: str, id: str, known: frozenset[str]) -> None:

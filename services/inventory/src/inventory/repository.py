@@ -21,7 +21,8 @@ from shared.contracts.inventory import InstalledModule
 
 _ROWS = (bindparam("rows", type_=JSONB), bindparam("at", type_=DateTime(timezone=True)), bindparam("actor", type_=Text))
 
-# Each statement stores only the rows that differ and returns their ids: an equal row keeps its version and its age.
+# Each statement stores only the rows that differ and returns their ids with the version that they now have: an equal
+# row keeps its version and its age.
 _STORE_CLIENTS = text("""
     INSERT INTO inventory.clients AS c
         (id, name, name_key, tax_id, tier, city, contact, phone, retired, version, changed_at, changed_by)
@@ -36,7 +37,7 @@ _STORE_CLIENTS = text("""
     WHERE (c.name, c.tax_id, c.tier, c.city, c.contact, c.phone, c.retired) IS DISTINCT FROM
           (excluded.name, excluded.tax_id, excluded.tier, excluded.city, excluded.contact, excluded.phone,
            excluded.retired)
-    RETURNING id
+    RETURNING id, version
 """).bindparams(*_ROWS)
 
 _STORE_PRODUCTS = text("""
@@ -48,7 +49,7 @@ _STORE_PRODUCTS = text("""
         name = excluded.name, name_key = excluded.name_key, retired = excluded.retired,
         version = p.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
     WHERE (p.name, p.retired) IS DISTINCT FROM (excluded.name, excluded.retired)
-    RETURNING id
+    RETURNING id, version
 """).bindparams(*_ROWS)
 
 # What a module is never changes here: the command has compared it under the lock of its product.
@@ -63,7 +64,7 @@ _STORE_MODULES = text("""
         name = excluded.name, name_key = excluded.name_key, retired = excluded.retired,
         version = m.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
     WHERE (m.name, m.retired) IS DISTINCT FROM (excluded.name, excluded.retired)
-    RETURNING id
+    RETURNING id, version
 """).bindparams(*_ROWS)
 
 _STORE_INSTALLATIONS = text("""
@@ -88,17 +89,20 @@ _STORE_INSTALLATIONS = text("""
         ON CONFLICT (id) DO UPDATE SET
             product_version = excluded.product_version, site = excluded.site, retired = excluded.retired,
             version = i.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
-        RETURNING id
+        RETURNING id, version
     ), installed AS (
         INSERT INTO inventory.installation_modules AS im (installation_id, module_id, version)
         SELECT d.id, m.key, m.value FROM differing d, jsonb_each_text(d.modules) m
         ON CONFLICT (installation_id, module_id) DO UPDATE SET version = excluded.version
         WHERE im.version <> excluded.version
     )
-    SELECT id FROM stored
+    SELECT id, version FROM stored
 """).bindparams(*_ROWS)
 
 _IDS = ARRAY(String)
+
+# The version that each stored record now has, by id; 1 is new. The row stays locked, so the one before is known too.
+Stored = dict[str, int]
 
 # Whoever records modules of a product, or installations of a client, does so one after the other.
 _LOCK_PRODUCTS = text("""
@@ -173,23 +177,23 @@ class Around:
     installations: dict[str, Placement]
 
 
-async def store_clients(tx: AsyncConnection, cause: Cause, records: Sequence[ClientRecord]) -> set[str]:
-    """The ids of the clients that are new or differ from what was stored."""
+async def store_clients(tx: AsyncConnection, cause: Cause, records: Sequence[ClientRecord]) -> Stored:
+    """Stores the clients that are new or differ from what was stored."""
     return await _store(tx, _STORE_CLIENTS, cause, [_named(record) for record in records])
 
 
-async def store_products(tx: AsyncConnection, cause: Cause, records: Sequence[ProductRecord]) -> set[str]:
-    """The ids of the products that are new or differ from what was stored."""
+async def store_products(tx: AsyncConnection, cause: Cause, records: Sequence[ProductRecord]) -> Stored:
+    """Stores the products that are new or differ from what was stored."""
     return await _store(tx, _STORE_PRODUCTS, cause, [_named(record) for record in records])
 
 
-async def store_modules(tx: AsyncConnection, cause: Cause, records: Sequence[ModuleRecord]) -> set[str]:
-    """The ids of the modules that are new or differ from what was stored."""
+async def store_modules(tx: AsyncConnection, cause: Cause, records: Sequence[ModuleRecord]) -> Stored:
+    """Stores the modules that are new or differ from what was stored."""
     return await _store(tx, _STORE_MODULES, cause, [_named(record) for record in records])
 
 
-async def store_installations(tx: AsyncConnection, cause: Cause, records: Sequence[InstallationRecord]) -> set[str]:
-    """The ids of the installations that are new or differ, in themselves or in one of their modules."""
+async def store_installations(tx: AsyncConnection, cause: Cause, records: Sequence[InstallationRecord]) -> Stored:
+    """Stores the installations that are new or differ, in themselves or in one of their modules."""
     return await _store(tx, _STORE_INSTALLATIONS, cause, [record.model_dump(mode="json") for record in records])
 
 
@@ -231,8 +235,9 @@ async def freeze_environments(tx: AsyncConnection, rows: Sequence[dict[str, Any]
     return {str(fact_id) for fact_id in (await tx.execute(_FREEZE, {"rows": rows})).scalars()}
 
 
-async def _store(tx: AsyncConnection, statement: Any, cause: Cause, rows: list[dict[str, Any]]) -> set[str]:
-    return set((await tx.execute(statement, {"rows": rows, "at": cause.recorded_at, "actor": cause.actor})).scalars())
+async def _store(tx: AsyncConnection, statement: Any, cause: Cause, rows: list[dict[str, Any]]) -> Stored:
+    stored = await tx.execute(statement, {"rows": rows, "at": cause.recorded_at, "actor": cause.actor})
+    return {row.id: row.version for row in stored}
 
 
 def _named(record: BaseModel) -> dict[str, Any]:

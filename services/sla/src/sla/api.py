@@ -7,9 +7,10 @@ from fastapi import APIRouter, Path, Query, Response
 
 from shared import clock
 from shared.errors import NotFound
-from shared.http.auth import CauseDep
+from shared.http.auth import CauseDep, needs
 from shared.http.etag import etag
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from shared.http.preconditions import IfMatchOrNew
 from shared.http.transaction import ReadTx, Tx
 from sla import commands, queries
 from sla.documents import ContractFacts, ContractRecord
@@ -38,13 +39,13 @@ class NoClocks(NotFound):
     title = "The ticket has no clocks"
 
 
-@router.get("/contract-types")
+@router.get("/contract-types", dependencies=[needs("contract:read")])
 async def list_contract_types(tx: ReadTx) -> list[ContractTypeView]:
     """What each type of contract promises unless a contract says something else."""
     return await queries.list_contract_types(tx)
 
 
-@router.get("/contracts")
+@router.get("/contracts", dependencies=[needs("contract:read")])
 async def list_contracts(
     tx: ReadTx, client: OfClient = None, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Page[ContractView]:
@@ -53,20 +54,23 @@ async def list_contracts(
     return _contracts.page(found, limit, lambda one: (one.id,))
 
 
-@router.get("/contracts/{id}")
+@router.get("/contracts/{id}", dependencies=[needs("contract:read")])
 async def get_contract(tx: ReadTx, id: Id, response: Response) -> ContractView:
     """One contract in its latest version."""
     return _shown(response, id, await queries.get_contract(tx, id))
 
 
-@router.put("/contracts/{id}")
-async def record_contract(tx: Tx, cause: CauseDep, id: Id, facts: ContractFacts, response: Response) -> ContractView:
+@router.put("/contracts/{id}", dependencies=[needs("contract:write")])
+async def record_contract(
+    tx: Tx, cause: CauseDep, expected: IfMatchOrNew, id: Id, facts: ContractFacts, response: Response
+) -> ContractView:
     """Records what is agreed from now on. The same again changes nothing; running clocks keep their version."""
-    await commands.record_contracts(tx, cause, [ContractRecord(id=id, **facts.model_dump())])
+    record = ContractRecord(id=id, **facts.model_dump())
+    await commands.record_contracts(tx, cause, [record], expected=expected)
     return _shown(response, id, await queries.get_contract(tx, id))
 
 
-@router.get("/tickets/{ticket_id}/clocks")
+@router.get("/tickets/{ticket_id}/clocks", dependencies=[needs("ticket:read")])
 async def get_ticket_clocks(tx: ReadTx, ticket_id: UUID) -> TicketClocks:
     """The clocks of a ticket now, each with every interval, whether it counts, and why."""
     found = await queries.get_ticket_clocks(tx, ticket_id, clock.now())

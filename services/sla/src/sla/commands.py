@@ -16,6 +16,7 @@ from shared.contracts.tickets import Kind
 from shared.errors import Conflict, Invalid, Unavailable
 from shared.ids import new_id
 from shared.messaging.outbox import publish, seal
+from shared.versions import ANYTHING, Expected
 from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
 from sla.domain.clock import CLOCK_KINDS, Fact
 from sla.domain.contract import (
@@ -235,10 +236,12 @@ async def record_contract_types(tx: AsyncConnection, cause: Cause, records: Sequ
     return len(changed)
 
 
-async def record_contracts(tx: AsyncConnection, cause: Cause, records: Sequence[ContractRecord]) -> list[Contract]:
+async def record_contracts(
+    tx: AsyncConnection, cause: Cause, records: Sequence[ContractRecord], *, expected: Expected = ANYTHING
+) -> list[Contract]:
     """Records contracts; returns the new versions. What equals the latest version changes and publishes nothing.
 
-    Raises NoSuchContractType, ContractChangedMeanwhile, and what next_version raises.
+    Raises NoSuchContractType, VersionNotStated, VersionChanged, ContractChangedMeanwhile, and what next_version raises.
     """
     types = await contract_rows.lock_contract_types(tx)
     known = await contract_rows.current_contracts(tx, [one.id for one in records])
@@ -246,6 +249,8 @@ async def record_contracts(tx: AsyncConnection, cause: Cause, records: Sequence[
     changed = [version for version in versions if version is not None]
     if not changed:
         return []
+    for version in changed:
+        expected.check(f"The contract {version.id}", version.version - 1)
     added = await contract_rows.insert_contracts(tx, changed, cause.recorded_at, cause.actor)
     for version in changed:
         if version.id not in added:

@@ -12,20 +12,21 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from shared import clock
 from shared.contracts.envelope import Code
 from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Severity, Target
-from shared.http.auth import Actor, Caller, CauseDep
-from shared.http.etag import etag, etag_of
+from shared.http.auth import Caller, CauseDep, needs
+from shared.http.etag import etag_of
+from shared.http.idempotency import Idempotency
 from shared.http.limits import Clean, CleanLine, CleanText
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from shared.http.preconditions import IfMatch
 from shared.http.transaction import ReadTx, Tx
 from tickets import commands, queries
 from tickets.commands import Done, OpenTicket
+from tickets.domain.escalation import Reach
 from tickets.domain.urgency import Impact
 from tickets.domain.workflow import Status
 from tickets.queries import ClientView, HistoryEntry, Sort, TicketFilter, TicketRow, TicketView
 
 router = APIRouter(prefix="/v1", tags=["tickets"])
-
-SUPERVISOR = "supervisor"
 
 Person = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$", examples=["ana"], description="the id of a person")]
 Answer = Annotated[int | None, Field(ge=1, le=4)]
@@ -129,78 +130,98 @@ class TicketChanged(BaseModel):
     facts: list[UUID] = Field(description="the ids of the facts that this request added to the history")
 
 
-@router.post("/tickets", status_code=201)
+@router.post("/tickets", status_code=201, response_model=TicketChanged, dependencies=[needs("ticket:open")])
 async def open_ticket(
-    tx: Tx, cause: CauseDep, caller: Caller, body: OpenTicketBody, response: Response
-) -> TicketChanged:
+    tx: Tx, cause: CauseDep, caller: Caller, idempotency: Idempotency, body: OpenTicketBody
+) -> Response:
     """Registers an incident or a question. Environment, clocks and tasks follow by themselves within moments."""
-    done = await commands.open_ticket(tx, cause, body.request(), by_supervisor=_is_supervisor(caller))
-    response.headers["location"] = f"/v1/tickets/{done.ticket.id}"
-    return _answer(response, done)
+    done = await commands.open_ticket(tx, cause, body.request(), may_be_late=caller.may("ticket:open-late"))
+    place = f"/v1/tickets/{done.ticket.id}"
+    return await idempotency.answer(_changed(done), version=done.ticket.version, status=201, location=place)
 
 
-@router.post("/tickets/{ticket_id}/assign")
+@router.post("/tickets/{ticket_id}/assign", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def assign_ticket(
-    tx: Tx, cause: CauseDep, ticket_id: UUID, body: AssignBody, response: Response
-) -> TicketChanged:
+    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID, body: AssignBody
+) -> Response:
     """Puts the ticket into somebody's hands."""
-    return _answer(response, await commands.assign_ticket(tx, cause, ticket_id, assignee=body.assignee or cause.actor))
+    assignee = body.assignee or cause.actor
+    done = await commands.assign_ticket(tx, cause, ticket_id, assignee=assignee, expected=expected)
+    return await _answer(idempotency, done)
 
 
-@router.post("/tickets/{ticket_id}/escalate")
+@router.post("/tickets/{ticket_id}/escalate", response_model=TicketChanged, dependencies=[needs("ticket:escalate")])
 async def escalate_ticket(
-    tx: Tx, cause: CauseDep, caller: Caller, ticket_id: UUID, body: EscalateBody, response: Response
-) -> TicketChanged:
-    """Hands the ticket up: to the analysts (level 2), functional analysis or Development (level 3)."""
+    tx: Tx,
+    cause: CauseDep,
+    caller: Caller,
+    idempotency: Idempotency,
+    expected: IfMatch,
+    ticket_id: UUID,
+    body: EscalateBody,
+) -> Response:
+    """Hands the ticket up: to the analysts (level 2), functional analysis or Development (level 3).
+
+    Level 3 needs `ticket:derive`, and past the analysts `ticket:skip-level`; a P1/S1 needs neither.
+    """
+    reach = Reach(derive=caller.may("ticket:derive"), skip_level=caller.may("ticket:skip-level"))
     done = await commands.escalate_ticket(
-        tx, cause, ticket_id, target=body.target, reason=body.reason, by_supervisor=_is_supervisor(caller)
+        tx, cause, ticket_id, target=body.target, reason=body.reason, reach=reach, expected=expected
     )
-    return _answer(response, done)
+    return await _answer(idempotency, done)
 
 
-@router.post("/tickets/{ticket_id}/hold")
-async def hold_ticket(tx: Tx, cause: CauseDep, ticket_id: UUID, body: HoldBody, response: Response) -> TicketChanged:
+@router.post("/tickets/{ticket_id}/hold", response_model=TicketChanged, dependencies=[needs("ticket:work")])
+async def hold_ticket(
+    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID, body: HoldBody
+) -> Response:
     """Stops the work for a reason; whether a clock pauses is the contract's matter."""
-    return _answer(response, await commands.hold_ticket(tx, cause, ticket_id, reason=body.reason, note=body.note))
+    done = await commands.hold_ticket(tx, cause, ticket_id, reason=body.reason, note=body.note, expected=expected)
+    return await _answer(idempotency, done)
 
 
-@router.post("/tickets/{ticket_id}/release")
-async def release_ticket(tx: Tx, cause: CauseDep, ticket_id: UUID, response: Response) -> TicketChanged:
+@router.post("/tickets/{ticket_id}/release", response_model=TicketChanged, dependencies=[needs("ticket:work")])
+async def release_ticket(
+    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID
+) -> Response:
     """Ends the hold."""
-    return _answer(response, await commands.release_ticket(tx, cause, ticket_id))
+    return await _answer(idempotency, await commands.release_ticket(tx, cause, ticket_id, expected=expected))
 
 
-@router.post("/tickets/{ticket_id}/respond")
+@router.post("/tickets/{ticket_id}/respond", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def respond_ticket(
-    tx: Tx, cause: CauseDep, ticket_id: UUID, body: RespondBody, response: Response
-) -> TicketChanged:
+    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID, body: RespondBody
+) -> Response:
     """Notes what the client was told; the first time stops the response clock."""
-    done = await commands.respond_ticket(tx, cause, ticket_id, channel=body.channel, text=body.text)
-    return _answer(response, done)
+    done = await commands.respond_ticket(tx, cause, ticket_id, channel=body.channel, text=body.text, expected=expected)
+    return await _answer(idempotency, done)
 
 
-@router.post("/tickets/{ticket_id}/resolve")
+@router.post("/tickets/{ticket_id}/resolve", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def resolve_ticket(
-    tx: Tx, cause: CauseDep, ticket_id: UUID, body: ResolveBody, response: Response
-) -> TicketChanged:
+    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID, body: ResolveBody
+) -> Response:
     """Says how the matter was settled; the resolution clock stops, a running hold ends."""
-    return _answer(response, await commands.resolve_ticket(tx, cause, ticket_id, code=body.code, text=body.text))
+    done = await commands.resolve_ticket(tx, cause, ticket_id, code=body.code, text=body.text, expected=expected)
+    return await _answer(idempotency, done)
 
 
-@router.post("/tickets/{ticket_id}/close")
-async def close_ticket(tx: Tx, cause: CauseDep, ticket_id: UUID, response: Response) -> TicketChanged:
+@router.post("/tickets/{ticket_id}/close", response_model=TicketChanged, dependencies=[needs("ticket:work")])
+async def close_ticket(
+    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID
+) -> Response:
     """Ends a resolved ticket for good."""
-    return _answer(response, await commands.close_ticket(tx, cause, ticket_id))
+    return await _answer(idempotency, await commands.close_ticket(tx, cause, ticket_id, expected=expected))
 
 
-@router.get("/tickets/{ticket_id}", response_model=TicketView)
+@router.get("/tickets/{ticket_id}", response_model=TicketView, dependencies=[needs("ticket:read")])
 async def view_ticket(connection: ReadTx, ticket_id: UUID) -> Response:
     """Everything about a ticket in one answer: environment, clocks, tasks and the whole history."""
     version, view = await queries.view_ticket(connection, ticket_id, clock.now())
     return _written(view, etag=etag_of(version))
 
 
-@router.get("/tickets/{ticket_id}/history", response_model=Page[HistoryEntry])
+@router.get("/tickets/{ticket_id}/history", response_model=Page[HistoryEntry], dependencies=[needs("ticket:read")])
 async def page_history(
     connection: ReadTx, ticket_id: UUID, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
@@ -210,7 +231,7 @@ async def page_history(
     return _page(_HISTORY, rows, limit)
 
 
-@router.get("/tickets", response_model=Page[TicketRow])
+@router.get("/tickets", response_model=Page[TicketRow], dependencies=[needs("ticket:read")])
 async def list_tickets(
     connection: ReadTx,
     status: OfStatus = None,
@@ -234,7 +255,7 @@ async def list_tickets(
     return _page(keyset, rows, limit)
 
 
-@router.get("/clients", response_model=Page[ClientView])
+@router.get("/clients", response_model=Page[ClientView], dependencies=[needs("client:read")])
 async def find_clients(
     connection: ReadTx, q: Search = None, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
@@ -243,13 +264,12 @@ async def find_clients(
     return _page(_CLIENTS, await queries.find_clients(connection, q, after=start, limit=limit + 1), limit)
 
 
-def _is_supervisor(caller: Actor) -> bool:
-    return SUPERVISOR in caller.roles
+async def _answer(idempotency: Idempotency, done: Done) -> Response:
+    return await idempotency.answer(_changed(done), version=done.ticket.version)
 
 
-def _answer(response: Response, done: Done) -> TicketChanged:
+def _changed(done: Done) -> TicketChanged:
     ticket = done.ticket
-    etag(response, ticket.version)
     return TicketChanged(
         id=ticket.id,
         number=ticket.number,

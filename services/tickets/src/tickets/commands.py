@@ -14,7 +14,9 @@ from shared.contracts.envelope import Cause, Received
 from shared.contracts.tickets import Channel, HoldReason, ImpactAnswers, Kind, Target, TicketEvent
 from shared.ids import new_id
 from shared.messaging.outbox import publish, seal
+from shared.versions import ANYTHING, Expected
 from tickets import repository
+from tickets.domain.escalation import ANALYSTS, Reach
 from tickets.domain.grouping import Asked, known_client, resolve_groups
 from tickets.domain.reporting import reported_instant
 from tickets.domain.ticket import Opening, Ticket
@@ -48,14 +50,15 @@ class Done:
     facts: tuple[UUID, ...]
 
 
-async def open_ticket(tx: AsyncConnection, cause: Cause, request: OpenTicket, *, by_supervisor: bool = False) -> Done:
+async def open_ticket(tx: AsyncConnection, cause: Cause, request: OpenTicket, *, may_be_late: bool = False) -> Done:
     """Registers a ticket against the replicas, so that it works while every other service is down.
 
+    `may_be_late`: what was reported more than a day ago may still be registered.
     Raises UrgencyNotStated, UnknownReference, GroupsDoNotFit, ReportedInTheFuture, LateReasonMissing or
     ReportedTooLongAgo.
     """
     reported_at = reported_instant(
-        request.reported_at, cause.recorded_at, request.reported_late_reason, by_supervisor=by_supervisor
+        request.reported_at, cause.recorded_at, request.reported_late_reason, may_be_late=may_be_late
     )
     severity, to_review = assess(request.severity, request.impact)
     asked = Asked(request.client_id, request.product_id, request.module_id, request.installation_id)
@@ -84,57 +87,85 @@ async def open_ticket(tx: AsyncConnection, cause: Cause, request: OpenTicket, *,
     return Done(ticket, tuple(fact.id for fact in facts))
 
 
-async def assign_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, assignee: str) -> Done:
-    """Puts a ticket into somebody's hands. Raises TicketNotFound, AlreadyAssigned, ActionNotAllowed."""
-    ticket = await repository.load_ticket(tx, ticket_id)
+async def assign_ticket(
+    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, assignee: str, expected: Expected = ANYTHING
+) -> Done:
+    """Puts a ticket into somebody's hands. Raises TicketNotFound, VersionChanged, AlreadyAssigned, ActionNotAllowed."""
+    ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.assign(assignee))
 
 
 async def escalate_ticket(
-    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, target: Target, reason: str, by_supervisor: bool = False
+    tx: AsyncConnection,
+    cause: Cause,
+    ticket_id: UUID,
+    *,
+    target: Target,
+    reason: str,
+    reach: Reach = ANALYSTS,
+    expected: Expected = ANYTHING,
 ) -> Done:
     """Hands a ticket up, with what is known of its environment and due; each escalation has an id of its own.
 
-    Raises TicketNotFound, LevelSkipped, NotAStep, ActionNotAllowed.
+    Raises TicketNotFound, VersionChanged, NotYoursToDerive, LevelSkipped, NotAStep, ActionNotAllowed.
     """
     ticket, handover = await repository.load_ticket_with_handover(tx, ticket_id)
-    moved = ticket.escalate(new_id(), target, reason, handover, by_supervisor=by_supervisor)
-    return await _store(tx, cause, *moved)
+    await _check_version(tx, ticket, expected)
+    return await _store(tx, cause, *ticket.escalate(new_id(), target, reason, handover, reach))
 
 
-async def hold_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, reason: HoldReason, note: str) -> Done:
-    """Stops work on a ticket for a reason. Raises TicketNotFound, ActionNotAllowed."""
-    ticket = await repository.load_ticket(tx, ticket_id)
+async def hold_ticket(
+    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, reason: HoldReason, note: str, expected: Expected = ANYTHING
+) -> Done:
+    """Stops work on a ticket for a reason. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.hold(reason, note, at=cause.occurred_at))
 
 
-async def release_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID) -> Done:
-    """Ends a ticket's hold. Raises TicketNotFound, ActionNotAllowed."""
-    ticket = await repository.load_ticket(tx, ticket_id)
+async def release_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
+    """Ends a ticket's hold. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.release())
 
 
-async def respond_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, channel: Channel, text: str) -> Done:
-    """Notes what the client was told. Raises TicketNotFound, ActionNotAllowed."""
-    ticket = await repository.load_ticket(tx, ticket_id)
+async def respond_ticket(
+    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, channel: Channel, text: str, expected: Expected = ANYTHING
+) -> Done:
+    """Notes what the client was told. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.respond(channel, text, at=cause.occurred_at))
 
 
-async def resolve_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, code: str, text: str) -> Done:
-    """Says how the matter was settled. Raises TicketNotFound, ActionNotAllowed."""
-    ticket = await repository.load_ticket(tx, ticket_id)
+async def resolve_ticket(
+    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, code: str, text: str, expected: Expected = ANYTHING
+) -> Done:
+    """Says how the matter was settled. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.resolve(code, text, at=cause.occurred_at))
 
 
-async def close_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID) -> Done:
-    """Ends a resolved ticket for good. Raises TicketNotFound, ActionNotAllowed."""
-    ticket = await repository.load_ticket(tx, ticket_id)
+async def close_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
+    """Ends a resolved ticket for good. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.close(at=cause.occurred_at))
 
 
 async def record_reactions(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
     """Writes what other services did about tickets into the history; the event's id is the fact's."""
     await repository.add_reactions(tx, events)
+
+
+async def _load(tx: AsyncConnection, ticket_id: UUID, expected: Expected) -> Ticket:
+    ticket = await repository.load_ticket(tx, ticket_id)
+    await _check_version(tx, ticket, expected)
+    return ticket
+
+
+async def _check_version(tx: AsyncConnection, ticket: Ticket, expected: Expected) -> None:
+    """Compares under the ticket's lock. What happened since is only read for whoever has to be told."""
+    if not expected.is_met(ticket.version):
+        since = await repository.facts_since(tx, ticket.id, expected.newest)
+        expected.check(ticket.number, ticket.version, since=since)
 
 
 async def _store(tx: AsyncConnection, cause: Cause, ticket: Ticket, events: Sequence[TicketEvent]) -> Done:

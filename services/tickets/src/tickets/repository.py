@@ -54,6 +54,14 @@ _LOAD = text(
     "FROM tickets.tickets WHERE id = :id FOR UPDATE"
 )
 
+# Facts of other services carry no version: they do not touch the ticket's.
+_FACTS_SINCE = text("""
+    SELECT fact_id, type, occurred_at, actor, CAST(data ->> 'version' AS integer) AS version
+      FROM tickets.history
+     WHERE ticket_id = :id AND source = 'tickets' AND CAST(data ->> 'version' AS integer) > :version
+     ORDER BY position LIMIT 20
+""")
+
 _HANDOVER_COLUMNS = ", ".join(f"t.{name}" for name in (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))
 _LOAD_WITH_HANDOVER = text(f"""
     SELECT {_HANDOVER_COLUMNS}, e.data::text AS environment,
@@ -118,6 +126,12 @@ async def load_ticket_with_handover(tx: AsyncConnection, id: UUID) -> tuple[Tick
     if row is None:
         raise _not_found(id)
     return _ticket_of(row), Handover(_brief(_json(row["environment"])), row["resolution_due_at"])
+
+
+async def facts_since(tx: AsyncConnection, id: UUID, version: int) -> list[dict[str, Any]]:
+    """What people did to a ticket after it had this version, the oldest first, at most twenty."""
+    rows = await tx.execute(_FACTS_SINCE, {"id": id, "version": version})
+    return [dict(row) for row in rows.mappings()]
 
 
 async def add_reactions(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:

@@ -1,1 +1,1 @@
-"""The HTTP edge of a service: application, identity, problems, limits, paging, health."""
+"""The HTTP edge of a service: application, identity and permissions, keys and conditions, problems, limits, health."""

@@ -15,11 +15,13 @@ from starlette.responses import Response
 from starlette.types import Lifespan
 
 from shared.errors import DeskError
-from shared.http.auth import caller_of
+from shared.http.auth import caller_of, needed
 from shared.http.edge import Edge
 from shared.http.health import PATHS, Check, Health, Status
+from shared.http.idempotency import AnsweredBefore, answer_again
 from shared.http.limits import BODY_LIMIT, BODY_SECONDS
 from shared.http.openapi import PROBLEM_RESPONSES, complete
+from shared.http.permissions import Permission
 from shared.http.problems import answer_problem
 from shared.http.tokens import Authenticator
 
@@ -27,11 +29,16 @@ OPENAPI_PATH = "/openapi.json"
 OPEN_PATHS = (*PATHS, OPENAPI_PATH)
 
 
+class RouteWithoutPermission(RuntimeError):
+    """A route does not say which permission it needs, so nobody may be let in by it."""
+
+
 class DeskApi(FastAPI):
-    """FastAPI with the description of what the edge does: tokens and problems."""
+    """FastAPI with the description of what the edge does: tokens, permissions, conditions and problems."""
 
     def openapi(self) -> dict[str, Any]:
-        return complete(super().openapi())
+        needs = {(door.path, door.method.lower()): door.permission for door in doors_of(self) if door.permission}
+        return complete(super().openapi(), needs)
 
 
 def create_app(
@@ -50,7 +57,10 @@ def create_app(
     body_limit: int = BODY_LIMIT,
     body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
-    """The application of a service. Its routers say their whole paths (`prefix="/v1/tickets"`)."""
+    """The application of a service. Its routers say their whole paths (`prefix="/v1/tickets"`).
+
+    Raises RouteWithoutPermission for a route that declares none with `needs(...)`.
+    """
     app = DeskApi(
         title=f"PSA Desk: {service}",
         description=description,
@@ -73,28 +83,37 @@ def create_app(
     app.router.routes.extend(Health(service, readiness, status, alive).routes())
     for router in routers:
         app.include_router(router, dependencies=[Depends(caller_of)], responses=PROBLEM_RESPONSES)
+    _require_permissions(app)
     return app
+
+
+def _require_permissions(app: FastAPI) -> None:
+    closed = [door for door in doors_of(app) if not door.is_open]
+    if undeclared := [f"{door.method} {door.path}" for door in closed if door.permission is None]:
+        raise RouteWithoutPermission(f"{app.title}: {', '.join(undeclared)}: say dependencies=[needs(...)]")
 
 
 def _answer_problems(app: FastAPI) -> None:
     for kind in (DeskError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_problem)
     app.add_exception_handler(405, _answer_other_methods)
+    app.add_exception_handler(AnsweredBefore, answer_again)
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One method of one path, and whether it may be called without a token."""
+    """One method of one path, whether it may be called without a token, and the permission that it needs otherwise."""
 
     method: str
     path: str
     is_open: bool
+    permission: Permission | None = None
 
 
 def doors_of(app: FastAPI) -> list[Door]:
     """Every route of an application, so that a test can knock at each."""
     found = [
-        Door(method, path, path in OPEN_PATHS)
+        Door(method, path, path in OPEN_PATHS, needed(getattr(route, "dependencies", ())))
         for route in _flat(app)
         for path, methods in [(route.path, route.methods or {"GET"})]
         for method in sorted(methods - {"HEAD"})

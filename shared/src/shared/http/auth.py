@@ -1,19 +1,32 @@
-"""Who calls, as routes see it: `Caller` and `CauseDep`; the edge has verified the token before any route runs."""
+"""Who calls and what that permits: `Caller`, `CauseDep`, and `needs(...)`, which every route declares.
 
-# What a role permits comes here as a dependency of its own (`Depends(permits("ticket:open"))`), beside `caller_of`.
+The edge has verified the token before any route runs.
+"""
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 from fastapi import Depends
+from fastapi.params import Depends as Dependency
 from starlette.requests import Request
 
 from shared import clock
 from shared.contracts.envelope import Cause
-from shared.errors import Unauthenticated
+from shared.errors import Forbidden, Unauthenticated
 from shared.http.context import Actor, RequestContext, context_of
+from shared.http.permissions import Permission
 from shared.http.tokens import Authenticator
 
-__all__ = ["Actor", "Authenticator", "Caller", "CauseDep", "caller_of", "cause_of"]
+__all__ = [
+    "Actor", "Authenticator", "Caller", "CauseDep", "PermissionMissing", "caller_of", "cause_of", "needed", "needs",
+]  # fmt: skip
+
+
+class PermissionMissing(Forbidden):
+    """None of the caller's roles gives the permission that this needs; `permission` travels with it."""
+
+    code = "permission-missing"
+    title = "A permission is missing"
 
 
 async def caller_of(request: Request) -> Actor:
@@ -36,6 +49,35 @@ async def cause_of(request: Request) -> Cause:
 
 Caller = Annotated[Actor, Depends(caller_of)]
 CauseDep = Annotated[Cause, Depends(cause_of)]
+
+
+class Need:
+    """Lets a request pass whose caller has one permission."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(self, caller: Caller) -> None:
+        """Raises PermissionMissing."""
+        if not caller.may(self.permission):
+            raise PermissionMissing(
+                f"This needs the permission {self.permission}, which none of your roles gives: ask whoever hands out "
+                "roles, or somebody who has it.",
+                permission=self.permission,
+            )
+
+
+def needs(permission: Permission) -> Any:
+    """The declaration of a route: `@router.get(..., dependencies=[needs("ticket:read")])`. It is asked before all else.
+
+    An application does not start with a route that declares none.
+    """
+    return Depends(Need(permission))
+
+
+def needed(dependencies: Iterable[Dependency]) -> Permission | None:
+    """The permission that these dependencies of a route declare; None when they declare none."""
+    return next((each.dependency.permission for each in dependencies if isinstance(each.dependency, Need)), None)
 
 
 def _identified(request: Request) -> tuple[RequestContext, Actor]:

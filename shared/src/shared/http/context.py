@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from shared.http.permissions import Permission, permissions_of
 from shared.ids import new_id
 from shared.telemetry import trace
 
@@ -14,13 +16,22 @@ _KEY = "desk"
 _SANE_CORRELATION_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Actor:
     """Who calls: `id` is written into everything that the call causes, `roles` decide what is permitted."""
 
     id: str
     name: str
     roles: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def permissions(self) -> frozenset[Permission]:
+        """Everything that the actor's roles permit; worked out once, as long as its token is remembered."""
+        return permissions_of(self.roles)
+
+    def may(self, permission: Permission) -> bool:
+        """Whether one of the actor's roles permits it."""
+        return permission in self.permissions
 
 
 @dataclass(slots=True)

@@ -18,6 +18,9 @@ from shared.telemetry.logs import get_logger
 Key = jwk.RSAKey | jwk.ECKey
 Environment = Literal["development", "production"]
 
+# With this the runner's issuer says in its configuration what it is, so that no proxy before it can hide it.
+DEVELOPMENT_MARK = "psa_desk_development"
+
 _FETCH_SECONDS = 3.0
 _FRESH_SECONDS = 600.0
 # A caller who invents key ids must not make this process ask the issuer each time.
@@ -100,6 +103,8 @@ class IssuerKeys:
             metadata = found.raise_for_status().json()
             if str(metadata["issuer"]).rstrip("/") != self.issuer:
                 raise ValueError("the issuer's own configuration names another issuer")
+            if self._production and metadata.get(DEVELOPMENT_MARK):
+                raise ValueError("this is a development issuer: whoever can ask it can be anybody")
             self._check_address(metadata["jwks_uri"])
             answer = await client.get(metadata["jwks_uri"])
             keys = tuple(_usable(answer.raise_for_status().json()["keys"]))

@@ -1,9 +1,12 @@
-"""What every operation's description has in common: the bearer token and the problems."""
+"""What every operation's description has in common: token, permission, conditions, and the problems."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from shared.http.idempotency import IDEMPOTENCY_KEY
+from shared.http.preconditions import IF_MATCH, IF_NONE_MATCH
 from shared.http.problems import MEDIA_TYPE
 
 _REFERENCE = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -21,6 +24,14 @@ _DOCUMENTED = {
     500: "An error of this service; it was recorded under the correlation id.",
     503: "Something that this needs does not answer; see Retry-After.",
 }
+
+_OF_CONDITIONS = {
+    412: "It is not at the version of If-Match; `version` and ETag say the present one.",
+    428: "It exists, and If-Match is missing.",
+}
+_OF_KEYS = "The present state does not allow it, or this Idempotency-Key is being worked on: see Retry-After."
+_TEXT = {"schema": {"type": "string"}}
+_ETAG = {"description": "the version that this left, for If-Match", **_TEXT}
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": _REFERENCE} for status, text in _DOCUMENTED.items()
@@ -41,6 +52,8 @@ _PROBLEM = {
         "instance": {"type": "string", "description": "this occurrence"},
         "correlation_id": {"type": "string", "description": "finds this request in the logs and in every event"},
         "retry_after_seconds": {"type": "integer"},
+        "permission": {"type": "string", "description": "the one that is missing", "examples": ["ticket:open"]},
+        "version": {"type": "integer", "description": "the present version, where another one was expected"},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ProblemOfInput"}},
     },
 }
@@ -58,10 +71,30 @@ _PROBLEM_OF_INPUT = {
 }
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Adds the token and the shape of the problems to a document; doing it again changes nothing."""
+def complete(document: dict[str, Any], needs: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """Adds what the edge does; `needs` is the permission by path and method. Doing it again changes nothing."""
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update({"Problem": _PROBLEM, "ProblemOfInput": _PROBLEM_OF_INPUT})
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     document["security"] = [{"bearer": []}]
+    for (path, method), permission in needs.items():
+        _complete_operation(document["paths"][path][method], permission)
     return document
+
+
+def _complete_operation(operation: dict[str, Any], permission: str) -> None:
+    operation["x-permission"] = permission
+    responses = operation["responses"]
+    responses["403"] = {"description": f"The caller lacks the permission {permission}.", "content": _REFERENCE}
+    headers = {one["name"]: one for one in operation.get("parameters", ()) if one["in"] == "header"}
+    if IF_MATCH in headers:
+        headers[IF_MATCH]["required"] = IF_NONE_MATCH not in headers
+        responses |= {
+            str(status): {"description": text, "content": _REFERENCE} for status, text in _OF_CONDITIONS.items()
+        }
+    if IDEMPOTENCY_KEY in headers:
+        responses["409"] = {"description": _OF_KEYS, "content": _REFERENCE, "headers": {"Retry-After": _TEXT}}
+    if headers:
+        done = next(each for status, each in responses.items() if status.startswith("2"))
+        created = {"Location": {"description": "its address", **_TEXT}} if "201" in responses else {}
+        done["headers"] = {"ETag": _ETAG, **created}

@@ -16,7 +16,9 @@ from starlette.responses import Response
 
 from shared.errors import Conflict, DeskError, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from shared.http.context import context_of
+from shared.http.etag import etag_of
 from shared.http.validation import problems_of_input
+from shared.versions import VersionChanged, VersionNotStated
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "retry_after_seconds"
@@ -29,6 +31,8 @@ _STATUS: dict[type[DeskError], int] = {
     Forbidden: 403,
     Unauthenticated: 401,
     Unavailable: 503,
+    VersionChanged: 412,
+    VersionNotStated: 428,
     DeskError: 422,
 }
 # What the framework itself refuses: code, title, what to do.
@@ -112,6 +116,8 @@ def _problem_of_desk_error(error: DeskError) -> Problem:
         reason = "invalid_token" if error.extra.get("presented") else None
         problem.extra.pop("presented", None)
         problem.headers["www-authenticate"] = _challenge(reason, error.message)
+    if present := error.extra.get("version") if isinstance(error, VersionChanged | VersionNotStated) else None:
+        problem.headers["etag"] = etag_of(present)
     retry = error.extra.get(RETRY_AFTER, _RETRY_SECONDS if status == 503 else None)
     if retry is not None:
         problem.headers["retry-after"] = str(retry)

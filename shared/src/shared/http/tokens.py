@@ -32,7 +32,8 @@ class Authenticator:
 
     def __init__(self, issuer: str, audience: str = "psa-desk", env: Environment = "development") -> None:
         """Raises ValueError for an issuer that `env` does not allow."""
-        self._issuer = issuer
+        # Issuers end their own name with a slash or without one; whoever writes a setting does not know which.
+        self._names = [issuer.rstrip("/"), issuer.rstrip("/") + "/"]
         self._audience = audience
         self._keys = IssuerKeys(issuer, env)
         self._generation = 0
@@ -94,7 +95,7 @@ class Authenticator:
         registry = jwt.JWTClaimsRegistry(
             now=int(clock.now().timestamp()),
             leeway=LEEWAY_SECONDS,
-            iss={"essential": True, "value": self._issuer},
+            iss={"essential": True, "values": self._names},
             aud={"essential": True, "value": self._audience},
             exp={"essential": True},
             sub={"essential": True},

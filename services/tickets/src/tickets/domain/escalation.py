@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from shared.contracts.tickets import Target
-from shared.errors import Conflict
+from shared.errors import Conflict, Forbidden
 
 LEVEL_OF: Mapping[Target, int] = {"analysts": 2, "functional-analysis": 3, "development": 3}
 
@@ -26,6 +27,25 @@ STEPS: frozenset[tuple[Target | None, Target]] = frozenset(
 SKIPS: frozenset[tuple[Target | None, Target]] = frozenset({(None, "functional-analysis"), (None, "development")})
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far somebody may hand a ticket up beyond the analysts: to the third level, and past the analysts."""
+
+    derive: bool = False
+    skip_level: bool = False
+
+
+ANALYSTS = Reach()
+EVERYWHERE = Reach(derive=True, skip_level=True)
+
+
+class NotYoursToDerive(Forbidden):
+    """The third level is asked by analysts; `permission` travels with it."""
+
+    code = "permission-missing"
+    title = "A permission is missing"
+
+
 class LevelSkipped(Conflict):
     """From level 1 a ticket goes to the analysts first."""
 
@@ -40,16 +60,18 @@ class NotAStep(Conflict):
     title = "This is not a step up"
 
 
-def check_step(number: str, at: Target | None, to: Target, *, may_skip: bool) -> None:
-    """Checks one escalation. `may_skip`: the ticket is P1/S1, or a supervisor asks.
-
-    Raises LevelSkipped or NotAStep.
-    """
-    if (at, to) in STEPS or (may_skip and (at, to) in SKIPS):
-        return
-    if (at, to) in SKIPS:
+def check_step(number: str, at: Target | None, to: Target, reach: Reach) -> None:
+    """Checks one escalation by somebody of this reach. Raises LevelSkipped, NotAStep or NotYoursToDerive."""
+    if (at, to) in SKIPS and not reach.skip_level:
         raise LevelSkipped(
-            f"{number} is at level 1: escalate it to analysts first; only P1/S1, or a supervisor, goes straight to {to}"
+            f"{number} is at level 1: escalate it to analysts first; only P1/S1 or a supervisor goes straight to {to}",
+            permission="ticket:skip-level",
         )
-    possible = sorted({step[1] for step in STEPS if step[0] == at})
-    raise NotAStep(f"{number} is with {at}, it cannot be escalated to {to}; possible: {', '.join(possible)}")
+    if (at, to) not in STEPS | SKIPS:
+        possible = sorted({step[1] for step in STEPS if step[0] == at})
+        raise NotAStep(f"{number} is with {at}, it cannot be escalated to {to}; possible: {', '.join(possible)}")
+    if LEVEL_OF[to] == 3 and not reach.derive:
+        raise NotYoursToDerive(
+            f"Handing {number} to {to} needs the permission ticket:derive, since it is no P1/S1: ask an analyst.",
+            permission="ticket:derive",
+        )

@@ -27,13 +27,13 @@ class LateReasonMissing(Invalid):
 
 
 class ReportedTooLongAgo(Invalid):
-    """Registering something of another day is a supervisor's decision."""
+    """Registering something of another day is not everybody's decision."""
 
     code = "reported-too-long-ago"
     title = "Only a supervisor registers what is older than a day"
 
 
-def reported_instant(stated: datetime | None, now: datetime, reason: str | None, *, by_supervisor: bool) -> datetime:
+def reported_instant(stated: datetime | None, now: datetime, reason: str | None, *, may_be_late: bool) -> datetime:
     """The start of the call (one call, one request): now when nothing is stated, never later than now.
 
     Raises ReportedInTheFuture, LateReasonMissing (more than 15 minutes ago) or ReportedTooLongAgo (more than 24 h).
@@ -43,8 +43,11 @@ def reported_instant(stated: datetime | None, now: datetime, reason: str | None,
     if stated > now + CLOCK_SKEW:
         raise ReportedInTheFuture(f"reported_at {stated.isoformat()} is after now ({now.isoformat()}): correct it")
     ago = now - stated
-    if ago > NEEDS_SUPERVISOR_AFTER and not by_supervisor:
-        raise ReportedTooLongAgo("reported_at is more than 24 hours ago: ask a supervisor to register this ticket")
+    if ago > NEEDS_SUPERVISOR_AFTER and not may_be_late:
+        raise ReportedTooLongAgo(
+            "reported_at is more than 24 hours ago: ask a supervisor to register this ticket",
+            permission="ticket:open-late",
+        )
     if ago > NEEDS_REASON_AFTER and not reason:
         raise LateReasonMissing("reported_at is more than 15 minutes ago: say why in reported_late_reason")
     return min(stated, now)

@@ -26,7 +26,7 @@ from shared.contracts.tickets import (
     TicketResponded,
 )
 from shared.errors import Conflict, NotFound
-from tickets.domain.escalation import LEVEL_OF, check_step
+from tickets.domain.escalation import ANALYSTS, EVERYWHERE, LEVEL_OF, Reach, check_step
 from tickets.domain.urgency import needs_immediate_attention
 from tickets.domain.workflow import Action, Status, status_after
 
@@ -131,14 +131,15 @@ class Ticket:
         return ticket, (event,)
 
     def escalate(
-        self, escalation_id: UUID, target: Target, reason: str, handover: Handover, *, by_supervisor: bool = False
+        self, escalation_id: UUID, target: Target, reason: str, handover: Handover, reach: Reach = ANALYSTS
     ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Hands the ticket up to a target's queue, where nobody has taken it yet.
 
-        P1/S1 and supervisors may go past the analysts. Raises LevelSkipped, NotAStep, or what the workflow raises.
+        A P1/S1 goes as far as it must, whoever hands it up; any other as far as `reach`. Raises NotYoursToDerive,
+        LevelSkipped, NotAStep, or what the workflow raises.
         """
         ticket = self._moved("escalate", level=LEVEL_OF[target], target=target, assignee=None)
-        check_step(self.number, self.target, target, may_skip=by_supervisor or self.is_immediate)
+        check_step(self.number, self.target, target, EVERYWHERE if self.is_immediate else reach)
         event = ticket.tell(
             TicketEscalated,
             escalation_id=escalation_id,

@@ -1,0 +1,67 @@
+"""If-Match and If-None-Match of a request (RFC 9110, section 13.1) as the versions that its change is meant for."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from shared.errors import Invalid
+from shared.versions import Expected, VersionNotStated
+
+_TAGS = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"(?:\s*,\s*(?:W/)?"[\x21\x23-\x7e]*")*')
+# Only a strong tag can match; one that is no number is of no version that this product ever gave out.
+_STRONG = re.compile(r'(?<!W/)"([0-9]{1,9})"')
+_LONGEST = 1000
+
+IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
+
+_IfMatch = Annotated[
+    str | None,
+    Header(
+        alias=IF_MATCH,
+        max_length=_LONGEST,
+        description='the ETag of what you have seen, such as `"3"`; `*` for whatever it is now',
+    ),
+]
+_IfNoneMatch = Annotated[
+    str | None, Header(alias=IF_NONE_MATCH, max_length=10, description="`*`: only if there is none yet")
+]
+
+
+class MalformedCondition(Invalid):
+    """If-Match or If-None-Match cannot be read."""
+
+    code = "malformed-condition"
+    title = "The condition cannot be read"
+
+
+async def change_condition(if_match: _IfMatch = None) -> Expected:
+    """For what changes something that exists. Raises VersionNotStated (428) without If-Match, MalformedCondition."""
+    if if_match is None:
+        raise VersionNotStated('Send the ETag of what you have seen in If-Match, such as If-Match: "3".')
+    return _versions_in(if_match)
+
+
+async def record_condition(if_match: _IfMatch = None, if_none_match: _IfNoneMatch = None) -> Expected:
+    """For what may also make something new, which needs no condition. Raises MalformedCondition."""
+    if if_none_match is not None:
+        if if_none_match.strip() != "*" or if_match is not None:
+            raise MalformedCondition("Send either If-None-Match: * for what is new, or If-Match with an ETag.")
+        return Expected(frozenset())
+    if if_match is None:
+        return Expected(frozenset(), stated=False)
+    return _versions_in(if_match)
+
+
+# The condition of an action on something, and that of a PUT.
+IfMatch = Annotated[Expected, Depends(change_condition)]
+IfMatchOrNew = Annotated[Expected, Depends(record_condition)]
+
+
+def _versions_in(header: str) -> Expected:
+    tags = header.strip()
+    if tags == "*":
+        return Expected(None, may_be_new=False)
+    if not _TAGS.fullmatch(tags):
+        raise MalformedCondition('Send If-Match as the ETag was given, with its quotes: If-Match: "3".')
+    return Expected(frozenset(map(int, _STRONG.findall(tags))), may_be_new=False)

@@ -1,0 +1,203 @@
+"""What production refuses, what is only warned of, and that no password is ever shown."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from io import StringIO
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from rich.console import Console
+
+from devlink.settings import Settings as DevlinkSettings
+from shared.config_check import ConfigRefused, check_settings, describe, render, require_fit
+from shared.settings import ServiceSettings
+from shared.telemetry.redaction import redact
+from tests.support.databases import CHECKOUT
+
+PASSWORD = "q7-hunter22-canary"
+DATABASE = f"postgresql://desk_sla_service:{PASSWORD}@db.example/desk_sla"
+OWNER = f"postgresql://desk_sla_owner:{PASSWORD}@db.example/desk_sla"
+# What a process that serves in production is given when all is well.
+FIT = {
+    "DESK_ENV": "production",
+    "DESK_DATABASE_URL": DATABASE,
+    "DESK_OIDC_ISSUER": "https://login.example/desk",
+    "DESK_KAFKA_BOOTSTRAP": "kafka-1.example:9092,kafka-2.example:9092",
+    "DESK_HOST": "0.0.0.0",
+    "PGSSLMODE": "verify-full",
+}
+
+
+def settings_of(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, kind: type[ServiceSettings] = ServiceSettings
+) -> ServiceSettings:
+    for name in [name for name in os.environ if name.startswith("DESK_") or name == "PGSSLMODE"]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    # As a process reads them: from the environment and from nowhere else.
+    return kind()
+
+
+def judged(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[tuple[str, str]]:
+    settings = settings_of(environment, monkeypatch, options.pop("kind", ServiceSettings))
+    return [(each.level, each.setting) for each in check_settings(settings, environment, **options)]
+
+
+def test_what_is_fit_for_production_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(FIT, monkeypatch)
+    assert judged(FIT, monkeypatch) == [("warning", "DESK_KAFKA_BOOTSTRAP")], "there is no encryption for Kafka yet"
+    require_fit("sla", settings, FIT)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "setting"),
+    [
+        ({"DESK_OIDC_ISSUER": "http://login.example/desk"}, "DESK_OIDC_ISSUER"),
+        ({"DESK_OIDC_ISSUER": "https://127.0.0.1:8490"}, "DESK_OIDC_ISSUER"),
+        ({"DESK_OIDC_ISSUER": "https://[::1]:8490"}, "DESK_OIDC_ISSUER"),
+        ({"DESK_OIDC_ISSUER": "https://issuer.localhost"}, "DESK_OIDC_ISSUER"),
+        ({"DESK_OIDC_ISSUER": "http://127.0.0.1:8490"}, "DESK_OIDC_ISSUER"),
+        ({"DESK_OWNER_DATABASE_URL": OWNER}, "DESK_OWNER_DATABASE_URL"),
+        ({"DESK_KAFKA_BOOTSTRAP": f"desk:{PASSWORD}@kafka.example:9092"}, "DESK_KAFKA_BOOTSTRAP"),
+        ({"DESK_KAFKA_BOOTSTRAP": f"kafka.example:9092,desk:{PASSWORD}@kafka.example:9092"}, "DESK_KAFKA_BOOTSTRAP"),
+        ({"DESK_OIDC_ISSUER": f"https://desk:{PASSWORD}@login.example"}, "DESK_OIDC_ISSUER"),
+        ({"DESK_OIDC_ISSUER": f"https://login.example/?client_secret={PASSWORD}"}, "DESK_OIDC_ISSUER"),
+        ({"PGSSLMODE": "disable"}, "DESK_DATABASE_URL"),
+        ({"PGSSLMODE": "allow"}, "DESK_DATABASE_URL"),
+        ({"DESK_DATABASE_URL": f"{DATABASE}?sslmode=disable"}, "DESK_DATABASE_URL"),
+        ({"DESK_DATABASE_URL": "db.example"}, "DESK_DATABASE_URL"),
+        ({"DESK_DATABASE_URL": "mysql://db.example/desk"}, "DESK_DATABASE_URL"),
+        ({"DESK_TOPIC_PREFIX": "mine."}, "DESK_TOPIC_PREFIX"),
+        ({"DESK_CLOCK_SKEW_SECONDS": "5"}, "DESK_CLOCK_SKEW_SECONDS"),
+    ],
+)
+def test_production_refuses_what_is_unsafe(
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str], setting: str
+) -> None:
+    environment = {**FIT, **wrong}
+    assert ("problem", setting) in judged(environment, monkeypatch)
+    with pytest.raises(ConfigRefused, match=setting) as caught:
+        require_fit("sla", settings_of(environment, monkeypatch), environment)
+    assert PASSWORD not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("odd", "setting"),
+    [
+        ({"PGSSLMODE": "prefer"}, "DESK_DATABASE_URL"),
+        ({"DESK_KAFKA_BOOTSTRAP": "127.0.0.1:8496"}, "DESK_KAFKA_BOOTSTRAP"),
+        ({"DESK_DATABASE_POOL_SIZE": "2"}, "DESK_DATABASE_POOL_SIZE"),
+        ({"DESK_DATABASE_POOL_SIZE": "90"}, "DESK_DATABASE_POOL_SIZE"),
+        ({"DESK_LOG_LEVEL": "debug"}, "DESK_LOG_LEVEL"),
+        ({"DESK_TOPIC_PREFX": "mine."}, "DESK_TOPIC_PREFX"),
+        ({"DESK_PUBLIC_URL": "http://localhost:8440"}, "DESK_PUBLIC_URL"),
+    ],
+)
+def test_production_is_warned_of_what_is_odd(
+    monkeypatch: pytest.MonkeyPatch, odd: dict[str, str], setting: str
+) -> None:
+    environment = {"DESK_PUBLIC_URL": "https://desk.example", **FIT, **odd}
+    found = judged(environment, monkeypatch, kind=DevlinkSettings)
+    assert ("warning", setting) in found
+    assert not [each for each in found if each[0] == "problem"]
+
+
+def test_a_database_on_the_same_machine_needs_no_encryption(monkeypatch: pytest.MonkeyPatch) -> None:
+    local = {**FIT, "DESK_DATABASE_URL": "postgresql://desk@127.0.0.1/desk_sla", "PGSSLMODE": "disable"}
+    assert "DESK_DATABASE_URL" not in dict(each[::-1] for each in judged(local, monkeypatch))
+
+
+def test_development_starts_with_its_own_issuer_and_is_warned_before_it_opens_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    development = {"DESK_DATABASE_URL": "postgresql://desk:desk@127.0.0.1/desk_sla"}
+    assert judged(development, monkeypatch) == []
+    exposed = {**development, "DESK_HOST": "0.0.0.0", "DESK_OWNER_DATABASE_URL": OWNER}
+    assert judged(exposed, monkeypatch) == [("warning", "DESK_OWNER_DATABASE_URL"), ("warning", "DESK_HOST")]
+    require_fit("sla", settings_of(exposed, monkeypatch), exposed)
+
+
+def test_migrate_is_given_the_owner_who_is_not_the_serving_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    migrating = {**FIT, "DESK_OWNER_DATABASE_URL": OWNER}
+    assert ("problem", "DESK_OWNER_DATABASE_URL") not in judged(migrating, monkeypatch, serving=False)
+    assert ("problem", "DESK_OWNER_DATABASE_URL") in judged(FIT, monkeypatch, serving=False)
+    same = {**FIT, "DESK_OWNER_DATABASE_URL": DATABASE}
+    assert ("problem", "DESK_OWNER_DATABASE_URL") in judged(same, monkeypatch, serving=False)
+
+
+def test_every_setting_is_shown_with_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(FIT, monkeypatch)
+    shown = {each.name: each for each in describe(settings, FIT)}
+    assert set(shown) == {f"DESK_{field.upper()}" for field in ServiceSettings.model_fields}
+    assert (shown["DESK_ENV"].value, shown["DESK_ENV"].source) == ("production", "environment")
+    assert (shown["DESK_PORT"].value, shown["DESK_PORT"].source) == ("0", "default")
+    assert shown["DESK_DATABASE_URL"].value == "postgresql://desk_sla_service:***@db.example/desk_sla"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [DATABASE, f"{DATABASE}?password={PASSWORD}", PASSWORD, f"postgres//{PASSWORD}", f"mysql://x:{PASSWORD}@db/x"],
+)
+def test_no_password_is_shown_or_logged(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    environment = {
+        **FIT,
+        "DESK_DATABASE_URL": secret,
+        "DESK_OWNER_DATABASE_URL": secret,
+        "DESK_KAFKA_BOOTSTRAP": f"desk:{PASSWORD}@kafka.example:9092",
+        "DESK_OIDC_ISSUER": f"https://desk:{PASSWORD}@login.example",
+    }
+    settings = settings_of(environment, monkeypatch)
+    printed = StringIO()
+    masked = settings.model_copy(update={"kafka_bootstrap": "-", "oidc_issuer": "-"})
+    Console(file=printed).print(masked)
+    told = [repr(masked), str(masked), masked.model_dump_json(), str(redact(masked)), printed.getvalue()]
+    told.append(render("sla", settings, environment, check_settings(settings, environment)))
+    assert not [each for each in told if PASSWORD in each]
+
+
+def test_only_secret_settings_may_be_given_a_password() -> None:
+    """A new setting that carries one must be secret, or it would be printed with all the others."""
+    for field, described in {**ServiceSettings.model_fields, **DevlinkSettings.model_fields}.items():
+        if field.endswith(("database_url", "password", "secret", "token", "key")):
+            assert "SecretStr" in str(described.annotation), field
+    assert SecretStr(PASSWORD).get_secret_value() not in repr(SecretStr(PASSWORD))
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The real command in a bare environment."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("DESK_") and name != "PGSSLMODE"}
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        env={**given, **environment},
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("service", ["tickets", "inventory", "sla", "devlink"])
+def test_every_service_checks_its_settings(service: str) -> None:
+    fit = run(service, "config", "check", **FIT)
+    assert (fit.returncode, fit.stderr) == (0, "")
+    assert "nothing to refuse" in fit.stdout
+    refused = run(service, "config", "check", **{**FIT, "DESK_OIDC_ISSUER": "http://login.example"})
+    assert refused.returncode == 1
+    assert "problem  DESK_OIDC_ISSUER: is not reached by https" in refused.stdout
+    assert PASSWORD not in fit.stdout + refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("part", ["api", "consumer", "relay", "jobs", "all"])
+def test_no_part_starts_in_production_with_what_the_check_refuses(part: str) -> None:
+    done = run("devlink", part, **{**FIT, "DESK_OWNER_DATABASE_URL": OWNER})
+    assert done.returncode == 1
+    assert "devlink: does not start in production" in done.stderr
+    assert "DESK_OWNER_DATABASE_URL: must not be given to a process that serves" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
