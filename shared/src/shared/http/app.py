@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Lifespan
 
 from shared.errors import DeskError
-from shared.http.auth import caller_of, needed
+from shared.http.auth import needed
 from shared.http.edge import Edge
 from shared.http.health import PATHS, Check, Health, Status
 from shared.http.idempotency import AnsweredBefore, answer_again
@@ -82,7 +82,7 @@ def create_app(
     )
     app.router.routes.extend(Health(service, readiness, status, alive).routes())
     for router in routers:
-        app.include_router(router, dependencies=[Depends(caller_of)], responses=PROBLEM_RESPONSES)
+        app.include_router(router, responses=PROBLEM_RESPONSES)
     _require_permissions(app)
     return app
 

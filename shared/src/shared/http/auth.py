@@ -57,9 +57,9 @@ class Need:
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
-    async def __call__(self, caller: Caller) -> None:
-        """Raises PermissionMissing."""
-        if not caller.may(self.permission):
+    async def __call__(self, request: Request) -> None:
+        """Raises PermissionMissing, and Unauthenticated where the edge let it pass without an actor."""
+        if not _identified(request)[1].may(self.permission):
             raise PermissionMissing(
                 f"This needs the permission {self.permission}, which none of your roles gives: ask whoever hands out "
                 "roles, or somebody who has it.",

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from shared import clock
 from shared.errors import Conflict, Invalid
-from shared.http.auth import Caller
+from shared.http.auth import caller_of
 from shared.http.etag import etag_of
 from shared.http.transaction import Tx
 
@@ -92,7 +92,7 @@ class Once:
         return response
 
 
-async def once(request: Request, tx: Tx, caller: Caller, idempotency_key: _Key = None) -> Once:
+async def once(request: Request, tx: Tx, idempotency_key: _Key = None) -> Once:
     """Locks the key and looks whether it was answered before; without a key it does nothing.
 
     Raises AnsweredBefore, RequestInProgress, KeyUsedOtherwise, and Invalid for more than one key.
@@ -102,7 +102,7 @@ async def once(request: Request, tx: Tx, caller: Caller, idempotency_key: _Key =
     if len(request.headers.getlist(IDEMPOTENCY_KEY)) > 1:
         raise Invalid("Send one Idempotency-Key.")
     route = f"{request.method} {request.scope['route'].path}"
-    whose = {"caller": caller.id, "route": route, "key": idempotency_key}
+    whose = {"caller": (await caller_of(request)).id, "route": route, "key": idempotency_key}
     digest = await _digest_of(request)
     found = (await tx.execute(_RECALL, whose)).one()
     if not found.locked:
