@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+# Replaced by a new key each time that the request is sent.
+KEY = "<a new key>"
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -75,9 +77,11 @@ class Connection(asyncio.Protocol):
             answer.set_exception(error)
 
 
-def request_of(method: str, path: str, token: str, body: str | None = None) -> str:
-    """A whole request as text."""
+def request_of(method: str, path: str, token: str, body: str | None = None, *, keyed: bool = False) -> str:
+    """A whole request as text; a keyed one has the place for an Idempotency-Key of its own."""
     head = [f"{method} {path} HTTP/1.1", "host: desk", f"authorization: Bearer {token}"]
+    if keyed:
+        head.append(f"idempotency-key: {KEY}")
     if body is not None:
         head += ["content-type: application/json", f"content-length: {len(body.encode())}"]
     return "\r\n".join([*head, "", body or ""])

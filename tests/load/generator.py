@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -24,7 +25,7 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from tests.load.connection import Connection, request_of
+from tests.load.connection import KEY, Connection, request_of
 from tests.support.databases import CHECKOUT
 
 WATCH_SECONDS = 0.005
@@ -102,7 +103,7 @@ def call(plan: Closed | Open) -> Seen:
 
 async def close_loop(plan: Closed) -> Seen:
     """Every caller asks, waits for the answer, and asks again."""
-    seen, requests = Seen(), itertools.cycle([each.encode() for each in plan.requests])
+    seen, requests = Seen(), _endless(plan.requests)
     connections = [await Connection.open(plan.targets[n % len(plan.targets)]) for n in range(plan.concurrency)]
     # The first answer of a connection pays for what later ones find ready; it is not counted.
     await asyncio.gather(*[one.ask(next(requests)) for one in connections])
@@ -113,6 +114,13 @@ async def close_loop(plan: Closed) -> Seen:
     for one in connections:
         one.close()
     return seen
+
+
+def _endless(requests: list[str]) -> Iterator[bytes]:
+    """The requests over and over, each with a key of its own where it has a place for one."""
+    place, run = KEY.encode(), uuid.uuid4().hex
+    for number, request in enumerate(itertools.cycle([each.encode() for each in requests])):
+        yield request.replace(place, f"{run}-{number}".encode(), 1)
 
 
 async def _ask_until(
@@ -150,7 +158,7 @@ class Watch:
         begun, cpu = time.perf_counter(), time.process_time()
         watching = asyncio.create_task(self._watch())
         async with asyncio.TaskGroup() as calls:
-            requests = itertools.cycle([each.encode() for each in self.plan.requests])
+            requests = _endless(self.plan.requests)
             for at in self._schedule():
                 await asyncio.sleep(begun + at - time.perf_counter())  # until the next caller calls
                 calls.create_task(self._open(begun + at, next(requests)))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from tests.load.figures import Table, spread
-from tests.load.scene import Options, Scene
-
-WARM_UP_SECONDS = 3.0
+from tests.load.scene import WARM_UP_SECONDS, Options, Scene
 
 
 def measure_reaction(scene: Scene, options: Options) -> list[Table]:

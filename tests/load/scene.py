@@ -28,6 +28,8 @@ from tests.support.system import READY_SECONDS, Process, System
 from tests.support.waiting import wait_until
 
 API_PROCESSES = 2
+# What the first requests of a process pay for is not counted.
+WARM_UP_SECONDS = 3.0
 SETTLED_SECONDS = 300
 REACTED = """
     SELECT t.id FROM tickets.tickets t JOIN tickets.environments e ON e.ticket_id = t.id WHERE 2 = (
@@ -135,9 +137,9 @@ class Scene:
         """What representatives register: one incident for each installation of the demo data."""
         return [_body(one["client_id"], one["product_id"]) for one in _installations()]
 
-    def openings(self, path: str = "/v1/tickets") -> list[str]:
-        """Requests that open a ticket."""
-        return [request_of("POST", path, self.token, body) for body in self.bodies]
+    def openings(self, path: str = "/v1/tickets", *, keyed: bool = True) -> list[str]:
+        """Requests that open a ticket, each with an Idempotency-Key as every caller of the product should send."""
+        return [request_of("POST", path, self.token, body, keyed=keyed) for body in self.bodies]
 
     def views(self, path: str = "/v1/tickets/{id}") -> list[str]:
         """Requests for whole tickets on which every service has reacted."""
@@ -166,10 +168,10 @@ class Scene:
 
     # -- who answers --------------------------------------------------------------------------------------------
 
-    def product(self, requests: list[str], expected: int) -> Subject:
+    def product(self, requests: list[str], expected: int, name: str = "PSA Desk") -> Subject:
         """The api processes of tickets."""
         pids = [process.running.pid for process in self.system.all("tickets", "api") if process.running]
-        return Subject("PSA Desk", self.targets, requests, expected, pids)
+        return Subject(name, self.targets, requests, expected, pids)
 
     def floor(self, name: str, requests: list[str], expected: int) -> Subject:
         """One route of the floor application."""

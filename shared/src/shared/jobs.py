@@ -59,7 +59,7 @@ class JobLoop:
                 failures += 1
                 metrics.jobs_failed_total.labels(job=self.job.name).inc()
                 log.exception("job failed", job=self.job.name, failures=failures)
-                pause = min(30.0, 0.5 * 2**failures)
+                pause = min(30.0, 0.5 * 2 ** min(failures, 8))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.woken.wait(), timeout=pause)
 

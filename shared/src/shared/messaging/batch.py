@@ -84,12 +84,11 @@ class BatchApplier:
         ready = await self._park_what_must_wait(tx, fresh, blocked, now)
         claimed = await self._claim(tx, ready, now)
         for run in runs(claimed):
-            reaction = run[0].reaction
-            if reaction.many:
-                await reaction.function(tx, [message.event for message in run])
+            if run[0].reaction.many and len(run) > 1:
+                await run[0].reaction.function(tx, [message.event for message in run])
             else:
                 for message in run:
-                    await reaction.function(tx, message.event)
+                    await parking.apply_one(tx, message)
         await self._store(tx, messages, now)
         return claimed
 

@@ -18,7 +18,7 @@ from shared.errors import NotFound
 from shared.messaging.failures import is_transient, problem_of
 from shared.messaging.reactions import Reactions
 from shared.messaging.records import Applicable, Invalid, Record, read_record
-from shared.telemetry import metrics
+from shared.telemetry import logs, metrics
 
 log = structlog.get_logger(__name__)
 
@@ -184,8 +184,15 @@ async def _postpone(tx: AsyncConnection, row: Any, problem: str, now: datetime) 
 
 
 async def apply_one(tx: AsyncConnection, message: Applicable) -> None:
-    """Calls the reaction with this one event."""
-    await message.reaction.function(tx, [message.event] if message.reaction.many else message.event)
+    """Calls the reaction with this one event; its log lines carry the event, the ticket, the actor and the request."""
+    event = message.event
+    with logs.working_on(
+        event_id=event.id,
+        ticket_id=getattr(event.data, "ticket_id", None),
+        actor=event.actor,
+        correlation_id=event.correlation_id,
+    ):
+        await message.reaction.function(tx, [event] if message.reaction.many else event)
 
 
 # -- what an operator does ----------------------------------------------------------------------------------------
