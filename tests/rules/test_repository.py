@@ -73,7 +73,7 @@ def test_the_repository_names_no_registry_and_no_folder_of_a_machine() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "index-url = https://" + "pypi.org/simple",
+        "index" + "-url = https://py" + "pi.org/sim" + "ple",
         "https://files.python" + "hosted.org/packages/x.whl",
         "https://repo1" + ".maven.org/maven2",
         "https://repo" + ".maven.apache.org/maven2",
@@ -99,7 +99,7 @@ def test_the_lock_pins_and_hashes_everything_and_says_nothing_else() -> None:
     "text",
     [
         "psa-desk-shared==0.1.0 \\\n    --hash=sha256:00\n",
-        "--index-url x\nuv==1 \\\n    --hash=sha256:00\n",
+        "--index" + "-url x\nuv==1 \\\n    --hash=sha256:00\n",
         "uv==1 \\\n    --hash=sha256:00\n# from https://example.com\n",
         "uv==1\n",
         "uv>=1 \\\n    --hash=sha256:00\n",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import clock
-from shared.jobs import Job, JobLoop
+from shared.jobs import LONGEST_WORK_SECONDS, Job, JobLoop
+from shared.parts import STALLED_SECONDS
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 
@@ -71,6 +74,38 @@ async def test_the_next_due_instant_shortens_the_pause(database: Make) -> None:
     async with looping(await database("runtime"), Job("work", work.do, FOR_EVER, next_due=work.next_due)):
         await eventually(lambda: work.ran(2))
     assert work.runs[1] >= work.due
+
+
+async def test_a_loop_is_alive_at_rest_and_at_work_and_not_when_its_work_hangs(
+    database: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = asyncio.Event()
+    begun = asyncio.Event()
+
+    async def hang(tx: AsyncConnection, now: datetime) -> int:
+        begun.set()
+        await hangs.wait()
+        return 0
+
+    def silent_for(loop: JobLoop, later: float) -> float:
+        """How long its last turn would be ago, that many seconds from now."""
+        instant = time.monotonic() + later
+        monkeypatch.setattr("shared.jobs.time.monotonic", lambda: instant)
+        try:
+            return instant - loop.last_turn
+        finally:
+            monkeypatch.undo()
+
+    async with looping(await database("runtime"), Job("work", hang, every_seconds=FOR_EVER)) as loop:
+        await begun.wait()
+        assert silent_for(loop, LONGEST_WORK_SECONDS - 5) == 0
+        assert silent_for(loop, LONGEST_WORK_SECONDS + 5) > STALLED_SECONDS
+        hangs.set()
+
+        async def rests() -> bool:
+            return silent_for(loop, LONGEST_WORK_SECONDS + 5) == 0
+
+        await eventually(rests)
 
 
 async def test_a_call_wakes_it(database: Make) -> None:

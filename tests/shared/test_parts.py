@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from runner.ports import free_port
+from shared.contracts import asyncapi
 from shared.messaging.kafka import Cluster
 from tests.support.databases import CHECKOUT, Database
 from tests.support.eventually import eventually
@@ -87,6 +88,22 @@ async def test_a_consumer_and_a_relay_are_alive_and_not_ready_without_a_broker(d
         assert told["status_code"] == 503
         assert told["checks"]["kafka"] != "ok"
         assert (await client.get("/livez")).status_code == 200
+
+
+async def test_one_broker_that_answers_is_enough(database: Make, cluster: Cluster) -> None:
+    db = await database("devlink")
+    async with started("devlink", "relay", db, f"{NO_BROKER},{cluster.bootstrap}", cluster.prefix) as (_, client):
+        told = await eventually(lambda: readiness(client))
+        assert told["checks"]["kafka"] == "ok"
+
+
+async def test_every_service_tells_its_events_to_whoever_asks(database: Make) -> None:
+    db = await database("devlink")
+    async with started("devlink", "api", db, NO_BROKER) as (_, client):
+        await eventually(lambda: readiness(client))
+        answer = await client.get("/asyncapi.json")
+    assert answer.status_code == 200
+    assert answer.json() == asyncapi.document("devlink")
 
 
 async def test_jobs_need_only_the_database(database: Make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,10 +13,14 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import clock
+from shared.db.failures import pause_after
 from shared.db.transaction import begin
 from shared.telemetry import metrics
 
 log = structlog.get_logger(__name__)
+
+# A portion that takes longer hangs: every statement is cut after thirty seconds.
+LONGEST_WORK_SECONDS = 60.0
 
 Work = Callable[[AsyncConnection, datetime], Awaitable[int]]
 NextDue = Callable[[AsyncConnection, datetime], Awaitable[datetime | None]]
@@ -45,13 +50,22 @@ class JobLoop:
         self.engine = engine
         self.hint = hint
         self.woken = asyncio.Event()
+        self._at_work_since: float | None = None
+
+    @property
+    def last_turn(self) -> float:
+        """The monotonic second of its last turn: now while it rests, or while its work takes no longer than it may."""
+        now, since = time.monotonic(), self._at_work_since
+        return now if since is None or now - since < LONGEST_WORK_SECONDS else since
 
     async def run(self) -> None:
         failures = 0
         while True:
             self.woken.clear()
+            self._at_work_since = time.monotonic()
             try:
                 while await self._portion():
+                    self._at_work_since = time.monotonic()
                     await asyncio.sleep(0)
                 pause = await self._pause()
                 failures = 0
@@ -59,7 +73,8 @@ class JobLoop:
                 failures += 1
                 metrics.jobs_failed_total.labels(job=self.job.name).inc()
                 log.exception("job failed", job=self.job.name, failures=failures)
-                pause = min(30.0, 0.5 * 2 ** min(failures, 8))
+                pause = pause_after(failures, first=0.5, most=30.0)
+            self._at_work_since = None
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.woken.wait(), timeout=pause)
 

@@ -95,8 +95,7 @@ class Parts:
             status=self._status,
             alive=self.is_alive,
         )
-        async with self._background(self.hinter.run()):
-            await serve(app, host=self.settings.host, port=self.settings.port, stop=self.stop)
+        await serve(app, host=self.settings.host, port=self.settings.port, stop=self.stop)
 
     async def consumer(self) -> None:
         """Kafka in. A service that reacts to nothing has nothing to run."""
@@ -115,8 +114,7 @@ class Parts:
         )
         self.turns["consumer"] = lambda: consumer.last_turn
         self._consumer = consumer
-        async with self._background(self.hinter.run()):
-            await self._until_stopped(consumer.run())
+        await self._until_stopped(consumer.run())
 
     async def relay(self) -> None:
         """Kafka out: leads, or stands by."""
@@ -140,9 +138,10 @@ class Parts:
     async def run_jobs(self) -> None:
         """Time in: the service's own jobs and the runtime's."""
         loops = [JobLoop(job, self.engine, self.hinter) for job in (*self._own_jobs(), *self._runtime_jobs())]
-        work = [loop.run() for loop in loops]
-        async with self._background(self.hinter.run(), *self._listening(loops)):
-            await self._until_stopped(*work)
+        for loop in loops:
+            self.turns[f"job {loop.job.name}"] = functools.partial(getattr, loop, "last_turn")
+        async with self._background(*self._listening(loops)):
+            await self._until_stopped(*[loop.run() for loop in loops])
 
     # -- processes ----------------------------------------------------------------------------------------------
 
@@ -159,7 +158,8 @@ class Parts:
             "all": [self.api, self.consumer, self.relay, self.run_jobs],
         }
         try:
-            async with asyncio.TaskGroup() as group:
+            # One hinter for the process, whichever of its parts publish.
+            async with self._background(self.hinter.run()), asyncio.TaskGroup() as group:
                 for run_part in parts[part]:
                     group.create_task(self._whole(run_part))
         finally:
@@ -285,9 +285,17 @@ class Parts:
 
     def _broker(self) -> Check:
         async def test() -> None:
-            host, _, port = self.settings.kafka_bootstrap.split(",")[0].rpartition(":")
-            _, writer = await asyncio.open_connection(host, int(port))
-            writer.close()
+            problems = []
+            for address in self.settings.kafka_bootstrap.split(","):
+                host, _, port = address.strip().rpartition(":")
+                try:
+                    _, writer = await asyncio.open_connection(host, int(port))
+                except OSError as error:
+                    problems.append(f"{address}: {error}")
+                else:
+                    writer.close()
+                    return
+            raise RuntimeError("; ".join(problems))
 
         return Check("kafka", test)
 

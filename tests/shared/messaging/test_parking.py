@@ -295,6 +295,22 @@ async def _halted(consumer: Any) -> bool:
     return consumer.halted is not None
 
 
+async def test_a_value_that_the_driver_cannot_encode_parks_its_message_and_not_the_partition(
+    database: Make, cluster: Cluster
+) -> None:
+    db = await prepared(database)
+
+    async def encode_badly(tx: AsyncConnection, event: Received[Any]) -> None:
+        if event.key == str(ticket(1)):
+            await tx.execute(text("SELECT CAST(:number AS int)"), {"number": "not a number"})
+        await count_effect(tx, event)
+
+    await send(cluster, message(opened(1, of=1), 1), message(opened(2, of=2), 2))
+    async with running(consumer_of(db, cluster, reactions(encode_badly))):
+        await eventually(lambda: counted(db, 1))
+        await eventually(lambda: _is(waiting(db), 1))
+
+
 async def test_a_type_that_nobody_here_reads_is_skipped(database: Make, cluster: Cluster) -> None:
     db = await prepared(database)
     topic, key, value, headers = message(opened(1, of=1), 1)

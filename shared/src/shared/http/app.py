@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Lifespan
 
+from shared.contracts import asyncapi
 from shared.errors import DeskError
 from shared.http.auth import needed
 from shared.http.edge import Edge
@@ -26,7 +28,18 @@ from shared.http.problems import answer_problem
 from shared.http.tokens import Authenticator
 
 OPENAPI_PATH = "/openapi.json"
-OPEN_PATHS = (*PATHS, OPENAPI_PATH)
+ASYNCAPI_PATH = "/asyncapi.json"
+OPEN_PATHS = (*PATHS, OPENAPI_PATH, ASYNCAPI_PATH)
+
+
+_AS_EVERY_SERVICE: dict[str, Any] = {
+    # The pages of /docs load their scripts from elsewhere.
+    "docs_url": None,
+    "redoc_url": None,
+    "redirect_slashes": False,
+    # Spans and their metrics are configured by this product alone, not by whatever is installed beside it.
+    "telemetry": {"tracing": False, "metrics": False, "logs": False},
+}
 
 
 class RouteWithoutPermission(RuntimeError):
@@ -53,7 +66,6 @@ def create_app(
     status: Status | None = None,
     alive: Callable[[], bool] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
-    version: str = "1",
     body_limit: int = BODY_LIMIT,
     body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
@@ -64,15 +76,10 @@ def create_app(
     app = DeskApi(
         title=f"PSA Desk: {service}",
         description=description,
-        version=version,
+        version="1",
         openapi_url=OPENAPI_PATH,
-        # The pages of /docs load their scripts from elsewhere.
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
         lifespan=lifespan,
-        # Spans and their metrics are configured by this product alone, not by whatever is installed beside it.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        **_AS_EVERY_SERVICE,
     )
     app.state.engine, app.state.hint, app.state.authenticator = engine, hint, authenticator
     app.state.reading_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -80,11 +87,20 @@ def create_app(
     app.add_middleware(
         Edge, authenticator=authenticator, open_paths=OPEN_PATHS, body_limit=body_limit, body_seconds=body_seconds
     )
-    app.router.routes.extend(Health(service, readiness, status, alive).routes())
+    app.router.routes.extend([*Health(service, readiness, status, alive).routes(), _events_route(service)])
     for router in routers:
         app.include_router(router, responses=PROBLEM_RESPONSES)
     _require_permissions(app)
     return app
+
+
+def _events_route(service: str) -> Route:
+    """What the service sends and receives, for other systems: the events say themselves what is personal in them."""
+
+    async def tell_events(_request: Request) -> Response:
+        return Response(asyncapi.text(service), media_type=asyncapi.MEDIA_TYPE)
+
+    return Route(ASYNCAPI_PATH, tell_events, include_in_schema=False)
 
 
 def _require_permissions(app: FastAPI) -> None:

@@ -9,14 +9,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
+from shared.db.failures import is_transient, state_of
 from shared.db.transaction import begin
 from shared.errors import Unavailable
 from shared.telemetry.logs import get_logger
 
-# What PostgreSQL says when the same request may well succeed later: 08 connection, 53 resources, 57P shutdown.
-_PASSING_CLASSES = ("08", "53", "57P")
-# Serialization, deadlock, lock not available, statement timeout, idle-in-transaction timeout, read-only standby.
-_PASSING_STATES = {"40001", "40P01", "55P03", "57014", "25P03", "25006"}
+# Beside what is transient for everybody: a caller may try again after a statement timeout, or when a standby took over.
+_PASSING_STATES = {"57014", "25006"}
 
 log = get_logger(__name__)
 
@@ -55,18 +54,8 @@ ReadTx = Annotated[AsyncConnection, Depends(reading, scope="function")]
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether the same work may succeed later: the database is away, busy, shutting down, or chose this as a victim."""
-    if isinstance(error, DBAPIError):
-        state = str(getattr(error.orig, "sqlstate", None) or "")
-        lost = error.connection_invalidated or isinstance(error.orig, OSError)
-        return lost or state in _PASSING_STATES or state.startswith(_PASSING_CLASSES) or _is_closed(error)
-    return isinstance(error, DisconnectionError | PoolTimeout | OSError)
-
-
-def _is_closed(error: DBAPIError) -> bool:
-    """A connection that broke carries no state; the driver's own class says so."""
-    cause = error.orig.__cause__ if error.orig is not None else None
-    return type(cause).__name__ in {"ConnectionDoesNotExistError", "InterfaceError", "InternalClientError"}
+    """Whether the same request may succeed later: the database is away, busy, ending, or chose it as a victim."""
+    return is_transient(error) or state_of(error) in _PASSING_STATES
 
 
 def _translated(error: Exception, *, passing: bool) -> Exception:

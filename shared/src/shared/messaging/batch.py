@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import clock
+from shared.db.failures import is_transient, problem_of
 from shared.db.transaction import begin
 from shared.messaging import parking
-from shared.messaging.failures import is_transient, problem_of
 from shared.messaging.reactions import Reactions
 from shared.messaging.records import Applicable, Invalid, Read, Record, Skipped, read_record, runs
 from shared.telemetry import metrics

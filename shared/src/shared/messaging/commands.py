@@ -11,8 +11,8 @@ from typing import Annotated, Any, Protocol
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.db.failures import problem_of
 from shared.errors import Unavailable
-from shared.messaging.failures import problem_of
 from shared.settings import ServiceSettings
 
 

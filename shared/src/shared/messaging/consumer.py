@@ -20,9 +20,9 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from shared.db.failures import pause_after, problem_of
 from shared.messaging import positions
 from shared.messaging.batch import BatchApplier, OffsetsMoved, Partition
-from shared.messaging.failures import pause_after, problem_of
 from shared.messaging.kafka import Cluster, missing_topics
 from shared.messaging.parking import ParkingRunsWild
 from shared.messaging.reactions import Reactions

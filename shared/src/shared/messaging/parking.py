@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.envelope import Headers, type_of
+from shared.db.failures import is_transient, problem_of
 from shared.errors import NotFound
-from shared.messaging.failures import is_transient, problem_of
 from shared.messaging.reactions import Reactions
 from shared.messaging.records import Applicable, Invalid, Record, read_record
 from shared.telemetry import logs, metrics

@@ -23,7 +23,7 @@ from aiokafka.errors import (
 from shared import clock
 from shared.contracts.envelope import Cause, headers_of
 from shared.db.engine import direct_connection
-from shared.messaging.failures import pause_after
+from shared.db.failures import pause_after
 from shared.messaging.hint import CHANNEL
 from shared.messaging.kafka import Cluster
 from shared.telemetry import metrics

@@ -1,9 +1,9 @@
-"""Which failures pass by themselves (wait, and do the same again) and which belong to one message (park it)."""
+"""Which failures of the database pass by themselves (wait, and do the same again), and which would only come again."""
 
 from __future__ import annotations
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # Connection trouble, rollback by conflict, resources, shutdown; and a transaction that idled too long.
@@ -21,16 +21,26 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed later without anybody changing anything."""
     if isinstance(error, (OSError, TimeoutError, PoolTimeout, InterfaceError)):
         return True
-    if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError)):
+    if isinstance(error, DisconnectionError):
         return True
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or _is_transient_state(error.orig)
-    return _is_transient_state(error)
+        # A connection that broke carries no state of its own; what the driver said is the cause of the cause.
+        told = (error.orig, error.orig.__cause__ if error.orig is not None else None)
+        return error.connection_invalidated or any(_is_transient_of_the_driver(one) for one in told)
+    return _is_transient_of_the_driver(error)
 
 
-def _is_transient_state(error: BaseException | None) -> bool:
-    state = getattr(error, "sqlstate", None)
-    return isinstance(state, str) and (state.startswith(_TRANSIENT_CLASSES) or state in _TRANSIENT_STATES)
+def state_of(error: BaseException | None) -> str:
+    """The SQLSTATE of a failure, empty when it carries none."""
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(origin, "sqlstate", None) or "")
+
+
+def _is_transient_of_the_driver(error: BaseException | None) -> bool:
+    if isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
+        return True
+    state = state_of(error)
+    return state.startswith(_TRANSIENT_CLASSES) or state in _TRANSIENT_STATES
 
 
 def problem_of(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqlalchemy import text
 
-from shared.messaging.failures import is_transient, pause_after
+from shared.db.failures import is_transient, pause_after
 from tests.support.databases import Database
 
 Make = Callable[[str], Awaitable[Database]]
