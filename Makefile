@@ -13,8 +13,10 @@ UV_VERSION := 0.13.9
 # A variable of the caller must not point uv at another interpreter: `pip sync` would empty that one.
 unexport UV_PYTHON
 export UV_LINK_MODE ?= copy
+# Runs an installer in silence; where it fails, says which registry did not answer and what to do.
+FETCH := $(PYTHON) deploy/src/runner/registry.py
 
-.PHONY: help install lock check test verify up down reset status doctor logs demo token format contracts foreign bench check-format check-lint check-types check-imports check-rules
+.PHONY: help install lock check test verify up down reset status doctor logs demo token format contracts foreign bench lock-images checks verify-containers check-format check-lint check-types check-imports check-rules
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,21 +25,36 @@ $(UV):
 	@echo "installing uv ..."
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "PSA Desk needs Python 3.11 or newer; say make PYTHON=python3.11")'
 	@test -x .venv/bin/python || $(PYTHON) -m venv --without-pip .venv
-	@$(PYTHON) -m venv .venv/uv && .venv/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(PYTHON) -m venv .venv/uv
+	@$(FETCH) .venv/uv/bin/python -m pip install -vv --disable-pip-version-check uv==$(UV_VERSION)
 
 $(INSTALLED): requirements.lock pyproject.toml $(foreach m,$(MEMBERS),$(m)/pyproject.toml) | $(UV)
 	@echo "installing the locked dependencies into .venv ..."
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps $(EDITABLE)
+	@$(FETCH) $(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(FETCH) $(UV) pip install --quiet --python $(BIN)/python --no-deps $(EDITABLE)
 	@touch $@
 
 install: $(INSTALLED) ## install everything into .venv
 
+# One line for each package with its hashes; our own members are never on a registry.
+COMPILE := $(UV) pip compile --quiet --universal --no-header --no-annotate \
+  $(foreach m,$(notdir $(filter services/%,$(MEMBERS))) shared runner,--no-emit-package psa-desk-$(m))
+# Each image holds what its own processes need: a part of requirements.lock.
+IMAGES := $(notdir $(filter services/%,$(MEMBERS))) runner
+
 lock: | $(UV) ## pin the dependencies anew after a change of a pyproject.toml
-	@$(UV) pip compile --quiet pyproject.toml $(foreach m,$(MEMBERS),$(m)/pyproject.toml) --extra dev --universal \
-	  --generate-hashes --no-header --no-annotate --upgrade \
-	  $(foreach m,$(notdir $(filter services/%,$(MEMBERS))) shared runner,--no-emit-package psa-desk-$(m)) \
+	@$(COMPILE) --generate-hashes --upgrade pyproject.toml $(foreach m,$(MEMBERS),$(m)/pyproject.toml) --extra dev --extra servers \
 	  -o requirements.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+	  deploy/checks/requirements.in -o deploy/checks/requirements.lock
+	@$(MAKE) --no-print-directory lock-images
+
+lock-images: | $(UV) ## write which packages of requirements.lock each image holds
+	@for image in $(IMAGES); do \
+	  test $$image = runner && member=deploy || member=services/$$image; \
+	  $(COMPILE) -c requirements.lock $$member/pyproject.toml | sed 's/==.*//' | sort -u \
+	    > deploy/image/packages/$$image.txt; \
+	done
 
 up: install ## start the whole system and print where to look; repeat it as often as you like
 	@$(BIN)/desk up
@@ -63,11 +80,23 @@ token: install ## print an access token of a persona: make token as=agent
 demo: install ## play the main job against the running system
 	@$(BIN)/desk demo
 
-test: check foreign ## every check and every test, on the real broker and database
+test: check foreign checks ## every check and every test, on the real broker and database
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/rules
 
 verify: install ## what takes longer: processes and servers die under load (about half an hour)
 	@$(BIN)/python -m pytest -m verify
+
+verify-containers: install ## build the images, run everything in containers, and break it (a Docker engine, ten minutes)
+	@$(BIN)/python -m tests.containers $(only)
+
+CHECKS := .venv/checks/.installed
+$(CHECKS): deploy/checks/requirements.lock | $(UV)
+	@echo "installing the checks of the deployment into .venv/checks ..."
+	@$(UV) venv --quiet --clear --python 3.11 .venv/checks
+	@$(FETCH) $(UV) pip sync --quiet --python .venv/checks/bin/python --require-hashes deploy/checks/requirements.lock
+	@touch $@
+
+checks: $(CHECKS) ## install what checks Dockerfile and compose files; the tests that need it run then
 
 bench: install ## measure: make bench what="reaction views" takes some, make bench what=--help says more
 	@$(BIN)/python -m tests.load $(what)

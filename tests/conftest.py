@@ -18,7 +18,7 @@ from tests.support import servers
 from tests.support.databases import Database, fresh_database
 
 # Folders whose tests need neither PostgreSQL nor Kafka: alone they start in no time.
-WITHOUT_SERVERS = {"rules", "contracts", "domain", "business_time", "telemetry"}
+WITHOUT_SERVERS = {"rules", "contracts", "domain", "business_time", "telemetry", "deploy", "containers"}
 PARTITIONS = 3
 
 # Leaves out what this machine cannot run, and says so in the summary.

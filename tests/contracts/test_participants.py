@@ -10,10 +10,10 @@ from collections.abc import Iterable
 import pytest
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.contracts.consumers import CONSUMERS, services
 from shared.contracts.topics import BY_TYPE, TOPIC_OF, TOPICS, topic_of
+from shared.db.engine import make_engine
 from shared.messaging import consumer as consumer_module
 from shared.messaging.consumer import Consumer
 from shared.messaging.kafka import Cluster
@@ -126,7 +126,7 @@ async def subscribed_addresses(service: str, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(consumer_module, "KafkaBroker", CapturingBroker)
     monkeypatch.setattr(consumer_module, "missing_topics", nothing_is_missing)
-    engine = create_async_engine("postgresql+asyncpg://never")
+    engine = make_engine("postgresql://never", application="never")
     cluster = Cluster("never:9092", "p.")
     consumer = Consumer(
         service=service, engine=engine, cluster=cluster, reactions=reactions_of(service), hint=lambda: None

@@ -25,5 +25,4 @@ async def test_the_migrations_make_exactly_the_declared_tables(
     database: Callable[[str], Awaitable[Database]],
 ) -> None:
     devlink = await database("devlink")
-    async with devlink.engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
+    assert await devlink.inspect(differences) == []

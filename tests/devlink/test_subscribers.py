@@ -11,8 +11,9 @@ from devlink import queries
 from devlink.subscribers import create_task
 from shared.contracts.devlink import DevTaskLinked
 from shared.ids import new_id
-from tests.devlink.scene import AT, DUE, counted, escalated, published, put_on_board
+from tests.devlink.scene import AT, DUE, escalated, published, put_on_board
 from tests.support.databases import Database
+from tests.support.statements import counted
 
 Databases = Callable[[str], Awaitable[Database]]
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-
-from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory import commands
 from inventory.documents import Document
 from shared.contracts.envelope import Cause, Origin, Received
 from shared.contracts.tickets import Groups, TicketOpened
+from shared.db.statement import sql
 from shared.ids import new_id
 from tests.support.databases import Database
 
@@ -102,26 +98,11 @@ def opened(
 
 async def published(database: Database, type: str | None = None) -> list[dict[str, Any]]:
     """What left through the outbox so far, in order: type, topic, key, subject, actor, causation, data."""
-    query = text("""
+    query = sql("""
         SELECT a.type, a.topic, a.key, a.subject, a.actor, a.origin, a.correlation_id, a.causation_id, a.value
         FROM runtime.archive a JOIN runtime.outbox o USING (position)
         WHERE a.type = coalesce(:type, a.type) ORDER BY position
     """)
     async with database.begin() as tx:
-        rows = (await tx.execute(query, {"type": type})).mappings().all()
+        rows = await tx.fetch(query, {"type": type})
     return [{**row, "data": json.loads(row["value"])} for row in rows]
-
-
-@contextmanager
-def counted(engine: AsyncEngine) -> Iterator[list[str]]:
-    """The statements that an engine sends while the block runs (BEGIN and COMMIT are not among them)."""
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        sent.append(statement)
-
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", note)

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from inventory import commands, queries
 from inventory.documents import ClientRecord, Document, InstallationRecord, ModuleRecord, ProductRecord
 from inventory.domain.installation import IdentityIsFixed, ModuleDoesNotFit, UnknownReference, WrongNature
+from shared.db.statement import sql
 from shared.load import BadDocument, read_document
-from tests.inventory.scene import AT, DOCUMENT, LATER, cause, counted, furnish, published
+from tests.inventory.scene import AT, DOCUMENT, LATER, cause, furnish, published
 from tests.support.databases import Database
+from tests.support.statements import counted
 
 Databases = Callable[[str], Awaitable[Database]]
 
@@ -211,7 +212,7 @@ async def test_the_serving_role_may_not_touch_what_was_frozen(database: Database
     for statement in ("UPDATE inventory.environments SET client_id = 'x'", "DELETE FROM inventory.environments"):
         with pytest.raises(Exception, match="permission denied"):
             async with inventory.begin() as tx:
-                await tx.execute(text(statement))
+                await tx.execute(sql(statement))
 
 
 def test_a_document_that_says_one_id_twice_is_refused_with_the_place(tmp_path: Path) -> None:

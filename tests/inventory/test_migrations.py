@@ -25,5 +25,4 @@ async def test_the_migrations_make_exactly_the_declared_tables(
     database: Callable[[str], Awaitable[Database]],
 ) -> None:
     inventory = await database("inventory")
-    async with inventory.engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
+    assert await inventory.inspect(differences) == []

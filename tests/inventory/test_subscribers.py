@@ -9,8 +9,9 @@ from inventory import commands, queries
 from inventory.documents import InstallationRecord
 from inventory.subscribers import attach_environment
 from shared.contracts.inventory import EnvironmentResolved, EnvironmentUnknown, InstalledModule
-from tests.inventory.scene import AT, DOCUMENT, cause, counted, furnish, opened, published
+from tests.inventory.scene import AT, DOCUMENT, cause, furnish, opened, published
 from tests.support.databases import Database
+from tests.support.statements import counted
 
 Databases = Callable[[str], Awaitable[Database]]
 

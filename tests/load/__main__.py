@@ -19,7 +19,7 @@ import asyncpg
 
 from shared import clock
 from shared.telemetry import logs
-from tests.load import consuming, machine, memory, opening, profiling, reaction, relaying, viewing
+from tests.load import consuming, machine, memory, opening, profiling, reaction, relaying, starting, viewing
 from tests.load.figures import Table
 from tests.load.scene import Options, Scene
 from tests.support import servers
@@ -42,7 +42,9 @@ OF_THE_RUNTIME: dict[str, Measure] = {
     "relay": relaying.measure_relay,
     "consumer": consuming.measure_consumer,
 }
-ALL = {**OF_THE_SYSTEM, **OF_THE_RUNTIME}
+# A whole installation from nothing, beside whatever else is on the machine.
+OF_THE_INSTALLATION: dict[str, Measure] = {"up": starting.measure_up}
+ALL = {**OF_THE_SYSTEM, **OF_THE_RUNTIME, **OF_THE_INSTALLATION}
 
 
 def main() -> None:
@@ -57,7 +59,7 @@ def main() -> None:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         results["servers"] = {"origin": started.origin, "postgres": asyncio.run(_settings(started.postgres_url))}
         print(f"on {started.origin}; {results['servers']['postgres']}", file=sys.stderr)
-        for group in (OF_THE_SYSTEM, OF_THE_RUNTIME):
+        for group in (OF_THE_SYSTEM, OF_THE_RUNTIME, OF_THE_INSTALLATION):
             scene = Scene(started, folder)
             with ExitStack() as system:
                 system.callback(scene.close)

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from hdrh.histogram import HdrHistogram
+
 Cell = str | int | float | None
+
+# Microseconds, to three digits: from one to ten minutes.
+_LONGEST_MICROSECONDS = 600_000_000
 
 
 @dataclass
@@ -18,6 +23,8 @@ class Table:
     columns: tuple[str, ...]
     rows: list[tuple[Cell, ...]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    # Whole distributions, so that runs can be laid over each other later: HdrHistogram's own encoding, microseconds.
+    histograms: dict[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The table as it is written into the file of results."""
@@ -25,6 +32,7 @@ class Table:
             "title": self.title,
             "rows": [dict(zip(self.columns, row, strict=True)) for row in self.rows],
             "notes": self.notes,
+            **({"histograms": self.histograms} if self.histograms else {}),
         }
 
     def text(self) -> str:
@@ -36,18 +44,22 @@ class Table:
         return "\n".join([f"\n== {self.title}", *lines, *[f"   {note}" for note in self.notes]])
 
 
-def percentile(values: Iterable[float], percent: float) -> float | None:
-    """The smallest value that `percent` of all do not exceed; None without values."""
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    rank = -(-len(ordered) * percent // 100)
-    return ordered[max(0, int(rank) - 1)]
+def histogram(milliseconds: Iterable[float]) -> HdrHistogram:
+    """The distribution of what was measured; give it every value, waiting included (open loop)."""
+    made = HdrHistogram(1, _LONGEST_MICROSECONDS, 3)
+    for value in milliseconds:
+        made.record_value(min(_LONGEST_MICROSECONDS, max(1, round(value * 1000))))
+    return made
 
 
-def spread(values: Sequence[float]) -> tuple[Cell, Cell, Cell]:
-    """p50, p95 and p99."""
-    return tuple(percentile(values, percent) for percent in (50, 95, 99))  # type: ignore[return-value]
+def percentile(milliseconds: Sequence[float], percent: float) -> float | None:
+    """The value that `percent` of all do not exceed, in milliseconds; None without values."""
+    return histogram(milliseconds).get_value_at_percentile(percent) / 1000 if milliseconds else None
+
+
+def spread(milliseconds: Sequence[float]) -> tuple[Cell, Cell, Cell]:
+    """p50, p95 and p99 in milliseconds."""
+    return tuple(percentile(milliseconds, percent) for percent in (50, 95, 99))  # type: ignore[return-value]
 
 
 def middle(values: Iterable[float | None]) -> float | None:

@@ -17,7 +17,6 @@ import asyncpg
 import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel
-from sqlalchemy.engine import make_url
 
 from shared.contracts.tickets import TicketOpened
 from shared.contracts.topics import TICKETS
@@ -86,9 +85,8 @@ app = FastAPI(
     telemetry={"tracing": False, "metrics": False, "logs": False},
 )
 app.state.authenticator = Authenticator(os.environ.get("DESK_OIDC_ISSUER", "http://127.0.0.1:8490"))
-# The product's own statement, as asyncpg takes it. Which parameter comes first is SQLAlchemy's affair.
-_VIEW = str(queries._VIEW.compile(dialect=make_url("postgresql+asyncpg://").get_dialect()()))
-_ID_FIRST = "t.id = $1" in _VIEW
+# The product's own statement, as asyncpg takes it.
+_VIEW = queries._VIEW
 
 
 @app.post("/plain/tickets", status_code=201)
@@ -114,7 +112,7 @@ async def open_plainly(request: Request, actor: Actor, body: Opening) -> dict[st
 async def view_plainly(request: Request, actor: Actor, ticket_id: UUID) -> Response:
     """The whole ticket, by the same statement."""
     now = datetime.now(UTC)
-    row = await request.app.state.tickets.fetchrow(_VIEW, *((ticket_id, now) if _ID_FIRST else (now, ticket_id)))
+    row = await request.app.state.tickets.fetchrow(_VIEW.text, *_VIEW.arguments({"id": ticket_id, "now": now}))
     return Response(row["view"], media_type="application/json")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.load.figures import Table, spread
+from tests.load.figures import Table, histogram, spread
 from tests.load.scene import WARM_UP_SECONDS, Options, Scene
 
 
@@ -31,6 +31,7 @@ def measure_reaction(scene: Scene, options: Options) -> list[Table]:
         for name, values in stages.items():
             longest = max(values, default=None)
             table.rows.append((rate, name, seen.count, *spread(values), longest, seen.failed, seen.unfinished))
+            table.histograms[f"{rate:g}/s {name}"] = histogram(values).encode().decode("ascii")
         table.notes.append(f"callers' CPU at {rate:g}/s: {seen.cpu_seconds / seen.seconds * 100:.0f} % of a core")
         if seen.failed:
             table.notes.append(f"refused at {rate:g}/s, number by status: {seen.statuses}")

@@ -42,7 +42,7 @@ class Options:
     """How long and how much. The defaults are those of `make bench`."""
 
     rates: tuple[float, ...] = (5, 20, 50)
-    arrival_seconds: float = 20
+    arrival_seconds: float = 60
     concurrency: tuple[int, ...] = (1, 8, 32)
     loop_seconds: float = 3
     rounds: int = 3

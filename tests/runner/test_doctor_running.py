@@ -20,6 +20,7 @@ from runner.doctor import examine
 from runner.doctor.findings import Finding
 from runner.doctor.patient import Patient
 from runner.installation import SERVICES, Installation, command, server_of
+from runner.postgres import EmbeddedPostgres
 from runner.processes import Identity
 from runner.status import Status, read_status
 from shared.contracts.topics import CLIENTS, TICKETS, TOPICS
@@ -163,7 +164,7 @@ def test_topics_that_are_missing_or_otherwise_are_named(desk: Installation) -> N
         assert "few.desk.tickets.v1 has 3 partitions instead of 12" in found.says
         assert "few.desk.sla.v1 is missing" in found.says
         # Looking changes nothing.
-        assert "few.desk.sla.v1 is missing" in asyncio.run(differences(few, TOPICS))
+        assert "few.desk.sla.v1 is missing" in [str(each) for each in asyncio.run(differences(few, TOPICS))]
     assert asyncio.run(differences(Cluster(bootstrap), TOPICS)) == []
 
 
@@ -232,11 +233,24 @@ def test_a_process_that_had_to_be_started_again_is_counted(desk: Installation) -
     os.kill(issuer.pid, signal.SIGKILL)
     wait_until(lambda: status_of(desk).state == "ready" and not issuer.alive() and restarts(desk, "issuer") == 1)
     found = found_by_doctor(desk)
-    assert (found["restarts"].state, found["restarts"].says) == ("warning", "started again: issuer 1 times")
+    assert (found["restarts"].state, found["restarts"].says) == (
+        "warning",
+        "ended and started again by itself: issuer (1)",
+    )
 
 
 def restarts(installation: Installation, name: str) -> int:
     return next(each.restarts for each in status_of(installation).processes if each.name == name)
+
+
+def test_a_command_of_a_service_is_told_where_this_installation_is(desk: Installation) -> None:
+    parked = say(desk, "service", "sla", "messaging", "parked", "--state", "discarded")
+    assert (parked.returncode, json.loads(parked.stdout)) == (0, [])
+    migrated = say(desk, "service", "sla", "migrate")
+    assert (migrated.returncode, "sla: migrated" in migrated.stdout) == (0, True)
+    assert say(desk, "service", "sla", "messaging", "parked", "--state", "nonsense").returncode == 2
+    unknown = say(desk, "service", "nothing", "migrate")
+    assert (unknown.returncode, "There is no service 'nothing'" in unknown.stderr) == (1, True)
 
 
 def test_a_stopped_installation_is_looked_at_as_far_as_it_goes(desk: Installation) -> None:
@@ -250,3 +264,41 @@ def test_a_stopped_installation_is_looked_at_as_far_as_it_goes(desk: Installatio
     assert {"secrets", "ports", "jars"} <= set(found)
     assert not {"postgres", "kafka", "topics", "issuer", "sla: schema"} & set(found)
     assert not [each for each in found.values() if each.state == "problem" and each.check != "disk"]
+
+
+def test_a_database_of_a_newer_release_keeps_the_older_one_from_coming_up_and_is_left_as_it_is(
+    desk: Installation,
+) -> None:
+    server = EmbeddedPostgres(desk.state / "postgres", desk.ports["postgres"])
+    server.start()
+    run_sql(desk, "devlink", "UPDATE devlink.alembic SET version_num = version_num || '_newer'")
+    before = asyncio.run(tables_of(desk, "devlink"))
+    server.stop()
+    done = say(desk, "up")
+    assert done.returncode == 1
+    assert "`devlink migrate` was refused: devlink: schema devlink is at" in done.stderr
+    assert "which this release does not know: install the newer one" in done.stderr
+    assert not [each for each in status_of(desk).processes if each.identity and each.identity.alive()]
+    (told,) = [each for each in examine(desk) if each.check == "system"]
+    assert (told.state, "install the newer one" in told.says) == ("problem", True)
+    server.start()
+    try:
+        assert asyncio.run(tables_of(desk, "devlink")) == before
+    finally:
+        server.stop()
+
+
+async def tables_of(installation: Installation, service: str) -> list[tuple[str, int]]:
+    """Every table of a service's database with the number of its rows."""
+    admin = Patient(installation).admin_url
+    assert admin is not None
+    connection = await asyncpg.connect(admin, database=f"desk_{service}")
+    try:
+        names = await connection.fetch(
+            "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables "
+            "WHERE schemaname IN ('runtime', $1) ORDER BY 1",
+            service,
+        )
+        return [(each["name"], await connection.fetchval(f"SELECT count(*) FROM {each['name']}")) for each in names]
+    finally:
+        await connection.close()

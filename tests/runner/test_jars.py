@@ -62,3 +62,15 @@ def test_a_missing_jar_is_put_back_and_the_committed_lock_stays_as_it_is(cache: 
     assert missing in ensure_jars(cache)
     assert missing.exists()
     assert LOCK.read_bytes() == lock
+
+
+def test_what_a_fetch_that_was_killed_left_is_not_taken_for_whole(cache: Path) -> None:
+    """The last jar was being copied when the power went: all are there, and one is half of itself."""
+    half = _is_at(cache, read_lock()[-1].file)
+    (half.parents[2] / "unfinished").touch()
+    content = half.read_bytes()
+    half.unlink()
+    half.write_bytes(content[: len(content) // 2])
+    ensure_jars(cache)
+    assert _is_at(cache, read_lock()[-1].file).read_bytes() == content
+    assert not (half.parents[2] / "unfinished").exists()

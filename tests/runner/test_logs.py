@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from itertools import islice
 from pathlib import Path
+
+import pytest
 
 from runner.logs import follow, last_lines, rotate
 
@@ -50,3 +54,21 @@ def test_following_gives_whole_new_lines_also_after_the_log_was_cut(tmp_path: Pa
     assert next(lines) == ("sla", "half")
     log.write_text("new\n")
     assert list(islice(lines, 1)) == [("sla", "new")]
+
+
+def test_a_log_whose_copy_does_not_fit_stays_as_it_is_and_so_do_the_older_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "sla.log"
+    log.write_text("new")
+    (tmp_path / "sla.log.1").write_text("old")
+
+    def fill(source: Path, target: Path) -> None:
+        target.write_text("n")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", fill)
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space left"):
+            rotate(log, largest_bytes=1)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"sla.log": "new", "sla.log.1": "old"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from runner import processes
 from runner.processes import Identity, Program, end_family, read_identity
 from tests.support.waiting import wait_until
 
@@ -112,3 +114,18 @@ def test_a_log_is_appended_to_so_that_it_can_be_cut_while_it_is_written(program:
         program.spawn([sys.executable, "-c", f"print('{word}')"], os.environ, "/")
         program.end(signal.SIGCONT, 10.0)
     assert program.log.read_text().split() == ["first", "second"]
+
+
+def test_a_record_that_a_full_disk_does_not_take_costs_no_child_and_is_written_later(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as full:
+        full.setattr(processes, "write_private", fill)
+        identity = _spawn(program, SLEEP)
+        assert program.alive
+        assert not program.record.exists()
+    assert program.alive
+    assert read_identity(program.record) == identity

@@ -164,6 +164,17 @@ def test_down_leaves_nothing_running_and_up_finds_the_data_again(desk: Desk) -> 
     assert "loaded before" in desk.up()
 
 
+def test_why_a_migration_was_refused_is_told_in_its_own_words(desk: Desk) -> None:
+    desk.say("down")
+    (desk.folder / "devlink.refuses").write_text("devlink: the database is newer than this release")
+    refused = desk.say("up")
+    (desk.folder / "devlink.refuses").unlink()
+    assert refused.returncode == 1
+    assert "`devlink migrate` was refused: devlink: the database is newer than this release (log: " in refused.stderr
+    assert "a line for machines" not in refused.stderr
+    assert (desk.status().state, desk.running()) == ("failed", {})
+
+
 def test_a_busy_port_is_named_with_its_holder_and_nothing_is_started(tmp_path: Path) -> None:
     desk = _make(tmp_path)
     port = int(desk.environment["DESK_PORT_BASE"]) + 30

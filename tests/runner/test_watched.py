@@ -103,6 +103,32 @@ def test_what_keeps_dying_is_started_again_later_each_time(tmp_path: Path, said:
     assert waits[:4] == ["at once", "in 0.2 s", "in 0.6 s", "in 1.4 s"]
 
 
+def test_a_night_of_failures_does_not_end_the_watching(tmp_path: Path, said: list[str]) -> None:
+    watcher = Watcher("dying", _service(tmp_path, sys.executable, "-c", "raise SystemExit(3)"), said.append)
+    watcher._failures = 5000
+    watcher._ending.set()
+    watcher._restart()
+    assert said == ["dying: ended; starts again in 15.0 s"]
+
+
+def test_a_failure_that_nobody_expected_does_not_end_the_watching(
+    watcher: Watcher, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([RuntimeError("strange"), ValueError("stranger")])
+    looked = watcher._look
+
+    def look() -> None:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        looked()
+
+    monkeypatch.setattr(watcher, "_look", look)
+    wait_until(lambda: any("could not be looked at: ValueError: stranger" in text for text in said))
+    killed = watcher.server.pid
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: watcher.server.pid != killed and watcher.ready)
+
+
 def test_stopping_ends_the_process_and_starts_no_other(watcher: Watcher) -> None:
     process = Identity.of(watcher.server.pid)
     assert process is not None

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ FIT = {
     "DESK_DATABASE_URL": DATABASE,
     "DESK_OIDC_ISSUER": "https://login.example/desk",
     "DESK_KAFKA_BOOTSTRAP": "kafka-1.example:9092,kafka-2.example:9092",
+    "DESK_KAFKA_SECURITY": "SASL_SSL",
+    "DESK_KAFKA_USERNAME": "sla",
+    "DESK_KAFKA_PASSWORD": PASSWORD,
     "DESK_HOST": "0.0.0.0",
     "PGSSLMODE": "verify-full",
 }
@@ -50,7 +54,7 @@ def judged(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, **optio
 
 def test_what_is_fit_for_production_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_of(FIT, monkeypatch)
-    assert judged(FIT, monkeypatch) == [("warning", "DESK_KAFKA_BOOTSTRAP")], "there is no encryption for Kafka yet"
+    assert judged(FIT, monkeypatch) == []
     require_fit("sla", settings, FIT)
 
 
@@ -67,6 +71,9 @@ def test_what_is_fit_for_production_is_let_through(monkeypatch: pytest.MonkeyPat
         ({"DESK_KAFKA_BOOTSTRAP": f"kafka.example:9092,desk:{PASSWORD}@kafka.example:9092"}, "DESK_KAFKA_BOOTSTRAP"),
         ({"DESK_OIDC_ISSUER": f"https://desk:{PASSWORD}@login.example"}, "DESK_OIDC_ISSUER"),
         ({"DESK_OIDC_ISSUER": f"https://login.example/?client_secret={PASSWORD}"}, "DESK_OIDC_ISSUER"),
+        ({"DESK_KAFKA_BOOTSTRAP": "kafka.example"}, "DESK_KAFKA_BOOTSTRAP"),
+        ({"DESK_KAFKA_BOOTSTRAP": "kafka.example:9092,:9092"}, "DESK_KAFKA_BOOTSTRAP"),
+        ({"DESK_KAFKA_SECURITY": "PLAINTEXT"}, "DESK_KAFKA_SECURITY"),
         ({"PGSSLMODE": "disable"}, "DESK_DATABASE_URL"),
         ({"PGSSLMODE": "allow"}, "DESK_DATABASE_URL"),
         ({"DESK_DATABASE_URL": f"{DATABASE}?sslmode=disable"}, "DESK_DATABASE_URL"),
@@ -182,6 +189,31 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_secret_may_be_a_file_of_the_folder_of_secrets(tmp_path: Path) -> None:
+    (tmp_path / "desk_database_url").write_text(f"{DATABASE}\n", encoding="utf-8")
+    (tmp_path / "desk_kafka_password").write_text(PASSWORD, encoding="utf-8")
+    given = {name: value for name, value in FIT.items() if name not in ("DESK_DATABASE_URL", "DESK_KAFKA_PASSWORD")}
+    checked = run("sla", "config", "check", **given, DESK_SECRETS_FOLDER=str(tmp_path))
+    assert checked.returncode == 0, checked.stderr
+    shown = {line.split()[0]: line.split()[1:] for line in checked.stdout.splitlines() if "DESK_" in line}
+    assert shown["DESK_DATABASE_URL"] == ["file", "postgresql://desk_sla_service:***@db.example/desk_sla"]
+    assert shown["DESK_KAFKA_PASSWORD"][0] == "file"
+    assert PASSWORD not in checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("half", "said"),
+    [
+        ({"DESK_KAFKA_SECURITY": "SASL_SSL", "DESK_KAFKA_USERNAME": "sla"}, "DESK_KAFKA_PASSWORD"),
+        ({"DESK_KAFKA_KEY_FILE": "key.pem"}, "DESK_KAFKA_CERTIFICATE_FILE"),
+    ],
+)
+def test_half_of_a_login_is_refused_at_the_start(half: dict[str, str], said: str) -> None:
+    refused = run("sla", "config", "check", DESK_DATABASE_URL=DATABASE, **half)
+    assert refused.returncode == 1
+    assert said in refused.stderr
+
+
 @pytest.mark.parametrize("service", ["tickets", "inventory", "sla", "devlink"])
 def test_every_service_checks_its_settings(service: str) -> None:
     fit = run(service, "config", "check", **FIT)
@@ -201,3 +233,31 @@ def test_no_part_starts_in_production_with_what_the_check_refuses(part: str) -> 
     assert "DESK_OWNER_DATABASE_URL: must not be given to a process that serves" in done.stderr
     assert "Traceback" not in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example:4318"}, []),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}, []),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.example:4318"}, ["warning"]),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector.example:4318"}, ["warning"]),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://desk:{PASSWORD}@collector.example:4318"}, ["problem"]),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"https://desk:{PASSWORD}@collector.example:4318"}, []),
+        ({"OTEL_EXPORTER_OTLP_HEADERS": "authorization=x"}, []),
+    ],
+)
+def test_spans_do_not_travel_with_a_secret_in_the_open(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], expected: list[str]
+) -> None:
+    environment = {**FIT, **told}
+    found = [level for level, setting in judged(environment, monkeypatch) if setting.startswith("OTEL_")]
+    assert found == expected
+    secret = {**environment, "OTEL_EXPORTER_OTLP_TRACES_HEADERS": f"authorization=Bearer {PASSWORD}"}
+    if expected == ["warning"] and "http://" in str(told):
+        assert ("problem", "OTEL_EXPORTER_OTLP_ENDPOINT") in judged(secret, monkeypatch)
+
+
+def test_a_protocol_that_is_not_spoken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    assert ("warning", "OTEL_EXPORTER_OTLP_PROTOCOL") in judged({**FIT, **told}, monkeypatch)

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import clock
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from shared.jobs import LONGEST_WORK_SECONDS, Job, JobLoop
 from shared.parts import STALLED_SECONDS
 from tests.support.databases import Database
@@ -30,15 +30,15 @@ class Work:
         self.runs: list[datetime] = []
         self.due: datetime | None = None
 
-    async def do(self, tx: AsyncConnection, now: datetime) -> int:
-        await tx.execute(text("SELECT 1"))
+    async def do(self, tx: Transaction, now: datetime) -> int:
+        await tx.execute(sql("SELECT 1"))
         self.runs.append(now)
         portion = self.portions.pop(0) if self.portions else 0
         if isinstance(portion, Exception):
             raise portion
         return portion
 
-    async def next_due(self, tx: AsyncConnection, now: datetime) -> datetime | None:
+    async def next_due(self, tx: Transaction, now: datetime) -> datetime | None:
         return self.due
 
     async def ran(self, times: int) -> bool:
@@ -82,7 +82,7 @@ async def test_a_loop_is_alive_at_rest_and_at_work_and_not_when_its_work_hangs(
     hangs = asyncio.Event()
     begun = asyncio.Event()
 
-    async def hang(tx: AsyncConnection, now: datetime) -> int:
+    async def hang(tx: Transaction, now: datetime) -> int:
         begun.set()
         await hangs.wait()
         return 0

@@ -16,6 +16,7 @@ import pytest
 from runner.ports import free_port
 from shared.contracts import asyncapi
 from shared.messaging.kafka import Cluster
+from tests.support.collector import collecting
 from tests.support.databases import CHECKOUT, Database
 from tests.support.eventually import eventually
 
@@ -25,7 +26,9 @@ NO_BROKER = "127.0.0.1:9"
 
 
 @asynccontextmanager
-async def started(service: str, part: str, db: Database, bootstrap: str, prefix: str = "") -> AsyncIterator[Any]:
+async def started(
+    service: str, part: str, db: Database, bootstrap: str, prefix: str = "", **extra: str
+) -> AsyncIterator[Any]:
     """One part as a process, with a client on its port."""
     port = free_port()
     environment = {
@@ -34,6 +37,7 @@ async def started(service: str, part: str, db: Database, bootstrap: str, prefix:
         "DESK_TOPIC_PREFIX": prefix,
         "DESK_PORT": str(port),
         "DESK_ENV": "development",
+        **extra,
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", service, part, env={**os.environ, **environment}, cwd=CHECKOUT,
@@ -131,3 +135,18 @@ async def test_a_process_without_its_settings_says_which(database: Make) -> None
     _, told = await process.communicate()
     assert process.returncode == 1
     assert told.decode().strip() == "sla: wrong settings: DESK_DATABASE_URL: Field required"
+
+
+async def test_a_process_that_ends_sends_the_spans_that_are_left(database: Make) -> None:
+    # By itself it would send them only after an hour.
+    late = {"OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+    with collecting() as collector:
+        extra = {**collector.environment(), **late}
+        async with started("devlink", "api", await database("devlink"), NO_BROKER, **extra) as (process, client):
+            await eventually(lambda: readiness(client))
+            assert (await client.get("/v1/board")).status_code == 401
+            assert collector.spans == []
+            process.terminate()
+            assert await process.wait() == 0
+    (span,) = collector.spans
+    assert (span.service, span.name, span.attributes["http.response.status_code"]) == ("devlink", "GET", 401)

@@ -12,8 +12,6 @@ from typing import Any
 from uuid import UUID
 
 import time_machine
-from sqlalchemy import event as sqlalchemy_event
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.envelope import Event, Origin, Received
 from shared.contracts.tickets import (
@@ -26,6 +24,7 @@ from shared.contracts.tickets import (
     TicketResolved,
     TicketResponded,
 )
+from shared.db.transaction import Transaction
 from shared.ids import new_id
 from sla import subscribers
 from tests.support.databases import Database
@@ -115,7 +114,7 @@ class Story:
         )
 
 
-async def apply(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Hands the events to their reactions in runs of one type, as the consumer does."""
     for kind, run in itertools.groupby(events, key=lambda event: type(event.data)):
         await REACTIONS[kind](tx, list(run))
@@ -169,21 +168,3 @@ async def timers(database: Database) -> list[tuple[str, int, datetime]]:
             " JOIN sla.clocks c ON c.id = t.clock_id AND c.generation = t.generation ORDER BY t.due_at, c.kind"
         )
     return [(row["kind"], row["percent"], row["due_at"]) for row in rows]
-
-
-class Statements:
-    """Counts the statements that a database's engine executes."""
-
-    def __init__(self, database: Database) -> None:
-        self._engine = database.engine.sync_engine
-        self.seen: list[str] = []
-
-    def _note(self, _connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        self.seen.append(statement)
-
-    def __enter__(self) -> list[str]:
-        sqlalchemy_event.listen(self._engine, "before_cursor_execute", self._note)
-        return self.seen
-
-    def __exit__(self, *_: object) -> None:
-        sqlalchemy_event.remove(self._engine, "before_cursor_execute", self._note)

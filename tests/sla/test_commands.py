@@ -12,8 +12,9 @@ from shared.contracts.envelope import Cause
 from sla import commands
 from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
 from sla.domain.target import IncompleteTargets
-from tests.sla.telling import ZERO, Statements, Story, apply, at, clocks_of, frozen, published, tell, timers
+from tests.sla.telling import ZERO, Story, apply, at, clocks_of, frozen, published, tell, timers
 from tests.support.databases import Database
+from tests.support.statements import counted
 
 Make = Callable[[str], Awaitable[Database]]
 CAUSE = Cause(actor="bruno", occurred_at=ZERO, recorded_at=ZERO, correlation_id="request-1")
@@ -145,10 +146,11 @@ async def test_without_defaults_no_clock_starts_and_the_reason_is_said(sla: Data
 
 async def test_a_file_of_many_contracts_takes_few_statements_and_the_second_time_changes_nothing(sla: Database) -> None:
     document = Document(contracts=[contract(id=f"c-{number}", client_id=f"k-{number}") for number in range(60)])
-    async with sla.begin() as tx:
-        with Statements(sla) as first:
+    with counted(sla.engine) as first:
+        async with sla.begin() as tx:
             assert await commands.load_document(tx, CAUSE, document) == 60
-        with Statements(sla) as second:
+    with counted(sla.engine) as second:
+        async with sla.begin() as tx:
             assert await commands.load_document(tx, CAUSE, document) == 0
     assert (len(first), len(second)) == (4, 2)
     assert len(await published(sla)) == 60

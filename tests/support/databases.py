@@ -6,24 +6,28 @@ import asyncio
 import hashlib
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from runner.databases import clone_database, create_database, drop_database
-from shared.db.engine import make_engine
+from shared.db.engine import Engine, make_engine
 from shared.db.migrate import migrate
-from shared.db.transaction import begin
+from shared.db.transaction import Transaction, begin
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OWNER, SERVING, PASSWORD = "test_owner", "test_serving", "test-only"
 LOCK = 0x7E57
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -32,7 +36,7 @@ class Database:
 
     name: str
     admin_url: str
-    engine: AsyncEngine
+    engine: Engine
 
     @property
     def url(self) -> str:
@@ -45,7 +49,7 @@ class Database:
         return _url(self.admin_url, self.name, OWNER).render_as_string(hide_password=False)
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
+    async def begin(self) -> AsyncIterator[Transaction]:
         """One transaction of the serving role, committed at the end."""
         async with begin(self.engine, lambda: None) as tx:
             yield tx
@@ -58,6 +62,15 @@ class Database:
             yield connection
         finally:
             await connection.close()
+
+    async def inspect(self, question: Callable[[Connection], Answer]) -> Answer:
+        """What a synchronous question to a connection of SQLAlchemy, as Alembic asks it, is answered."""
+        engine = create_async_engine(make_url(self.owner_url).set(drivername="postgresql+asyncpg"))
+        try:
+            async with engine.connect() as connection:
+                return await connection.run_sync(question)
+        finally:
+            await engine.dispose()
 
     async def count(self, query: str, *arguments: object) -> int:
         """The single number that a query answers."""

@@ -102,6 +102,9 @@ class System:
     postgres_url: str
     kafka_bootstrap: str
     copies: Mapping[str, int] = field(default_factory=dict)
+    # ("all",) runs each service in one process: a quarter of the processes, where the parts need not die apart.
+    parts: Sequence[str] = PARTS
+    extra: Mapping[str, str] = field(default_factory=dict)
     prefix: str = field(default_factory=lambda: f"j{uuid.uuid4().hex[:8]}.")
     processes: dict[tuple[str, str], list[Process]] = field(default_factory=dict)
     issuer: subprocess.Popen[bytes] | None = None
@@ -126,7 +129,7 @@ class System:
         self._start_issuer()
         asyncio.run(self._prepare())
         for service in SERVICES:
-            for part in PARTS:
+            for part in self.parts:
                 copies = [self._process(service, part) for _ in range(self.copies.get(part, 1))]
                 self.processes[service, part] = copies
                 for copy in copies:
@@ -208,8 +211,8 @@ class System:
                 yield from copies
 
     def one(self, service: str, part: str) -> Process:
-        """The first process of this kind."""
-        return self.processes[service, part][0]
+        """The first process of this kind, or the one that runs all."""
+        return (self.processes.get((service, part)) or self.processes[service, "all"])[0]
 
     def _process(self, service: str, part: str) -> Process:
         port = free_port()
@@ -227,6 +230,7 @@ class System:
             # A killed member's partitions move after this long; the default is for networks.
             "DESK_KAFKA_SESSION_TIMEOUT_MS": "1000",
             "DESK_KAFKA_REQUEST_TIMEOUT_SECONDS": "3",
+            **self.extra,
         }
 
     # -- databases ----------------------------------------------------------------------------------------------

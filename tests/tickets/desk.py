@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event as listener
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from shared.contracts.envelope import Cause, Event, Received
 from shared.contracts.inventory import ClientRecorded, InstallationRecorded, ModuleRecorded, ProductRecorded
 from shared.contracts.sla import ContractRecorded, PromisedTarget
 from shared.contracts.topics import topic_of
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from shared.ids import new_id
 from tests.support.databases import Database
 from tickets import commands, projections
@@ -110,28 +106,6 @@ async def open_one(database: Database, at: datetime = NOW, **changes: Any) -> Do
         return await commands.open_ticket(tx, cause(at), a_call(**changes))
 
 
-@contextmanager
-def round_trips(engine: AsyncEngine) -> Iterator[list[str]]:
-    """What is sent to the database while the block runs: begin, statements, commit."""
-    sent: list[str] = []
-
-    def statement(_connection: Any, _cursor: Any, said: str, *_: Any) -> None:
-        sent.append(" ".join(said.split()))
-
-    listeners: list[tuple[str, Callable[..., Any]]] = [
-        ("before_cursor_execute", statement),
-        ("begin", lambda _connection: sent.append("BEGIN")),
-        ("commit", lambda _connection: sent.append("COMMIT")),
-    ]
-    for name, function in listeners:
-        listener.listen(engine.sync_engine, name, function)
-    try:
-        yield sent
-    finally:
-        for name, function in listeners:
-            listener.remove(engine.sync_engine, name, function)
-
-
-async def rows(tx: AsyncConnection, query: str, **values: Any) -> list[dict[str, Any]]:
+async def rows(tx: Transaction, query: str, **values: Any) -> list[dict[str, Any]]:
     """The rows of a query, as dictionaries."""
-    return [dict(row) for row in (await tx.execute(text(query), values)).mappings()]
+    return [dict(row) for row in await tx.fetch(sql(query), values)]

@@ -13,8 +13,9 @@ import pytest
 from shared.contracts.devlink import DevTaskLinked
 from shared.ids import new_id
 from tests.support.databases import Database
+from tests.support.statements import round_trips
 from tests.tickets import told
-from tests.tickets.desk import NOW, cause, open_one, received, round_trips
+from tests.tickets.desk import NOW, cause, open_one, received
 from tests.tickets.told import RESOLUTION, RESPONSE, TASK, later, tell
 from tickets import commands, queries, subscribers
 from tickets.domain.ticket import TicketNotFound

@@ -6,8 +6,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
 from shared.contracts.envelope import Received
 from shared.contracts.inventory import EnvironmentResolved, EnvironmentUnknown, InstalledModule
@@ -20,6 +18,7 @@ from shared.contracts.sla import (
     SlaClockStopped,
     SlaClockWarned,
 )
+from shared.db.transaction import Transaction
 from shared.messaging.reactions import collect
 from tests.tickets.desk import HOUR, NOW, received
 from tickets import subscribers
@@ -27,7 +26,7 @@ from tickets import subscribers
 RESPONSE, RESOLUTION, TASK, ESCALATION = (UUID(int=number) for number in (11, 12, 13, 14))
 
 
-async def tell(tx: AsyncConnection, event: Received[Any]) -> None:
+async def tell(tx: Transaction, event: Received[Any]) -> None:
     """Hands the event to its reaction, as the consumer does."""
     await collect(subscribers).by_type[event.type].function(tx, [event])
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import asyncpg
 
 from runner import jars, postgres
 from runner.databases import create_database, identity_of
-from runner.errors import RunnerError, tail_of
+from runner.errors import RunnerError, sentence_in, tail_of
 from runner.installation import SERVICES, Addresses, Installation, command, database_of, owner_of, server_of
 from runner.ports import LOOPBACK
 from runner.private_files import write_private
@@ -173,30 +174,41 @@ class Crew:
         return ""
 
     def _run(self, name: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Run a command to its end; again when it failed, since a server may have been killed under it."""
+        """Run a command to its end; again when it failed, since a server may have been killed under it.
+
+        Raises RunnerError with what the command itself said.
+        """
         log = self.installation.logs / f"{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        said = ""
         for attempt in range(ATTEMPTS):
             if self._ending.wait(float(attempt)):
                 raise RunnerError("interrupted")
-            with log.open("ab") as output:
-                process = subprocess.Popen(
-                    words, env=dict(environment), cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output
-                )
-            if self._wait_for(process) == 0:
+            code, said = self._attempt(log, words, environment)
+            if code == 0:
                 return
-            self._say(f"{name}: exit code {process.returncode}")
-        raise RunnerError(f"`{' '.join(words[3:])}` failed. The end of {log}:\n{tail_of(log)}")
+            self._say(f"{name}: exit code {code}")
+        raise RunnerError(f"`{' '.join(words[3:])}` was refused: {sentence_in(said) or tail_of(log)} (log: {log})")
 
-    def _wait_for(self, process: subprocess.Popen[bytes]) -> int:
-        self._commands.add(process)
-        try:
-            return process.wait(COMMAND_WITHIN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return process.wait()
-        finally:
-            self._commands.discard(process)
+    def _attempt(self, log: Path, words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+        """Run a command once: its exit code, and what it said in words, which is not only in the log."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # Unbuffered: what a full disk does not take must not come up again when the file is closed.
+        with log.open("ab", buffering=0) as output:
+            process = subprocess.Popen(
+                words, env=dict(environment), cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE
+            )
+            self._commands.add(process)
+            try:
+                _, said = process.communicate(timeout=COMMAND_WITHIN_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                _, said = process.communicate()
+                said += f"\nit did not end within {COMMAND_WITHIN_SECONDS:.0f} s".encode()
+            finally:
+                self._commands.discard(process)
+            with suppress(OSError):
+                output.write(said)
+        return process.returncode, said.decode(errors="replace")
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_SECONDS

@@ -18,10 +18,20 @@ from runner.errors import RunnerError
 from runner.installation import Installation
 from runner.logs import follow, last_lines
 from shared.errors import DeskError
+from shared.system_errors import DEBUG, explain, wants_traceback
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 console = Console(highlight=False)
 problems = Console(stderr=True, highlight=False)
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help=f"show where an error happened, as {DEBUG}=1 does")] = False,
+) -> None:
+    """Runs before every command."""
+    if debug:
+        os.environ[DEBUG] = "1"
 
 
 @app.command()
@@ -70,6 +80,15 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="for programs")]
     """Say what is missing, broken or unsafe, and what to do. Changes nothing; ends with 1 when there is a problem."""
     examined = importlib.import_module("runner.doctor").main
     raise typer.Exit(examined(Installation.from_environment(), console, as_json=as_json))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def service(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="the service, such as tickets")],
+) -> None:
+    """Run a command of a service with this installation's addresses: desk service tickets messaging parked."""
+    raise typer.Exit(control.run_service_command(Installation.from_environment(), name, context.args))
 
 
 @app.command()
@@ -123,6 +142,16 @@ def demo(
     raise typer.Exit(replayed(installation, console, from_, speed=speed, limit=limit, concurrency=concurrency))
 
 
+@app.command()
+def secrets(
+    folder: Annotated[Path, typer.Argument(help="where; only you will be able to look into it")],
+    outsider: Annotated[list[str] | None, typer.Option(help="another system that reads Kafka; may be repeated")] = None,
+) -> None:
+    """Make the secrets of an installation in containers, one file each; what is there already stays."""
+    made = importlib.import_module("runner.secret_files").make_secrets(folder, outsider or [])
+    console.print(f"{len(made)} secrets made in {folder}" if made else f"nothing was missing in {folder}")
+
+
 def _print_line(name: str, line: str, *, prefixed: bool) -> None:
     text = escape(line)
     console.print(f"[cyan]{name:>10}[/cyan] {text}" if prefixed else text, soft_wrap=True)
@@ -133,11 +162,17 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         app()
-    except DeskError as error:
-        problems.print(f"[red]{escape(error.message)}[/red]", soft_wrap=True)
+    except (DeskError, OSError) as error:
+        if wants_traceback():
+            raise
+        problems.print(f"[red]{escape(_sentence(error))}[/red]", soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _sentence(error: DeskError | OSError) -> str:
+    return error.message if isinstance(error, DeskError) else explain(error)
 
 
 if __name__ == "__main__":

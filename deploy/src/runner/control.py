@@ -7,39 +7,67 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from runner import disk
 from runner.bringup import take_down_leftovers
 from runner.errors import RunnerError, tail_of
-from runner.installation import Installation, command
+from runner.installation import SERVICES, Addresses, Installation, command, server_of
 from runner.kafka import EmbeddedKafka
-from runner.postgres import EmbeddedPostgres
+from runner.ports import LOOPBACK
+from runner.postgres import ADMINISTRATOR, EmbeddedPostgres
 from runner.processes import Identity, end_family, wait_for_end
-from runner.status import Status, read_status
+from runner.status import Status, age_of_status, read_status
 
 UP_WITHIN_SECONDS = 900.0
 # The broker alone may take twenty seconds, when it writes its start-up cache.
 DOWN_WITHIN_SECONDS = 60.0
 POLLED_EVERY_SECONDS = 0.1
+# The supervisor confirms its status each second.
+STALE_AFTER_SECONDS = 5.0
 KEPT_BY_RESET = {"cache", "test", "supervisor.lock"}
 
 
 def look(installation: Installation) -> Status | None:
-    """The status as it is now: one whose supervisor was killed says so. None when there never was any."""
-    status = read_status(installation.state / "status.json")
-    if status is not None and status.state not in ("stopped", "failed") and not status.current():
+    """The status as it is now: one whose supervisor was killed, or cannot write it, says so.
+
+    None when there never was any.
+    """
+    path = installation.state / "status.json"
+    status = read_status(path)
+    if status is None or status.state in ("stopped", "failed"):
+        return status
+    if not status.current():
         status.state = "stopped"
         status.error = "The supervisor is gone; what it started may still run. `desk up` puts everything right."
+    elif (age := age_of_status(path)) > STALE_AFTER_SECONDS:
+        status.state = "degraded"
+        status.error = f"This is how it was {age:.0f} s ago: {_why_stale(installation)}"
     return status
+
+
+def _why_stale(installation: Installation) -> str:
+    """Why a supervisor that lives does not write how it stands, as far as one can see from outside."""
+    if disk.is_full(installation.state):
+        return (
+            f"the disk is full under {installation.state}, so the supervisor cannot write its status. It still watches "
+            "and restarts everything. Free some space: nothing else need be done."
+        )
+    return (
+        f"the supervisor lives and has not written its status in {installation.state} since. Can it write there? If "
+        "it was frozen, wake it; `desk down` and `desk up` put everything right."
+    )
 
 
 def bring_up(installation: Installation, show: Callable[[Status], None]) -> Status:
     """Start the supervisor unless it runs, and follow it until everything is ready.
 
-    `show` is called with each new status. Raises RunnerError with the reason when it cannot come up.
+    `show` is called with each new status. Raises RunnerError with the reason when it cannot come up; on a disk without
+    room nothing is even begun.
     """
     _wait_while_stopping(installation)
+    _require_room(installation)
     following = _Following(installation, _start_supervisor(installation))
     deadline = time.monotonic() + UP_WITHIN_SECONDS
     while time.monotonic() < deadline:
@@ -75,6 +103,26 @@ def delete_data(installation: Installation) -> None:
             path.unlink()
 
 
+def run_service_command(installation: Installation, service: str, words: Sequence[str]) -> int:
+    """`python -m <service>` with these words, told where this installation's servers are; its exit code.
+
+    Raises RunnerError for an unknown service, and where this installation has no database yet.
+    """
+    if service not in SERVICES:
+        raise RunnerError(f"There is no service {service!r}. There are: {', '.join(SERVICES)}.")
+    if not (installation.state / "passwords" / server_of(service)).exists():
+        raise RunnerError(f"{service} has no database here yet. Say `desk up` first.")
+    environment = installation.environment(service, addresses_of(installation), migrates=words[:1] == ["migrate"])
+    return subprocess.run(command(service, *words), env=environment, check=False).returncode
+
+
+def addresses_of(installation: Installation) -> Addresses:
+    """Where the two servers are, as far as the installation decides it."""
+    embedded = f"postgresql://{ADMINISTRATOR}@{LOOPBACK}:{installation.ports.get('postgres', 0)}/"
+    broker = f"{LOOPBACK}:{installation.ports.get('kafka', 0)}"
+    return Addresses(installation.postgres_url or embedded, installation.kafka_bootstrap or broker)
+
+
 def given_servers(installation: Installation) -> list[str]:
     """The servers that are not of this installation."""
     given = {"PostgreSQL": installation.postgres_url, "Kafka": installation.kafka_bootstrap}
@@ -101,7 +149,8 @@ class _Following:
             return status
         if self.child is not None and self.child.poll() not in (None, 0):
             log = self.installation.logs / "supervisor.log"
-            raise RunnerError(f"The supervisor did not start. The end of its log:\n{tail_of(log)}")
+            said = disk.shortage(self.installation) or f"The end of its log:\n{tail_of(log)}"
+            raise RunnerError(f"The supervisor did not start. {said}")
         return None
 
     def _is_followed(self, status: Status) -> bool:
@@ -109,6 +158,16 @@ class _Following:
             return False
         mine = self.child is not None and status.supervisor.pid == self.child.pid
         return mine or status.supervisor == self.followed or status.current()
+
+
+def _require_room(installation: Installation) -> None:
+    """What runs already goes on as it can, and says so; nothing new is begun on a disk that is too full for it."""
+    status = look(installation)
+    if status is not None and status.current():
+        if age_of_status(installation.state / "status.json") > STALE_AFTER_SECONDS:
+            raise RunnerError(status.error)
+    elif lack := disk.shortage(installation):
+        raise RunnerError(f"{lack} Nothing was started.")
 
 
 def _wait_while_stopping(installation: Installation) -> None:

@@ -40,3 +40,11 @@ def tail_of(log: Path, lines: int = 12) -> str:
     if not log.exists():
         return "(no log)"
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def sentence_in(said: str) -> str:
+    """What a command that was refused said in words: no lines for machines, and of a traceback only how it ends."""
+    lines = [line.rstrip() for line in said.splitlines() if line.strip() and not line.startswith("{")]
+    if any(line.startswith("Traceback ") for line in lines):
+        return lines[-1]
+    return "\n".join(lines[-30:])

@@ -138,16 +138,22 @@ def _sign(state_folder: Path, key: str, issuer_url: str) -> str:
 
 
 def main() -> None:
-    """Serve on the loopback until a signal comes."""
+    """Serve until a signal comes: on the loopback, or under the name that DESK_ISSUER_NAME says.
+
+    The name is for containers, whose own loopback nobody else reaches: it is the issuer's host in their closed network.
+    """
     installation = Installation.from_environment()
-    host = os.environ.get("DESK_HOST", "127.0.0.1")
-    if not ipaddress.ip_address(host).is_loopback:
+    host, name = os.environ.get("DESK_HOST", "127.0.0.1"), os.environ.get("DESK_ISSUER_NAME")
+    if not (name or ipaddress.ip_address(host).is_loopback):
         raise SystemExit(f"The development issuer listens on the loopback only, not on {host}.")
+    port = installation.ports["issuer"]
     try:
-        app = create_issuer(installation.state, installation.issuer_url)
+        app = create_issuer(installation.state, f"http://{name}:{port}" if name else installation.issuer_url)
     except RunnerError as error:
         raise SystemExit(error.message) from error
-    uvicorn.run(app, host=host, port=installation.ports["issuer"], log_level="warning", access_log=False)
+    # Whoever starts it finds the secret there at once, not after the first question.
+    client_secret(installation.state)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":

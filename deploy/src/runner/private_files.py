@@ -9,13 +9,23 @@ from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; at no moment can anybody but its owner read it."""
+    """Replace a file in one step; at no moment can anybody but its owner read it.
+
+    Raises OSError that names the file; then the old one is still there, and nothing else.
+    """
     new = _write_beside(path, text)
-    new.replace(path)
+    try:
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def make_private_once(path: Path, make: Callable[[], str]) -> str:
-    """The content of a private file, made at its first use; of several processes that try at once, one makes it."""
+    """The content of a private file, made at its first use; of several processes that try at once, one makes it.
+
+    Raises OSError that names the file when it cannot be made; then nothing is left of the attempt.
+    """
     if not path.exists():
         new = _write_beside(path, make())
         try:
@@ -35,6 +45,13 @@ def make_password() -> str:
 def _write_beside(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        # A full disk may be told only when the file is closed.
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        # What failed to be written knows no name.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return new

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -150,6 +151,7 @@ class Program:
         self.log = log
         self.identity: Identity | None = None
         self._child: subprocess.Popen[bytes] | None = None
+        self._recorded = False
 
     @property
     def pid(self) -> int:
@@ -158,10 +160,17 @@ class Program:
 
     @property
     def alive(self) -> bool:
-        """Whether the child still runs; a child that ended is waited for, so that it leaves no zombie."""
+        """Whether the child still runs; a child that ended is waited for, so that it leaves no zombie.
+
+        A record that a full disk did not take is written as soon as it does.
+        """
         if self._child is not None and self._child.poll() is not None:
             return False
-        return self.identity is not None and self.identity.alive()
+        if self.identity is None or not self.identity.alive():
+            return False
+        if not self._recorded:
+            self._record()
+        return True
 
     @property
     def exit_code(self) -> int | None:
@@ -172,6 +181,7 @@ class Program:
         self, command: Sequence[str], environment: Mapping[str, str], folder: str, account: Account | None = None
     ) -> None:
         """Start the command; its output is appended to the log (so that the log can be cut while it runs)."""
+        self._recorded = False
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.record.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -188,8 +198,14 @@ class Program:
                 extra_groups=[] if account else None,
             )
         self.identity = Identity.of(self._child.pid)
-        if self.identity:
-            write_private(self.record, json.dumps(asdict(self.identity)))
+        self._record()
+
+    def _record(self) -> None:
+        """Only a later runner needs the record: a disk that does not take it must not cost the child."""
+        with suppress(OSError):
+            if self.identity:
+                write_private(self.record, json.dumps(asdict(self.identity)))
+            self._recorded = True
 
     def end(self, first: signal.Signals, seconds: float) -> bool:
         """Ask the child to end with a signal; kill it after `seconds`. True when it went by itself."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from runner.private_files import write_private
 from runner.processes import Identity
+from shared import clock
 
 State = Literal["starting", "ready", "degraded", "stopping", "stopped", "failed"]
 StepState = Literal["waiting", "running", "done", "failed"]
@@ -65,6 +67,21 @@ class Status:
 def write_status(path: Path, status: Status) -> None:
     """Replace the file; a reader sees the old or the new one, never half."""
     write_private(path, json.dumps(asdict(status), indent=1, ensure_ascii=False) + "\n")
+    confirm_status(path)
+
+
+def confirm_status(path: Path) -> None:
+    """Say that what was written is still so; this needs no room on the disk."""
+    now = clock.now().timestamp()
+    os.utime(path, (now, now))
+
+
+def age_of_status(path: Path) -> float:
+    """Seconds since the status was written or confirmed; 0 where there is none."""
+    try:
+        return max(0.0, clock.now().timestamp() - path.stat().st_mtime)
+    except OSError:
+        return 0.0
 
 
 def read_status(path: Path) -> Status | None:

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from runner.status import StepStatus
+from shared.system_errors import explain
 
 Action = Callable[[], str | None]
 
@@ -74,8 +75,9 @@ class Plan:
         try:
             detail = step.action() or ""
         except Exception as error:
+            why = explain(error) if isinstance(error, OSError) else str(error) or type(error).__name__
             with self._lock:
-                status.state, status.seconds, status.detail = "failed", time.monotonic() - began, str(error)
-            raise StepFailed(f"{step.name}: {error}") from error
+                status.state, status.seconds, status.detail = "failed", time.monotonic() - began, why
+            raise StepFailed(f"{step.name}: {why}") from error
         with self._lock:
             status.state, status.seconds, status.detail = "done", time.monotonic() - began, detail

@@ -8,19 +8,22 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 
-from runner import ports
+from runner import disk, ports
 from runner.bringup import Crew, take_down_leftovers
 from runner.installation import Installation
 from runner.logs import rotate
 from runner.processes import Identity
-from runner.status import State, Status, write_status
+from runner.status import State, Status, confirm_status, write_status
 from runner.steps import Plan, StepFailed
 from shared import clock
 from shared.errors import DeskError
+from shared.system_errors import explain
 
 STATUS_EVERY_SECONDS = 0.2
+CONFIRMED_EVERY_SECONDS = 1.0
 ROTATED_EVERY_SECONDS = 5.0
 
 
@@ -33,6 +36,8 @@ class Supervisor:
         self._plan: Plan | None = None
         self._ending = threading.Event()
         self._written: Status | None = None
+        self._confirmed_at = 0.0
+        self._silenced = ""
         self._me = Identity.of(os.getpid())
         self._began = time.monotonic()
         self._since = clock.now().isoformat(timespec="seconds")
@@ -66,7 +71,9 @@ class Supervisor:
             self._plan = self._crew.plan()
             self._plan.run()
             self._came_up_after = time.monotonic() - self._began
-        except (DeskError, StepFailed, OSError) as error:
+        except OSError as error:
+            self._fail(explain(error))
+        except (DeskError, StepFailed) as error:
             self._fail(str(error))
         except Exception as error:
             self._fail(f"{type(error).__name__}: {error}")
@@ -74,8 +81,8 @@ class Supervisor:
 
     def _fail(self, why: str) -> None:
         if not self._ending.is_set():
-            self._failure = why
-            _say(f"cannot come up: {why}")
+            self._failure = "\n".join(filter(None, (why, disk.shortage(self._installation))))
+            _say(f"cannot come up: {self._failure}")
         self._ending.set()
 
     def _watch(self, thread: threading.Thread) -> None:
@@ -87,11 +94,39 @@ class Supervisor:
                 self._write("ready" if self._crew and self._crew.ready else "degraded")
             if time.monotonic() - rotated_at > ROTATED_EVERY_SECONDS:
                 rotated_at = time.monotonic()
-                for log in self._installation.logs.glob("*.log"):
-                    rotate(log)
+                self._rotate_logs()
+
+    def _rotate_logs(self) -> None:
+        for log in self._installation.logs.glob("*.log"):
+            try:
+                rotate(log)
+            except OSError as error:
+                _say(f"{log.name} is not put aside: {explain(error)}")
 
     def _write(self, state: State) -> None:
-        status = Status(
+        """Tell the commands how it stands. A disk that does not take it must not end what watches the services."""
+        status = self._status(state)
+        path = self._installation.state / "status.json"
+        try:
+            if status != self._written:
+                write_status(path, status)
+                self._written, self._confirmed_at = status, time.monotonic()
+            elif time.monotonic() - self._confirmed_at > CONFIRMED_EVERY_SECONDS:
+                confirm_status(path)
+                self._confirmed_at = time.monotonic()
+        except OSError as error:
+            self._remark_silence(f"the status cannot be written, the services are watched all the same: {error}")
+        else:
+            self._remark_silence("")
+
+    def _remark_silence(self, why: str) -> None:
+        """Say it once when the status can no longer be written, and once when it can again."""
+        if why != self._silenced:
+            _say(why or "the status can be written again")
+            self._silenced = why
+
+    def _status(self, state: State) -> Status:
+        return Status(
             state=state,
             supervisor=self._me,
             since=self._since,
@@ -101,13 +136,12 @@ class Supervisor:
             steps=self._plan.statuses() if self._plan else [],
             processes=self._crew.statuses() if self._crew and self._plan else [],
         )
-        if status != self._written:
-            write_status(self._installation.state / "status.json", status)
-            self._written = status
 
 
 def _say(text: str) -> None:
-    print(f"{clock.now().isoformat(timespec='milliseconds')} {text}", flush=True)
+    """A line for the log, past all buffers: where the disk has no room for it, it is lost and nothing else happens."""
+    with suppress(OSError):
+        os.write(sys.stdout.fileno(), f"{clock.now().isoformat(timespec='milliseconds')} {text}\n".encode())
 
 
 def main() -> int:

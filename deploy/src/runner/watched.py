@@ -231,6 +231,9 @@ class Watcher:
                 self._look()
             except (DeskError, OSError) as error:
                 self._remark(f"did not start: {error}")
+            except Exception as error:
+                # Whatever it was: a server that nobody watches any more is worse than a line that nobody expected.
+                self._remark(f"could not be looked at: {type(error).__name__}: {error}")
 
     def _look(self) -> None:
         if not self.server.alive:
@@ -251,7 +254,8 @@ class Watcher:
     def _restart(self) -> None:
         """Restart what died, later each time while it keeps dying."""
         self._ready = False
-        wait = min(LONGEST_BACKOFF_SECONDS, SHORTEST_BACKOFF_SECONDS * (2**self._failures - 1))
+        # The power is capped as well: two to the 1024th is no float, and a night of failures gets that far.
+        wait = min(LONGEST_BACKOFF_SECONDS, SHORTEST_BACKOFF_SECONDS * (2 ** min(self._failures, 30) - 1))
         self._remark(f"ended; starts again {f'in {wait:.1f} s' if wait else 'at once'}")
         if self._ending.wait(wait):
             return

@@ -5,26 +5,32 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TextIO, cast
 
+import asyncpg
 import typer
 from pydantic import ValidationError
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared import clock
 from shared.config_check import config_commands, require_fit
 from shared.contracts.envelope import Cause
 from shared.db.engine import make_engine
+from shared.db.failures import is_transient, problem_of
 from shared.db.transaction import begin
 from shared.errors import DeskError
 from shared.ids import new_id
 from shared.load import Loader, read_document
 from shared.messaging.commands import messaging_commands
 from shared.settings import ServiceSettings
+from shared.steady_output import SteadyOutput
+from shared.system_errors import explain, wants_traceback
 from shared.telemetry import logs
 
 Role = Literal["api", "subscribers", "jobs", "documents"]
@@ -49,14 +55,17 @@ class Service:
         return importlib.import_module(f"{self.name}.{role}") if role in self.roles else None
 
     def main(self) -> None:
-        """Runs the command line. A wrong setting or a refused command is one clear line and exit code 1."""
+        """Runs the command line. A wrong setting, a refused command, a server that does not answer and a full disk are
+        one clear line and exit code 1; with DESK_DEBUG=1 also the traceback."""
         try:
             _application(self)()
+        except _TOLD as error:
+            if wants_traceback():
+                raise
+            raise SystemExit(f"{self.name}: {_sentence(error)}") from None
         except ValidationError as error:
             problems = [f"DESK_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors(include_input=False)]
             raise SystemExit(f"{self.name}: wrong settings: {'; '.join(problems)}") from None
-        except DeskError as error:
-            raise SystemExit(f"{self.name}: {error.message}") from None
 
     def read_settings(self) -> ServiceSettings:
         """The settings from the environment."""
@@ -96,6 +105,21 @@ class Service:
         )
         defaults = Path(str(resources.files(self.name))) / "defaults.yaml"
         return await self.load_file(defaults) if defaults.exists() else 0
+
+
+# asyncpg's own errors come through unchanged while a connection is made.
+_TOLD = (DeskError, OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+def _sentence(error: BaseException) -> str:
+    """What went wrong, and what to do."""
+    if isinstance(error, DeskError):
+        return error.message
+    if isinstance(error, OSError):
+        return explain(error)
+    if is_transient(error):
+        return f"the database does not do it now ({problem_of(error)}). Does it run, has its disk room? Say it again."
+    return f"the database refused it ({problem_of(error)}). Is the address right, was `migrate` run?"
 
 
 def _application(service: Service) -> typer.Typer:
@@ -144,4 +168,6 @@ def _runner(service: Service, part: str) -> Any:
 
 
 def _configure(service: Service, part: str) -> None:
-    logs.configure(service.name, part, service.read_settings().log_level)
+    # Settings first, so that a wrong one is told before anything is replaced.
+    level, output = service.read_settings().log_level, SteadyOutput(sys.stdout.fileno())
+    logs.configure(service.name, part, level, cast("TextIO", output))

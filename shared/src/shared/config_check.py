@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 
 from shared.errors import DeskError
 from shared.settings import ServiceSettings
+from shared.telemetry import tracing
 from shared.telemetry.redaction import REDACTED, is_secret_name, redact_text
 
 Level = Literal["problem", "warning"]
@@ -26,6 +27,7 @@ Level = Literal["problem", "warning"]
 SMALLEST_POOL = 5
 LARGEST_POOL = 40
 CLOCK_SKEW = "DESK_CLOCK_SKEW_SECONDS"
+_HEADERS_OF_TRACES = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 _PASSWORD_IN_ADDRESS = re.compile(r"(^|//|,)[^\s:/@,]*:[^\s@/,]+@")
 
 
@@ -47,11 +49,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting as it may be shown: secrets are masked in `value`."""
+    """One setting as it may be shown: secrets are masked in `value`. `file` is one of the folder of secrets."""
 
     name: str
     value: str
-    source: Literal["environment", "default"]
+    source: Literal["environment", "file", "default"]
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,14 @@ def require_fit(service: str, settings: ServiceSettings, environment: Mapping[st
 def describe(settings: ServiceSettings, environment: Mapping[str, str]) -> list[Setting]:
     """Every setting, in the order of the class, without secrets."""
     given = {name.upper() for name in environment}
+
+    def source(field: str) -> Literal["environment", "file", "default"]:
+        if name_of(field) in given:
+            return "environment"
+        return "file" if field in settings.model_fields_set else "default"
+
     return [
-        Setting(
-            name_of(field), _shown(getattr(settings, field)), "environment" if name_of(field) in given else "default"
-        )
+        Setting(name_of(field), _shown(getattr(settings, field)), source(field))
         for field in type(settings).model_fields
     ]
 
@@ -226,13 +232,16 @@ def _encryption(checked: Checked) -> Iterator[Finding]:
 
 def _broker(checked: Checked) -> Iterator[Finding]:
     name, settings = name_of("kafka_bootstrap"), checked.settings
-    hosts = [urlsplit(f"//{each.strip()}").hostname for each in settings.kafka_bootstrap.split(",")]
+    addresses = settings.kafka_bootstrap.split(",")
+    hosts = [urlsplit(f"//{each.strip()}").hostname for each in addresses]
+    if not all(_is_host_and_port(each) for each in addresses):
+        yield Finding("problem", name, "is not host:port, or several of them with commas in between")
     if checked.production and all(is_this_machine(host) for host in hosts):
         yield Finding("warning", name, "is a broker on this machine")
-    elif checked.production:
+    elif checked.production and settings.kafka_security == "PLAINTEXT":
         yield Finding(
-            "warning", name, "is reached without encryption and authentication, which there is no setting for yet: "
-            "keep the brokers in a closed network",
+            "problem", name_of("kafka_security"), "is PLAINTEXT: anybody in between reads names and telephones and can "
+            "write what gives work to Development; set SASL_SSL, with a name and a password",
         )  # fmt: skip
     if checked.production and settings.topic_prefix:
         yield Finding(
@@ -271,6 +280,26 @@ def _skew(checked: Checked) -> Iterator[Finding]:
         yield Finding("problem", CLOCK_SKEW, "sets this process's clock wrong; it exists for tests only")
 
 
+def _traces(checked: Checked) -> Iterator[Finding]:
+    """The standard settings of OpenTelemetry, where they would give a secret away or lead nowhere."""
+    if not tracing.is_configured(checked.environment):
+        return
+    name, url = tracing.collector_of(checked.environment)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        yield Finding("warning", name, "is not an address such as https://collector.example:4318: no trace is sent")
+    protocol = checked.environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    if protocol != "http/protobuf":
+        yield Finding("warning", "OTEL_EXPORTER_OTLP_PROTOCOL", "is not spoken here: traces are sent as http/protobuf")
+    if parts.scheme != "http" or is_this_machine(parts.hostname):
+        return
+    secret = _holds_password(url) or any(checked.environment.get(headers) for headers in _HEADERS_OF_TRACES)
+    if checked.production and secret:
+        yield Finding("problem", name, "sends the headers or the password that open the collector without encryption")
+    elif checked.production:
+        yield Finding("warning", name, "is reached without encryption: keep the collector in a closed network")
+
+
 def _misspelt(checked: Checked) -> Iterator[Finding]:
     known = [name_of(field) for field in type(checked.settings).model_fields]
     for given in sorted({name.upper() for name in checked.environment if name.upper().startswith("DESK_")}):
@@ -289,6 +318,7 @@ CHECKS: tuple[Check, ...] = (
     _pool,
     _exposure,
     _skew,
+    _traces,
     _misspelt,
 )
 
@@ -299,6 +329,14 @@ def _parse(secret: SecretStr) -> URL | None:
     except (ArgumentError, ValueError):
         return None
     return url if url.drivername.startswith("postgresql") and url.database else None
+
+
+def _is_host_and_port(address: str) -> bool:
+    try:
+        parts = urlsplit(f"//{address.strip().rpartition('@')[2]}")
+        return bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        return False
 
 
 def _holds_password(value: str) -> bool:

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import clock
+from shared.db.engine import Engine
 from shared.db.failures import pause_after
-from shared.db.transaction import begin
-from shared.telemetry import metrics
+from shared.db.transaction import Transaction, begin
+from shared.telemetry import metrics, tracing
 
 log = structlog.get_logger(__name__)
 
 # A portion that takes longer hangs: every statement is cut after thirty seconds.
 LONGEST_WORK_SECONDS = 60.0
 
-Work = Callable[[AsyncConnection, datetime], Awaitable[int]]
-NextDue = Callable[[AsyncConnection, datetime], Awaitable[datetime | None]]
+Work = Callable[[Transaction, datetime], Awaitable[int]]
+NextDue = Callable[[Transaction, datetime], Awaitable[datetime | None]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Job:
 class JobLoop:
     """Runs one job for ever. A failure is logged, counted and retried after a growing pause."""
 
-    def __init__(self, job: Job, engine: AsyncEngine, hint: Callable[[], None]) -> None:
+    def __init__(self, job: Job, engine: Engine, hint: Callable[[], None]) -> None:
         self.job = job
         self.engine = engine
         self.hint = hint
@@ -79,10 +79,11 @@ class JobLoop:
                 await asyncio.wait_for(self.woken.wait(), timeout=pause)
 
     async def _portion(self) -> int:
-        async with begin(self.engine, self.hint) as tx:
-            done = await self.job.work(tx, clock.now())
+        with tracing.work_of_time(self.job.name) as portion:
+            async with begin(self.engine, self.hint) as tx:
+                portion.done = await self.job.work(tx, clock.now())
         metrics.jobs_run_total.labels(job=self.job.name).inc()
-        return done
+        return portion.done
 
     async def _pause(self) -> float:
         if self.job.next_due is None:

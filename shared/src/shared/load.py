@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.envelope import Cause
+from shared.db.transaction import Transaction
 from shared.errors import Invalid
 
 # load(tx, cause, document) -> rows that changed; an equal row changes nothing and publishes nothing.
-Loader = Callable[[AsyncConnection, Cause, Any], Awaitable[int]]
+Loader = Callable[[Transaction, Cause, Any], Awaitable[int]]
 
 
 class BadDocument(Invalid):

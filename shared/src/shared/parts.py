@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -14,17 +15,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import clock
-from shared.db.engine import direct_connection, make_engine
+from shared.db.engine import Engine, direct_connection, make_engine
 from shared.db.schema import History, SchemaNewer, read_histories, require_schema
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from shared.http.health import Check, Health, serve_health
 from shared.jobs import Job, JobLoop
 from shared.messaging.hint import Hinter
 from shared.messaging.reactions import Reactions, collect
 from shared.settings import ServiceSettings
+from shared.telemetry import tracing
 
 if TYPE_CHECKING:
     from shared.messaging.consumer import Consumer
@@ -51,7 +53,7 @@ class Parts:
     newer_schema: str | None = None
 
     @functools.cached_property
-    def engine(self) -> AsyncEngine:
+    def engine(self) -> Engine:
         """The pool of this process."""
         return make_engine(self.url, application=f"desk {self.name}", pool_size=self.settings.database_pool_size)
 
@@ -147,6 +149,7 @@ class Parts:
 
     async def run(self, part: str) -> None:
         """Runs one part, or `all`, until a signal; answers health on this process's own port."""
+        tracing.configure(self.name, part, os.environ)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
@@ -164,6 +167,7 @@ class Parts:
                     group.create_task(self._whole(run_part))
         finally:
             await self.engine.dispose()
+            await asyncio.to_thread(tracing.close)
 
     async def _whole(self, run_part: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """A part that ends takes the process with it, so that whoever watches starts it again."""
@@ -225,7 +229,7 @@ class Parts:
     def _runtime_jobs(self) -> list[Job]:
         from shared.messaging import parking, pruning
 
-        async def retry(tx: AsyncConnection, now: datetime) -> int:
+        async def retry(tx: Transaction, now: datetime) -> int:
             return await parking.retry_parked(tx, now, self.reactions)
 
         return [
@@ -257,12 +261,12 @@ class Parts:
     def _cluster(self) -> Any:
         from shared.messaging.kafka import Cluster
 
-        return Cluster(self.settings.kafka_bootstrap, self.settings.topic_prefix)
+        return Cluster.of(self.settings)
 
     def _database(self) -> Check:
         async def test() -> None:
             async with self.engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
+                await connection.fetch(sql("SELECT 1"))
 
         return Check("database", test)
 
@@ -285,17 +289,9 @@ class Parts:
 
     def _broker(self) -> Check:
         async def test() -> None:
-            problems = []
-            for address in self.settings.kafka_bootstrap.split(","):
-                host, _, port = address.strip().rpartition(":")
-                try:
-                    _, writer = await asyncio.open_connection(host, int(port))
-                except OSError as error:
-                    problems.append(f"{address}: {error}")
-                else:
-                    writer.close()
-                    return
-            raise RuntimeError("; ".join(problems))
+            from shared.messaging.kafka import reach_any
+
+            await reach_any(self.settings.kafka_bootstrap)
 
         return Check("kafka", test)
 
@@ -321,7 +317,7 @@ class Parts:
 
     async def _status(self) -> dict[str, Any]:
         """What is shown beside readiness and never decides it: the broker's state and the age of the outbox."""
-        query = text("""
+        query = sql("""
             SELECT o.rows, a.recorded_at AS oldest,
                    (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
                    (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
@@ -331,7 +327,7 @@ class Parts:
             LEFT JOIN runtime.archive a ON a.position = o.first
         """)
         async with self.engine.connect() as connection:
-            row = (await connection.execute(query)).one()
+            row = await connection.fetch_one(query)
         oldest = (clock.now() - row.oldest).total_seconds() if row.oldest else 0.0
         problems = self._problems()
         return {

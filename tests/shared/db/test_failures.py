@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
-from sqlalchemy import text
 
 from shared.db.failures import is_transient, pause_after
+from shared.db.statement import sql
 from tests.support.databases import Database
 
 Make = Callable[[str], Awaitable[Database]]
@@ -36,5 +36,5 @@ async def test_only_what_passes_by_itself_is_waited_out(
     db = await database("runtime")
     with pytest.raises(Exception) as caught:  # noqa: PT011  any family: telling them apart is what is tested
         async with db.begin() as tx:
-            await tx.execute(text(statement), arguments)
+            await tx.execute(sql(statement), arguments)
     assert is_transient(caught.value) is expected

@@ -10,12 +10,13 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from runner.databases import create_database, drop_database
 from shared.db.migrate import NewerDatabase, migrate
+from shared.db.statement import sql
 from shared.messaging.tables import metadata
 from tests.support.databases import OWNER, PASSWORD, SERVING, Database
 
@@ -97,4 +98,4 @@ async def test_the_serving_role_may_not(database: Make, statement: str) -> None:
     db = await database("runtime")
     async with db.engine.connect() as connection:
         with pytest.raises(Exception, match=r"permission denied|must be owner"):
-            await connection.execute(text(statement))
+            await connection.fetch(sql(statement))

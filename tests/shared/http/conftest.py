@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy.engine import make_url
 from starlette.types import ASGIApp
 
+from shared.http.connections import ConnectionLimits
 from shared.http.server import serve
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.output import Output, written
@@ -52,10 +53,10 @@ def client_of(app: FastAPI, token: str | None) -> httpx2.AsyncClient:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[int]:
-    """The application on a real port, as it runs in production."""
+async def served(app: ASGIApp, limits: ConnectionLimits | None = None) -> AsyncIterator[int]:
+    """The application on a real port, as it runs in production, or with other limits."""
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    running = asyncio.create_task(serve(app, host="127.0.0.1", port=0, stop=stop, bound=port.set_result))
+    running = asyncio.create_task(serve(app, host="127.0.0.1", port=0, stop=stop, bound=port.set_result, limits=limits))
     try:
         yield await port
     finally:

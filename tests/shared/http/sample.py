@@ -6,10 +6,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.db.engine import make_engine
+from shared.db.engine import Engine, make_engine
+from shared.db.statement import sql
 from shared.errors import Conflict, DeskError, Forbidden, Invalid, NotFound, Unavailable
 from shared.http.app import DeskApi, create_app
 from shared.http.auth import Authenticator, Caller, CauseDep, needs
@@ -86,8 +85,8 @@ async def fail(kind: str) -> None:
 @routes.post("/rows/{number}")
 async def insert_row(tx: Tx, number: int) -> dict[str, int]:
     """Inserts a row; a negative number fails after the insertion."""
-    await tx.execute(text("INSERT INTO rows VALUES (:number)"), {"number": number})
-    tx.info["desk_published"] = True
+    await tx.execute(sql("INSERT INTO rows VALUES (:number)"), {"number": number})
+    tx.published = True
     if number < 0:
         raise Conflict("Send a number that is not negative.")
     return {"number": number}
@@ -96,20 +95,20 @@ async def insert_row(tx: Tx, number: int) -> dict[str, int]:
 @routes.get("/rows")
 async def count_rows(tx: ReadTx) -> int:
     """Counts the rows."""
-    return int((await tx.execute(text("SELECT count(*) FROM rows"))).scalar_one())
+    return int(await tx.fetch_value(sql("SELECT count(*) FROM rows")))
 
 
 @routes.post("/slow")
 async def sleep_long(tx: Tx) -> None:
     """Runs longer than the statement timeout."""
-    await tx.execute(text("SET LOCAL statement_timeout = '50ms'"))
-    await tx.execute(text("SELECT pg_sleep(10)"))
+    await tx.execute(sql("SET LOCAL statement_timeout = '50ms'"))
+    await tx.execute(sql("SELECT pg_sleep(10)"))
 
 
 @routes.post("/wrong")
 async def run_wrong_statement(tx: Tx) -> None:
     """Runs a statement that no other moment would make right."""
-    await tx.execute(text("SELECT nothing FROM nowhere"))
+    await tx.execute(sql("SELECT nothing FROM nowhere"))
 
 
 def sample_app(issuer: str, **options: Any) -> DeskApi:
@@ -127,6 +126,6 @@ def sample_app(issuer: str, **options: Any) -> DeskApi:
     return app
 
 
-def unreachable_engine() -> AsyncEngine:
+def unreachable_engine() -> Engine:
     """An engine for an address where nothing listens: port 1 is nobody's."""
     return make_engine("postgresql://nobody:nothing@127.0.0.1:1/none", application="sample")

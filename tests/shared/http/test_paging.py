@@ -20,7 +20,11 @@ AT = datetime(2026, 11, 2, 14, 3, 0, 123456, tzinfo=UTC)
 ID = UUID(int=7)
 
 
-@given(st.datetimes(timezones=st.just(UTC)), st.uuids(), st.text(), st.integers(), st.booleans())
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+NUMBERS = st.integers(-(2**63) + 1, 2**63 - 1)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.uuids(), TEXTS, NUMBERS, st.booleans())
 def test_a_cursor_gives_back_the_values_of_its_row(at: datetime, id: UUID, text: str, number: int, flag: bool) -> None:
     keyset = Keyset("all", datetime, UUID, str, int, bool)
     assert keyset.start(keyset.cursor(at, id, text, number, flag)) == (at, id, text, number, flag)
@@ -58,6 +62,9 @@ GOOD = ["2026-11-02T14:03:00Z", str(ID)]
         encoded({"v": 1, "k": "notes", "a": GOOD[:1]}),
         encoded({"v": 1, "k": "notes", "a": [*GOOD, "more"]}),
         encoded({"v": 1, "k": "notes", "a": ["yesterday", str(ID)]}),
+        encoded({"v": 1, "k": "notes", "a": ["2026-11-02T14:03:00", str(ID)]}),
+        encoded({"v": 1, "k": "notes", "a": ["0001-01-01T00:00:00+14:00", str(ID)]}),
+        encoded({"v": 1, "k": "notes", "a": ["9999-12-31T23:59:59-14:00", str(ID)]}),
         encoded({"v": 1, "k": "notes", "a": [GOOD[0], "; DROP TABLE tickets"]}),
         encoded({"v": 1, "k": "notes", "a": {"0": GOOD[0]}}),
         base64.urlsafe_b64encode(b"[" * 700).decode(),
@@ -95,3 +102,11 @@ async def test_a_route_pages_and_refuses_a_foreign_cursor(issuer: LocalIssuer) -
 async def test_a_limit_outside_the_bounds_is_refused(issuer: LocalIssuer, limit: str) -> None:
     async with client_of(sample_app(issuer.url), issuer.token()) as client:
         assert (await client.get(f"/v1/notes?limit={limit}")).status_code == 422
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63), 10**400, "a\0b", "\ud800"])
+def test_a_cursor_with_what_no_column_holds_is_refused(value: int | str) -> None:
+    """Anybody may write one; the database would answer with an error of ours."""
+    keyset = Keyset("rows", type(value))
+    with pytest.raises(InvalidCursor):
+        keyset.start(encoded({"v": 1, "k": "rows", "a": [value]}))

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.db.engine import make_engine
+from shared.db.engine import Engine, make_engine
 from tests.shared.http.conftest import client_of
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.sample import sample_app
 from tests.support.servers import private_postgres
+from tests.support.statements import watched
 
 UNAVAILABLE = (503, "unavailable", "2")
 
@@ -36,7 +36,7 @@ async def rows(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+async def engine(database_url: str) -> AsyncIterator[Engine]:
     made = make_engine(database_url, application="sample", pool_size=2)
     yield made
     await made.dispose()
@@ -57,7 +57,7 @@ def hints() -> Hints:
 
 
 @pytest.fixture
-def app(issuer: LocalIssuer, engine: AsyncEngine, hints: Hints, rows: asyncpg.Connection) -> FastAPI:
+def app(issuer: LocalIssuer, engine: Engine, hints: Hints, rows: asyncpg.Connection) -> FastAPI:
     return sample_app(issuer.url, engine=engine, hint=hints)
 
 
@@ -104,21 +104,20 @@ async def test_a_commit_that_fails_is_never_answered_as_done(
 
 
 async def test_a_connection_that_breaks_at_the_commit_is_a_503(
-    issuer: LocalIssuer, app: FastAPI, engine: AsyncEngine, hints: Hints, rows: asyncpg.Connection
+    issuer: LocalIssuer, app: FastAPI, engine: Engine, hints: Hints, rows: asyncpg.Connection
 ) -> None:
-    @event.listens_for(engine.sync_engine, "commit")
-    def cut(connection: object) -> None:
-        """The server ends the session while the commit is on its way."""
-        process = connection.connection.driver_connection.get_server_pid()  # type: ignore[attr-defined]
-        killer.append(process)
-        connection.connection.driver_connection.terminate()  # type: ignore[attr-defined]
+    def cut(words: str, connection: Any) -> None:
+        """The session ends while the commit is on its way."""
+        if words == "COMMIT":
+            cut_off.append(connection.get_server_pid())
+            connection.terminate()
 
-    killer: list[int] = []
+    cut_off: list[int] = []
     async with client_of(app, issuer.token()) as client:
-        answer = await client.post("/v1/rows/1")
-        event.remove(engine.sync_engine, "commit", cut)
+        with watched(engine, cut):
+            answer = await client.post("/v1/rows/1")
         assert outcome(answer) == UNAVAILABLE
-        assert killer
+        assert cut_off
         assert (await rows.fetchval("SELECT count(*) FROM rows"), hints.given) == (0, 0)
         assert (await client.post("/v1/rows/1")).status_code == 200
 
@@ -165,9 +164,9 @@ async def test_a_server_that_is_stopped_and_started_is_a_503_in_between(issuer: 
 
 
 async def test_a_pool_without_a_free_connection_is_a_503(
-    issuer: LocalIssuer, app: FastAPI, engine: AsyncEngine
+    issuer: LocalIssuer, app: FastAPI, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.sync_engine.pool._timeout = 0.1  # type: ignore[attr-defined]
+    monkeypatch.setattr("shared.db.engine.LEND_SECONDS", 0.1)
     async with engine.connect(), engine.connect(), client_of(app, issuer.token()) as client:
         assert outcome(await client.post("/v1/rows/1")) == UNAVAILABLE
 

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.envelope import Cause, Event, Received, headers_of
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.tickets import Groups, TicketAssigned, TicketEscalated, TicketOpened
 from shared.contracts.topics import topic_of
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from shared.ids import new_id
 from shared.messaging.consumer import Consumer
 from shared.messaging.kafka import Cluster
@@ -117,15 +117,15 @@ async def publish_all(db: Database, events: Sequence[Event], *, at_once: int = 1
             await publish(tx, seal(cause(), *events[start : start + at_once]))
 
 
-async def count_effect(tx: AsyncConnection, event: Received[Any]) -> None:
+async def count_effect(tx: Transaction, event: Received[Any]) -> None:
     """The effect of every reaction in these tests: one row."""
     await count_effects(tx, [event])
 
 
-async def count_effects(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+async def count_effects(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """The same for a run of events, in one statement."""
     await tx.execute(
-        text("""
+        sql("""
             INSERT INTO public.effects (event_id, type, key, number, sequence)
             SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:keys AS text[]),
                                  CAST(:numbers AS int[]), CAST(:sequences AS bigint[]))
@@ -140,10 +140,10 @@ async def count_effects(tx: AsyncConnection, events: Sequence[Received[Any]]) ->
     )
 
 
-async def keep_client(tx: AsyncConnection, event: Received[ClientRecorded]) -> None:
+async def keep_client(tx: Transaction, event: Received[ClientRecorded]) -> None:
     """A replica: the row with the highest sequence stays."""
     await tx.execute(
-        text("""
+        sql("""
             INSERT INTO public.clients (id, name, sequence) VALUES (:id, :name, :sequence)
             ON CONFLICT (id) DO UPDATE SET name = excluded.name, sequence = excluded.sequence
             WHERE clients.sequence < excluded.sequence
@@ -152,7 +152,7 @@ async def keep_client(tx: AsyncConnection, event: Received[ClientRecorded]) -> N
     )
 
 
-React = Callable[[AsyncConnection, Any], Awaitable[None]]
+React = Callable[[Transaction, Any], Awaitable[None]]
 
 
 def reactions(

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import clock
 from shared.contracts.envelope import Received
 from shared.contracts.inventory import ClientRecorded
+from shared.db.transaction import Transaction
 from shared.messaging import parking
 from shared.messaging.batch import BatchApplier
 from shared.messaging.kafka import Cluster
@@ -66,11 +66,11 @@ class Gate:
         self.entered += 1
         await self.open.wait()
 
-    async def count(self, tx: AsyncConnection, event: Received[Any]) -> None:
+    async def count(self, tx: Transaction, event: Received[Any]) -> None:
         await self.pass_through()
         await count_effect(tx, event)
 
-    async def keep(self, tx: AsyncConnection, event: Received[Any]) -> None:
+    async def keep(self, tx: Transaction, event: Received[Any]) -> None:
         await self.pass_through()
         await keep_client(tx, event)
 
@@ -121,7 +121,7 @@ async def test_two_workers_with_the_same_partition_take_turns(database: Make) ->
 async def test_what_would_succeed_waits_behind_what_failed_in_the_same_batch(database: Make) -> None:
     db = await prepared(database)
 
-    async def fail(_: AsyncConnection, event: Received[Any]) -> None:
+    async def fail(_: Transaction, event: Received[Any]) -> None:
         raise ValueError("not this one")
 
     told = [message(opened(0, of=1), 1), message(assigned(1, of=1), 2), message(assigned(2, of=2), 3)]
@@ -135,7 +135,7 @@ async def test_a_batch_waits_for_the_retry_that_is_about_to_free_its_key(databas
     """Parked behind a key that is freed in the same moment, a message would wait for ever and be overtaken."""
     db = await prepared(database)
 
-    async def fail(_: AsyncConnection, event: Received[Any]) -> None:
+    async def fail(_: Transaction, event: Received[Any]) -> None:
         raise ValueError("not yet")
 
     await applier_of(db, reactions(fail)).apply([record(message(opened(0, of=1), 1), 0)])

@@ -13,14 +13,14 @@ import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.structs import OffsetAndMetadata
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runner.databases import clone_database, drop_database
 from shared.contracts.envelope import Received
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.topics import TICKETS
 from shared.db.engine import make_engine
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from shared.messaging import positions
 from shared.messaging.kafka import Cluster, admin, cluster_id, end_offsets
 from shared.messaging.replicas import unfilled_replicas
@@ -176,7 +176,7 @@ async def test_a_rebalance_waits_for_the_batch_in_flight(database: Make, cluster
     at_once: set[str] = set()
     overlaps: list[str] = []
 
-    async def slow(tx: AsyncConnection, event: Received[Any]) -> None:
+    async def slow(tx: Transaction, event: Received[Any]) -> None:
         if event.key in at_once:
             overlaps.append(event.key)
         at_once.add(event.key)
@@ -368,11 +368,11 @@ async def test_a_deadlock_is_waited_out_not_parked(database: Make, cluster: Clus
     db = await prepared(database)
     failures = 0
 
-    async def unlucky(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+    async def unlucky(tx: Transaction, events: Sequence[Received[Any]]) -> None:
         nonlocal failures
         if failures < 3:
             failures += 1
-            await tx.execute(text("DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$"))
+            await tx.execute(sql("DO $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$"))
         await count_effects(tx, events)
 
     await send(cluster, *story_of(6, 60))

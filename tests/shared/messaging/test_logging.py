@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import get_contextvars
 
 from shared.contracts.envelope import Received
+from shared.db.transaction import Transaction
 from shared.messaging.batch import BatchApplier
 from shared.messaging.records import Record
 from tests.shared.messaging.story import message, opened, reactions, ticket
@@ -23,7 +23,7 @@ async def test_a_reaction_logs_with_its_event_ticket_actor_and_request(
         await connection.execute("INSERT INTO runtime.offsets VALUES ('desk.tickets.v1', 0, 0)")
     seen: list[dict[str, Any]] = []
 
-    async def look(tx: AsyncConnection, event: Received[Any]) -> None:
+    async def look(tx: Transaction, event: Received[Any]) -> None:
         seen.append({**get_contextvars(), "expected": str(event.id)})
 
     topic, key, value, headers = message(opened(1, of=7), 1)

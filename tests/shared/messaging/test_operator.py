@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import pytest
+from typer.testing import CliRunner
+
+from shared.messaging.commands import messaging_commands
 from shared.messaging.kafka import Cluster
 from shared.messaging.outbox import publish, seal
 from tests.shared.messaging.story import cause, opened, send
-from tests.support.databases import CHECKOUT, Database
+from tests.support.databases import CHECKOUT, OWNER, Database
+from tests.support.eventually import eventually
 
 Make = Callable[[str], Awaitable[Database]]
+
+
+def environment(db: Database, cluster: Cluster) -> dict[str, str]:
+    """What a process of tickets is told."""
+    return {
+        **os.environ,
+        "DESK_DATABASE_URL": db.url,
+        "DESK_KAFKA_BOOTSTRAP": cluster.bootstrap,
+        "DESK_TOPIC_PREFIX": cluster.prefix,
+    }
 
 
 async def say(db: Database, cluster: Cluster, *words: str, **changes: str) -> tuple[int, str]:
     """`python -m tickets messaging …` as an operator says it: exit code and everything that it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tickets", "messaging", *words,
-        env={
-            **os.environ,
-            "DESK_DATABASE_URL": db.url,
-            "DESK_KAFKA_BOOTSTRAP": cluster.bootstrap,
-            "DESK_TOPIC_PREFIX": cluster.prefix,
-            **changes,
-        },
+        env={**environment(db, cluster), **changes},
         cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate()
@@ -84,6 +94,12 @@ async def test_what_does_not_answer_is_said_in_one_line(database: Make, cluster:
             "parked",
             "tickets: the database does not answer",
         ),
+        (
+            {"DESK_DATABASE_URL": db.url.replace("test-only", "wrong")},
+            "parked",
+            "tickets: the database refused it",
+        ),
+        ({"DESK_KAFKA_BOOTSTRAP": "nonsense"}, "lag", "tickets: nonsense is no address of a broker"),
     ):
         code, said = await say(db, cluster, command, **changed)
         assert code == 1
@@ -93,9 +109,130 @@ async def test_what_does_not_answer_is_said_in_one_line(database: Make, cluster:
 
 async def test_a_command_about_something_that_is_not_there_is_refused(database: Make, cluster: Cluster) -> None:
     db = await database("tickets")
-    for words in (("show", "1"), ("discard", "1", "--reason", "not ours"), ("release", "desk.tickets.v1", "x")):
+    for words in (
+        ("show", "1"),
+        ("discard", "1", "--reason", "not ours"),
+        ("release", "desk.tickets.v1", "x"),
+        ("retry", "--key", "x"),
+    ):
         code, said = await say(db, cluster, *words)
         assert (code, len(said.splitlines())) == (1, 1), said
     assert (await say(db, cluster, "discard", "1", "--reason", " x "))[0] == 1
     assert await ask(db, cluster, "retry") == {"keys": 0}
     assert await ask(db, cluster, "parked") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("parked", "--state", "nonsense"), ("waiting", "applied", "discarded")),
+        (("parked", "--limit", "0"), ("--limit",)),
+        (("discard", "1"), ("--reason",)),
+        (("show", "one"), ("number",)),
+        (("release", "desk.tickets.v1"), ("key",)),
+    ],
+)
+def test_what_is_said_wrong_is_refused_before_any_server_is_asked(
+    words: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    class Nowhere:
+        @property
+        def settings(self) -> Any:
+            raise AssertionError("no settings are needed for a refusal")
+
+        def module(self, role: str) -> None:
+            raise AssertionError("no module is needed for a refusal")
+
+    done = CliRunner().invoke(messaging_commands(Nowhere()), [*words])
+    assert done.exit_code == 2
+    assert all(word in done.output for word in told), done.output
+
+
+GARBAGE = [("ce_type", b"desk.sla-clock.started.v1")]
+
+
+async def park_three(db: Database, cluster: Cluster) -> None:
+    """Two messages of one key and one of another, which tickets' own consumer finds to be no events of ours."""
+    await send(cluster, *[("desk.sla.v1", key, b'{"no": "clock"}', GARBAGE) for key in (b"one", b"one", b"two")])
+    async with part("consumer", db, cluster):
+        await eventually(lambda: ask_count(db, "waiting", 3), within=40, what="three parked messages")
+
+
+async def ask_count(db: Database, state: str, expected: int) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.parked WHERE state = $1", state) == expected
+
+
+@contextlib.asynccontextmanager
+async def part(name: str, db: Database, cluster: Cluster) -> AsyncIterator[None]:
+    """A part of tickets as a process, while the block runs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tickets", name, env=environment(db, cluster), cwd=CHECKOUT,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_an_operator_finds_retries_and_gives_up_parked_messages(database: Make, cluster: Cluster) -> None:
+    """Every command about parked messages, on messages that the service's own consumer has parked."""
+    db = await database("tickets")
+    await park_three(db, cluster)
+    first, second, other = sorted(await ask(db, cluster, "parked"), key=lambda row: (row["key"], row["id"]))
+    assert [row["key"] for row in (first, second, other)] == ["one", "one", "two"]
+    assert {row["reason"] for row in (first, second, other)} == {"invalid"}
+    assert all(row["problem"] and "value" not in row and row["next_attempt_at"] for row in (first, second, other))
+
+    shown = await ask(db, cluster, "show", str(first["id"]))
+    assert (shown["value"], shown["raw_key"], shown["state"]) == ('{"no": "clock"}', "one", "waiting")
+    assert shown["headers"] == [{"name": "ce_type", "value": "desk.sla-clock.started.v1"}]
+
+    assert await ask(db, cluster, "retry", "--key", "one") == {"keys": 1}
+    async with part("jobs", db, cluster):
+        attempted = "SELECT count(*) FROM runtime.parked WHERE key = 'one' AND attempts > 0"
+        await eventually(lambda: _is(db, attempted, 1), within=40, what="one attempt for the first of the key")
+
+        for row, reason in ((first, "sent by mistake"), (other, "  not ours  ")):
+            assert await ask(db, cluster, "discard", str(row["id"]), "--reason", reason) == {"discarded": row["id"]}
+        given_up = {row["id"]: row for row in await ask(db, cluster, "parked", "--state", "discarded")}
+        assert {number: row["ended_because"] for number, row in given_up.items()} == {
+            first["id"]: "sent by mistake",
+            other["id"]: "not ours",
+        }
+        assert all(row["ended_at"] and row["next_attempt_at"] is None for row in given_up.values())
+        code, said = await say(db, cluster, "discard", str(first["id"]), "--reason", "once more")
+        assert (code, "no waiting message has the number" in said) == (1, True)
+        free = "SELECT count(*) FROM runtime.blocked_keys WHERE key = 'two'"
+        await eventually(lambda: _is(db, free, 0), within=40, what="the key is free when nothing waits for it")
+    assert [row["id"] for row in await ask(db, cluster, "parked")] == [second["id"]], "behind it the next one waits"
+
+
+async def _is(db: Database, query: str, expected: int) -> bool:
+    return await db.count(query) == expected
+
+
+async def test_a_key_that_cannot_be_sent_is_listed_and_released(database: Make, cluster: Cluster) -> None:
+    db = await database("tickets")
+    async with db.connect(OWNER) as connection:
+        await connection.execute(
+            "INSERT INTO runtime.unsendable (topic, key, position, problem, found_at) "
+            "VALUES ('desk.tickets.v1', 'one', 1, 'MessageSizeTooLarge', '2026-01-01')"
+        )
+    (held,) = (await ask(db, cluster, "backlog"))["unsendable"]
+    assert (held["topic"], held["key"], held["problem"]) == ("desk.tickets.v1", "one", "MessageSizeTooLarge")
+    assert await ask(db, cluster, "release", "desk.tickets.v1", "one") == {"topic": "desk.tickets.v1", "key": "one"}
+    assert (await ask(db, cluster, "backlog"))["unsendable"] == []
+
+
+async def test_the_leader_and_who_stands_by_are_told(database: Make, cluster: Cluster) -> None:
+    db = await database("tickets")
+    async with part("relay", db, cluster), part("relay", db, cluster):
+
+        async def both() -> Any:
+            told = await ask(db, cluster, "leader")
+            return told if told["leader"] and told["standing_by"] == 1 else None
+
+        told = await eventually(both, within=40, what="a leader and one that stands by")
+    assert told["leader"]["application_name"] == "tickets relay"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
-from sqlalchemy import text
 
+from shared.db.statement import sql
 from shared.db.transaction import begin
 from shared.messaging.outbox import EventTooLarge, publish, seal
 from tests.shared.messaging.story import cause, opened
@@ -60,14 +60,14 @@ async def test_the_serving_role_cannot_change_the_archive(database: Make) -> Non
     ):
         with pytest.raises(Exception, match="permission denied"):
             async with db.begin() as tx:
-                await tx.execute(text(statement))
+                await tx.execute(sql(statement))
 
 
 async def test_the_edge_gives_the_hint_only_when_something_was_published(database: Make) -> None:
     db = await database("runtime")
     hints: list[str] = []
     async with begin(db.engine, lambda: hints.append("hint")) as tx:
-        await tx.execute(text("SELECT 1"))
+        await tx.execute(sql("SELECT 1"))
     assert hints == []
     async with begin(db.engine, lambda: hints.append("hint")) as tx:
         await publish(tx, seal(cause(), opened(1)))
@@ -81,5 +81,5 @@ async def test_the_edge_gives_the_hint_only_when_something_was_published(databas
     with pytest.raises(RuntimeError, match="second thoughts"):
         await publish_and_regret()
     async with begin(db.engine, lambda: hints.append("hint")) as tx:
-        await tx.execute(text("SELECT 1"))
+        await tx.execute(sql("SELECT 1"))
     assert hints == ["hint"]

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import clock
 from shared.contracts.envelope import Received
 from shared.contracts.topics import TICKETS
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from shared.messaging import parking, positions
 from shared.messaging.batch import BatchApplier
 from shared.messaging.kafka import Cluster
@@ -45,7 +45,7 @@ class Switch:
     def __init__(self, *keys: int) -> None:
         self.failing = {str(ticket(number)) for number in keys}
 
-    async def react(self, tx: AsyncConnection, event: Received[Any]) -> None:
+    async def react(self, tx: Transaction, event: Received[Any]) -> None:
         if event.key in self.failing:
             raise ValueError(f"cannot do {event.key}")
         await count_effect(tx, event)
@@ -218,7 +218,7 @@ async def test_another_message_at_the_place_of_an_old_one_is_parked_too(database
     for number in (1, 2):
         async with db.begin() as tx:
             await positions.adopt_cluster(tx, f"cluster {number}", {})
-            await tx.execute(text("INSERT INTO runtime.offsets VALUES (:topic, 0, 0) ON CONFLICT DO NOTHING"), TOPIC)
+            await tx.execute(sql("INSERT INTO runtime.offsets VALUES (:topic, 0, 0) ON CONFLICT DO NOTHING"), TOPIC)
         topic, key, value, headers = message(opened(number), number)
         await applier.apply([Record(topic, 0, 0, key, tuple(headers), value)])
     assert await waiting(db) == 2
@@ -300,9 +300,9 @@ async def test_a_value_that_the_driver_cannot_encode_parks_its_message_and_not_t
 ) -> None:
     db = await prepared(database)
 
-    async def encode_badly(tx: AsyncConnection, event: Received[Any]) -> None:
+    async def encode_badly(tx: Transaction, event: Received[Any]) -> None:
         if event.key == str(ticket(1)):
-            await tx.execute(text("SELECT CAST(:number AS int)"), {"number": "not a number"})
+            await tx.execute(sql("SELECT CAST(:number AS int)"), {"number": "not a number"})
         await count_effect(tx, event)
 
     await send(cluster, message(opened(1, of=1), 1), message(opened(2, of=2), 2))

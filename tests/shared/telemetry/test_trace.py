@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.telemetry.trace import TraceParent, child, parse
+from shared.telemetry.trace import TraceParent, new_trace, parse
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -18,7 +18,7 @@ def test_a_traceparent_is_read_and_written_unchanged() -> None:
 
 
 def test_what_is_not_sampled_stays_so() -> None:
-    assert child(f"00-{TRACE}-{SPAN}-00").endswith("-00")
+    assert str(parse(f"00-{TRACE}-{SPAN}-00")) == f"00-{TRACE}-{SPAN}-00"
 
 
 @pytest.mark.parametrize(
@@ -47,22 +47,15 @@ def test_a_later_version_is_read_as_far_as_it_is_known() -> None:
     assert parse(f"01-{TRACE}-{SPAN}-03-what-ever-comes") == TraceParent(TRACE, SPAN, 1)
 
 
-def test_a_child_keeps_the_trace_and_has_a_span_of_its_own() -> None:
-    children = {child(f"00-{TRACE}-{SPAN}-01") for _ in range(100)}
-    assert len(children) == 100
-    for each in children:
-        told = parse(each)
-        assert told is not None
-        assert (told.trace_id, told.span_id == SPAN) == (TRACE, False)
-
-
-def test_a_child_of_nothing_begins_a_trace() -> None:
-    first, second = parse(child(None)), parse(child("nonsense"))
-    assert first is not None
-    assert second is not None
-    assert first.trace_id != second.trace_id
+def test_every_new_trace_is_another_one_and_says_that_nobody_keeps_its_spans() -> None:
+    begun = [new_trace() for _ in range(100)]
+    assert len({one.trace_id for one in begun}) == len({one.span_id for one in begun}) == 100
+    for one in begun:
+        assert parse(str(one)) == one
+        assert one.flags == 0
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_read_or_refused_without_an_error(text: str) -> None:
-    assert parse(text) is None or parse(child(text)) is not None
+    found = parse(text)
+    assert found is None or parse(str(found)) == found

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from runner.demo import show
 from runner.demo.desk import Desk
+from runner.demo.elsewhere import Elsewhere
 from runner.demo.story import ReactionMissing, Trail, play
 from runner.installation import SERVICES, Installation
 from runner.issuer import issue
@@ -19,7 +20,9 @@ def main(installation: Installation, console: Console) -> int:
 
 
 def desk_of(installation: Installation, *, connections: int = 16) -> Desk:
-    """The APIs of an installation on this machine, with tokens of its own issuer."""
+    """The APIs of an installation on this machine, with tokens of its own issuer; or what the environment names."""
+    if (given := Elsewhere.from_environment()) is not None:
+        return Desk(given.urls(installation), given.token_of, connections=connections)
     urls = {service: installation.url_of(service) for service in SERVICES}
     return Desk(urls, lambda key: issue(installation.state, key), connections=connections)
 

@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import pwd
 import re
-import shutil
 import ssl
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import httpx2
 import psutil
 
 from runner import ports
+from runner.disk import ADVICE, LEAST_FREE_BYTES, nearest, rooms
 from runner.doctor.findings import Finding, ok, problem, warning
 from runner.doctor.patient import Patient
 from runner.installation import CHECKOUT
@@ -26,8 +26,6 @@ from runner.jars import kafka_version, read_lock
 from shared import clock
 
 OLDEST_PYTHON = (3, 11)
-# The databases, the topics and the caches of a new installation, and room to write.
-LEAST_FREE_BYTES = 512 * 2**20
 SMALL_FREE_BYTES = 2 * 2**30
 SKEW_SECONDS = 1.0
 REGISTRY_SECONDS = 5.0
@@ -56,28 +54,20 @@ def check_python(_: Patient) -> Iterator[Finding]:
 
 def check_disk(patient: Patient, least: int = LEAST_FREE_BYTES, small: int = SMALL_FREE_BYTES) -> Iterator[Finding]:
     """Free space and free files where the installation writes. `least` and `small` are in bytes."""
-    state = patient.installation.state
-    folders = {_device(folder): folder for folder in (Path(tempfile.gettempdir()), patient.installation.cache, state)}
-    for folder in folders.values():
-        place = _nearest(folder)
-        free, files = shutil.disk_usage(place).free, os.statvfs(place)
-        says = f"{_size(free)} free under {folder}"
-        action = "free some space, or move the installation with DESK_STATE; `make reset` deletes its data"
-        if free < least:
-            yield problem("disk", f"{says}, {_size(least)} are needed", action)
-        elif files.f_files and files.f_favail < 1000:
-            yield problem("disk", f"only {files.f_favail} more files fit under {folder}", action)
-        elif free < small:
-            yield warning("disk", says, action)
+    for room in rooms(patient.installation):
+        if lack := room.lack(least):
+            yield problem("disk", lack, ADVICE)
+        elif room.free_bytes < small:
+            yield warning("disk", room.says, ADVICE)
         else:
-            yield ok("disk", says)
+            yield ok("disk", room.says)
 
 
 def check_state_folder(patient: Patient) -> Iterator[Finding]:
     """Whether this user owns the state folder and can write there, and whether the file system's clock is ours."""
     state, me = patient.installation.state, os.getuid()
     if not state.exists():
-        above = _nearest(state)
+        above = nearest(state)
         if above.is_dir() and os.access(above, os.W_OK):
             yield ok("state folder", f"{state} is made by the first `desk up`")
         else:
@@ -227,24 +217,11 @@ def _installed(package: str) -> str | None:
         return None
 
 
-def _nearest(folder: Path) -> Path:
-    """The folder, or the first above it that exists."""
-    return next(each for each in [folder, *folder.parents] if each.exists())
-
-
-def _device(folder: Path) -> int:
-    return _nearest(folder).stat().st_dev
-
-
 def _user(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"user {uid}"
-
-
-def _size(amount: int) -> str:
-    return f"{amount / 2**30:.1f} GiB" if amount >= 2**30 else f"{amount / 2**20:.0f} MiB"
 
 
 def _few(names: list[str], most: int = 3) -> str:

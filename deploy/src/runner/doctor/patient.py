@@ -7,9 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from runner import control
-from runner.installation import Addresses, Installation, server_of
-from runner.ports import LOOPBACK
-from runner.postgres import ADMINISTRATOR, EmbeddedPostgres
+from runner.installation import Installation, server_of
+from runner.postgres import EmbeddedPostgres
 from runner.processes import Identity, family_of, read_identity
 from runner.status import Status
 
@@ -48,7 +47,7 @@ class Patient:
     @property
     def bootstrap(self) -> str:
         """The address of the broker."""
-        return self.installation.kafka_bootstrap or f"{LOOPBACK}:{self.installation.ports['kafka']}"
+        return control.addresses_of(self.installation).kafka_bootstrap
 
     @property
     def admin_url(self) -> str | None:
@@ -63,8 +62,7 @@ class Patient:
         at = self.installation
         if not (at.state / "passwords" / server_of(service)).exists():
             return None
-        embedded = f"postgresql://{ADMINISTRATOR}@{LOOPBACK}:{at.ports.get('postgres', 0)}/"
-        return Addresses(at.postgres_url or embedded, "").database(at, service, server_of(service))
+        return control.addresses_of(at).database(at, service, server_of(service))
 
     @cached_property
     def own_pids(self) -> set[int]:

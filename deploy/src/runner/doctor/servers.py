@@ -95,15 +95,11 @@ async def _check_topics(patient: Patient, bootstrap: str) -> Finding:
         return problem("topics", f"could not be read: {error!r}", "see the broker's log")
     if not found:
         return ok("topics", f"{len(TOPICS)} exist with the registry's settings")
-    if all(each.endswith(" is missing") for each in found):
+    told = "; ".join(str(each) for each in found)
+    if all(each.says == "is missing" for each in found):
         late = problem if patient.settled else warning
-        return late("topics", "; ".join(found), "`desk up` makes them")
-    return problem(
-        "topics",
-        "; ".join(found),
-        "mend these settings on the broker, or take another DESK_TOPIC_PREFIX; "
-        "a topic's partitions must never change: move its events to a new topic",
-    )
+        return late("topics", told, "`desk up` makes them")
+    return problem("topics", told, "; ".join(dict.fromkeys(each.action for each in found)))
 
 
 async def check_issuer(patient: Patient) -> AsyncIterator[Finding]:

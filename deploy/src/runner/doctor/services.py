@@ -8,24 +8,22 @@ from typing import Any
 
 import asyncpg
 import httpx2
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from runner.doctor.findings import Finding, ok, problem, warning
 from runner.doctor.patient import Patient
 from runner.status import ProcessStatus
 from shared import clock
-from shared.db.engine import make_engine
+from shared.db.engine import Engine, make_engine
 from shared.db.schema import SchemaNewer, SchemaOlder, read_histories, require_schema
+from shared.db.statement import sql
 from shared.telemetry.redaction import redact_text
 
 ANSWER_SECONDS = 5.0
 LATE_SECONDS = 10.0
 STUCK_SECONDS = 60.0
 
-_UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError)
-_WAITING = text("""
+_UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_WAITING = sql("""
     SELECT (SELECT count(*) FROM (SELECT FROM runtime.outbox LIMIT 100000) counted) AS outbox,
            (SELECT recorded_at FROM runtime.archive
              WHERE position = (SELECT min(position) FROM runtime.outbox)) AS oldest,
@@ -52,7 +50,10 @@ def check_processes(patient: Patient) -> Iterator[Finding]:
         else:
             yield warning("system", "does not run; only what can be seen without it was checked", "say `desk up`")
         return
-    yield ok("system", f"{status.state}, supervisor pid {status.supervisor.pid if status.supervisor else 0}")
+    if status.error:
+        yield problem("system", status.error, "see `disk` above and `desk logs supervisor`")
+    else:
+        yield ok("system", f"{status.state}, supervisor pid {status.supervisor.pid if status.supervisor else 0}")
     yield from _check_each(patient, status.processes)
 
 
@@ -65,14 +66,16 @@ def _sentences(error: str) -> str:
 def _check_each(patient: Patient, processes: list[ProcessStatus]) -> Iterator[Finding]:
     dead = [each.name for each in processes if not (each.identity and each.identity.alive())]
     waiting = [each.name for each in processes if each.name not in dead and not each.ready]
-    again = [f"{each.name} {each.restarts} times" for each in processes if each.restarts]
+    again = [f"{each.name} ({each.restarts})" for each in processes if each.restarts]
     late = problem if patient.settled else warning
     if dead:
         yield late("processes", f"not running: {', '.join(dead)}", f"see `desk logs {dead[0]}`")
     if waiting:
         yield late("processes", f"not ready: {', '.join(waiting)}", f"see `desk logs {waiting[0]}`")
     if again:
-        yield warning("restarts", f"started again: {', '.join(again)}", f"see `desk logs {again[0].split()[0]}`")
+        which = again[0].split()[0]
+        action = f"see `desk logs {which}` for why; `desk down` and `desk up` count anew"
+        yield warning("restarts", f"ended and started again by itself: {', '.join(again)}", action)
     if not (dead or waiting or again):
         yield ok("processes", f"{len(processes)} alive and ready, none was ever started again")
 
@@ -86,7 +89,7 @@ async def check_service(patient: Patient, service: str) -> AsyncIterator[Finding
         return
     engine = make_engine(url, application="desk doctor", pool_size=2)
     try:
-        async for finding in _check_database(engine, service, settled=patient.settled):
+        async for finding in _check_database(engine, service, patient):
             yield finding
     finally:
         await engine.dispose()
@@ -109,15 +112,15 @@ async def _check_readiness(patient: Patient, service: str) -> Finding:
     return ok(name, f"yes: {', '.join(told['checks'])}")
 
 
-async def _check_database(engine: AsyncEngine, service: str, *, settled: bool) -> AsyncIterator[Finding]:
+async def _check_database(engine: Engine, service: str, patient: Patient) -> AsyncIterator[Finding]:
     histories = read_histories(service)
-    late = problem if settled else warning
+    late = problem if patient.settled else warning
     try:
         async with engine.connect() as connection:
             await require_schema(connection, service, histories)
         yield ok(f"{service}: schema", " and ".join(sorted(head for each in histories for head in each.heads)))
         async with engine.connect() as connection:
-            waiting = (await connection.execute(_WAITING)).one()
+            waiting = await connection.fetch_one(_WAITING)
     except SchemaNewer as error:
         yield problem(f"{service}: schema", error.message, "take the newer release; nothing here can go back")
     except SchemaOlder as error:
@@ -126,16 +129,24 @@ async def _check_database(engine: AsyncEngine, service: str, *, settled: bool) -
         yield late(
             f"{service}: database",
             f"cannot be read: {redact_text(str(error) or repr(error)).splitlines()[0]}",
-            "`desk up` makes the database and its roles, and starts its server",
+            _how_to_reach(patient, error),
         )
     else:
         for finding in judge_waiting(service, waiting, clock.now()):
             yield finding
 
 
+def _how_to_reach(patient: Patient, error: Exception) -> str:
+    if patient.installation.postgres_url:
+        return "is DESK_POSTGRES_URL right, does that server run? `desk up` makes the database and its roles there"
+    if patient.running and isinstance(error, OSError):
+        return "it follows from `postgres` above: the server is started again by itself; see `desk logs postgres`"
+    return "`desk up` makes the database and its roles, and starts its server"
+
+
 def judge_waiting(service: str, waiting: Any, now: datetime) -> Iterator[Finding]:
     """What is said of a row of `_WAITING`: outbox, parked messages, blocked keys, keys that cannot be sent."""
-    name, command = f"{service}: messages", f"`python -m {service} messaging"
+    name, command = f"{service}: messages", f"`desk service {service} messaging"
     old = (now - waiting.oldest).total_seconds() if waiting.oldest else 0.0
     parked_for = (now - waiting.parked_since).total_seconds() if waiting.parked_since else 0.0
     found = []
@@ -152,8 +163,10 @@ def judge_waiting(service: str, waiting: Any, now: datetime) -> Iterator[Finding
         found.append(
             (problem if stuck else warning)(
                 name,
-                f"{waiting.parked} parked messages of {waiting.blocked} keys, the oldest for {parked_for:.0f} s",
-                f"{command} parked` shows them with the reason, `... messaging retry` tries again",
+                f"{waiting.parked} parked messages, {waiting.blocked} keys blocked, the oldest for {parked_for:.0f} s"
+                + (f"; {waiting.gave_up} keys are no longer tried by themselves" if waiting.gave_up else ""),
+                f"{command} parked` shows each with its reason; mend that, then `... messaging retry`, or give one up "
+                "with `... messaging discard NUMBER --reason ...`",
             )
         )
     if waiting.unsendable:
@@ -161,7 +174,7 @@ def judge_waiting(service: str, waiting: Any, now: datetime) -> Iterator[Finding
             problem(
                 name,
                 f"{waiting.unsendable} keys cannot be sent",
-                f"{command} backlog` says why, `... messaging release` lets the relay try again",
+                f"{command} backlog` says why; mend that, then `... release TOPIC KEY` lets the relay try again",
             )
         )
     yield from found or [ok(name, f"{waiting.outbox} waiting to be sent, none parked, no key held back")]

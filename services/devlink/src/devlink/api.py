@@ -83,7 +83,7 @@ async def get_task(tx: ReadTx, id: UUID, response: Response) -> TaskDetail:
 
 @router.post("/tasks/{id}/move", response_model=TaskDetail, dependencies=[needs("task:move")])
 async def move_task(
-    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, id: UUID, move: Move
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, id: UUID, move: Move
 ) -> Response:
     """Moves a task to another column; every ticket that waits for it is told."""
     await commands.move_task(
@@ -94,7 +94,7 @@ async def move_task(
 
 @router.post("/tasks/{id}/assign", response_model=TaskDetail, dependencies=[needs("task:assign")])
 async def assign_task(
-    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, id: UUID, assignment: Assignment
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, id: UUID, assignment: Assignment
 ) -> Response:
     """Gives a task to a developer, or back to nobody."""
     await commands.assign_task(tx, cause, id, assignee=assignment.assignee, expected=expected)

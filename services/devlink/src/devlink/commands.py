@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from devlink import repository
 from devlink.domain.block import support_block
 from devlink.domain.task import Task, display_id
@@ -15,6 +13,7 @@ from devlink.settings import PublicAddress
 from shared.contracts.devlink import DevTaskLinked, TaskStatus
 from shared.contracts.envelope import Cause
 from shared.contracts.tickets import TicketEscalated
+from shared.db.transaction import Transaction
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.messaging.outbox import publish, seal
@@ -32,7 +31,7 @@ class NoSuchTask(NotFound):
 
 
 async def create_tasks(
-    tx: AsyncConnection, cause: Sequence[Cause], escalations: Sequence[TicketEscalated], *, address: PublicAddress
+    tx: Transaction, cause: Sequence[Cause], escalations: Sequence[TicketEscalated], *, address: PublicAddress
 ) -> None:
     """Puts a task on the board for each escalation that has none yet, and publishes that it is linked.
 
@@ -46,7 +45,7 @@ async def create_tasks(
 
 
 async def move_task(
-    tx: AsyncConnection,
+    tx: Transaction,
     cause: Cause,
     id: UUID,
     *,
@@ -66,7 +65,7 @@ async def move_task(
 
 
 async def assign_task(
-    tx: AsyncConnection, cause: Cause, id: UUID, *, assignee: str | None, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, id: UUID, *, assignee: str | None, expected: Expected = ANYTHING
 ) -> None:
     """Gives a task to a developer, or with None back to nobody. Raises NoSuchTask, VersionChanged."""
     task = await _locked(tx, id, expected)
@@ -74,7 +73,7 @@ async def assign_task(
         await repository.store_task(tx, cause, task, source=BOARD)
 
 
-async def _locked(tx: AsyncConnection, id: UUID, expected: Expected) -> Task:
+async def _locked(tx: Transaction, id: UUID, expected: Expected) -> Task:
     task = await repository.load_task(tx, id)
     if task is None:
         raise NoSuchTask(f"There is no task {id}.")

@@ -7,14 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Integer, Select, bindparam, literal, select, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Select, literal, select
 
 from devlink import tables
 from devlink.domain.task import STATUSES, TRANSITIONS, display_id
 from shared.contracts.devlink import TaskStatus
 from shared.contracts.personal import Personal
+from shared.db.statement import sql
+from shared.db.transaction import Reader
 
 
 class TaskView(BaseModel):
@@ -91,35 +91,31 @@ _t, _l = tables.tasks.c, tables.links.c
 # A list shows everything but the long text.
 _SHOWN = [name for name in TaskView.model_fields if name != "display_id"]
 
-_DETAIL = text("""
+_DETAIL = sql("""
     SELECT t.*,
            (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.linked_at, l.escalation_id), '[]')
             FROM devlink.links l WHERE l.task_id = t.id) AS links,
            (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY c.position), '[]')
             FROM devlink.trace c WHERE c.task_id = t.id) AS trace
     FROM devlink.tasks t WHERE t.id = :id
-""").columns(links=JSONB, trace=JSONB)
+""")
 
 # The counts and the head of each column come from one statement, so that they agree.
-_BOARD = (
-    text("""
+_BOARD = sql("""
     SELECT s.status, coalesce(n.held, 0) AS held, coalesce(h.tasks, '[]') AS tasks
     FROM unnest(CAST(:statuses AS text[])) WITH ORDINALITY AS s(status, place)
     LEFT JOIN LATERAL (SELECT count(*) AS held FROM devlink.tasks t WHERE t.status = s.status) n ON true
     LEFT JOIN LATERAL (
         SELECT jsonb_agg(to_jsonb(x) ORDER BY x.severity, x.priority, x.number) AS tasks
         FROM (SELECT * FROM devlink.tasks t WHERE t.status = s.status
-              ORDER BY t.severity, t.priority, t.number LIMIT :size) x
+              ORDER BY t.severity, t.priority, t.number LIMIT CAST(:size AS integer)) x
     ) h ON true
     ORDER BY s.place
 """)
-    .bindparams(bindparam("size", type_=Integer))
-    .columns(tasks=JSONB)
-)
 
 
 async def list_tasks(
-    tx: AsyncConnection,
+    tx: Reader,
     *,
     status: TaskStatus | None,
     ticket_id: UUID | None,
@@ -138,21 +134,21 @@ async def list_tasks(
         wanted = wanted.where(select(literal(1)).where(_l.task_id == _t.id, _l.ticket_id == ticket_id).exists())
     if client_id is not None:
         wanted = wanted.where(select(literal(1)).where(_l.task_id == _t.id, _l.client_id == client_id).exists())
-    return [_task(dict(row)) for row in (await tx.execute(wanted)).mappings()]
+    return [_task(dict(row)) for row in await tx.fetch(wanted)]
 
 
-async def get_task(tx: AsyncConnection, id: UUID) -> TaskDetail | None:
+async def get_task(tx: Reader, id: UUID) -> TaskDetail | None:
     """One task with its tickets and its trace; None when there is none."""
-    row = (await tx.execute(_DETAIL, {"id": id})).mappings().one_or_none()
+    row = await tx.fetch_first(_DETAIL, {"id": id})
     if row is None:
         return None
     possible = [status for status in STATUSES if status in TRANSITIONS[row["status"]]]
     return TaskDetail.model_validate(dict(row) | {"display_id": display_id(row["number"]), "possible_moves": possible})
 
 
-async def get_board(tx: AsyncConnection, *, size: int) -> Board:
+async def get_board(tx: Reader, *, size: int) -> Board:
     """Every column with its count and its `size` most urgent tasks: by severity, priority, age."""
-    rows = await tx.execute(_BOARD, {"statuses": list(STATUSES), "size": size})
+    rows = await tx.fetch(_BOARD, {"statuses": list(STATUSES), "size": size})
     return Board(
         columns=[Column(status=row.status, count=row.held, tasks=[_task(task) for task in row.tasks]) for row in rows]
     )

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Text, Uuid, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from devlink.domain.task import Link, Task
 from shared.contracts.envelope import Cause
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 
 # A second message about the same escalation, at the same time or later, waits at the unique reference and then finds
 # nothing to do. Sorted, so that two consumers with the same escalations wait for each other in one direction only.
-_CREATE = text("""
+_CREATE = sql("""
     WITH wanted AS (
         SELECT * FROM jsonb_to_recordset(:rows) AS r(
             id uuid, escalation_id uuid, ticket_id uuid, ticket_number text, title text, support_block text,
@@ -43,32 +41,27 @@ _CREATE = text("""
         FROM wanted w JOIN created USING (id)
     )
     SELECT id, number FROM created
-""").bindparams(bindparam("rows", type_=JSONB))
+""")
 
-_LOAD = text("""
+_LOAD = sql("""
     SELECT id, status, assignee, fix_version, declined_reason, version,
            (SELECT jsonb_agg(jsonb_build_object('ticket_id', ticket_id, 'escalation_id', escalation_id)
                              ORDER BY escalation_id)
             FROM devlink.links WHERE task_id = t.id) AS links
     FROM devlink.tasks t WHERE id = :id FOR NO KEY UPDATE OF t
-""").columns(links=JSONB)
+""")
 
-_STORE = text("""
-    WITH stored AS (
-        UPDATE devlink.tasks SET status = :status, assignee = :assignee, fix_version = :fix_version,
-               declined_reason = :declined_reason, version = :version, changed_at = :recorded_at
-        WHERE id = :id
-    )
+_STORE = sql("""
+    UPDATE devlink.tasks SET status = :status, assignee = :assignee, fix_version = :fix_version,
+           declined_reason = :declined_reason, version = :version, changed_at = :recorded_at
+    WHERE id = :id
+""")
+_TRACE = sql("""
     INSERT INTO devlink.trace (task_id, field, old, new, actor, source, correlation_id, causation_id, occurred_at,
                                recorded_at)
     SELECT :id, field, old, new, :actor, :source, :correlation_id, :causation_id, :occurred_at, :recorded_at
     FROM jsonb_to_recordset(:changes) AS c(field text, old text, new text)
-""").bindparams(
-    bindparam("changes", type_=JSONB),
-    bindparam("id", type_=Uuid(as_uuid=True)),
-    *(bindparam(name, type_=DateTime(timezone=True)) for name in ("occurred_at", "recorded_at")),
-    *(bindparam(name, type_=Text) for name in ("actor", "source", "correlation_id", "causation_id")),
-)
+""")
 
 
 @dataclass(frozen=True)
@@ -89,22 +82,22 @@ class NewTask:
     due_at: str | None
 
 
-async def create_tasks(tx: AsyncConnection, wanted: Sequence[tuple[Cause, NewTask]], *, source: str) -> dict[UUID, int]:
+async def create_tasks(tx: Transaction, wanted: Sequence[tuple[Cause, NewTask]], *, source: str) -> dict[UUID, int]:
     """Creates those tasks whose escalation has none yet: the number of each that was created, by task id."""
     rows = [_row(task) | _because(cause, source) for cause, task in wanted]
-    return {row.id: row.number for row in await tx.execute(_CREATE, {"rows": rows})}
+    return {row.id: row.number for row in await tx.fetch(_CREATE, {"rows": rows})}
 
 
-async def load_task(tx: AsyncConnection, id: UUID) -> Task | None:
+async def load_task(tx: Transaction, id: UUID) -> Task | None:
     """The task, locked until the transaction ends; None when there is none."""
-    row = (await tx.execute(_LOAD, {"id": id})).one_or_none()
+    row = await tx.fetch_first(_LOAD, {"id": id})
     if row is None:
         return None
     links = tuple(Link(UUID(one["ticket_id"]), UUID(one["escalation_id"])) for one in row.links or ())
     return Task(row.id, row.status, row.assignee, row.fix_version, row.declined_reason, row.version, links)
 
 
-async def store_task(tx: AsyncConnection, cause: Cause, task: Task, *, source: str) -> None:
+async def store_task(tx: Transaction, cause: Cause, task: Task, *, source: str) -> None:
     """Stores a task that `load_task` locked, and every change of it in its trace."""
     values = {
         "id": task.id,
@@ -116,7 +109,8 @@ async def store_task(tx: AsyncConnection, cause: Cause, task: Task, *, source: s
         "changes": [{"field": one.field, "old": one.old, "new": one.new} for one in task.changes],
     }
     instants = {"occurred_at": cause.occurred_at, "recorded_at": cause.recorded_at}
-    await tx.execute(_STORE, values | _because(cause, source) | instants)
+    await tx.write(_STORE, values | instants)
+    await tx.write(_TRACE, values | _because(cause, source) | instants)
 
 
 def _row(task: NewTask) -> dict[str, Any]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from devlink import commands
 from devlink.settings import PublicAddress
 from shared import clock
 from shared.contracts.envelope import Received
 from shared.contracts.tickets import TicketEscalated
+from shared.db.transaction import Transaction
 from shared.messaging.reactions import reacts_to
 
 ACTOR = "system:devlink"
 
 
 @reacts_to(TicketEscalated, many=True)
-async def create_task(tx: AsyncConnection, events: Sequence[Received[TicketEscalated]]) -> None:
+async def create_task(tx: Transaction, events: Sequence[Received[TicketEscalated]]) -> None:
     """An escalation to Development gets its one task. What an import tells gives nobody work."""
     now = clock.now()
     wanted = [event for event in events if event.data.target == "development" and event.origin == "live"]

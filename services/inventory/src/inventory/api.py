@@ -41,7 +41,14 @@ Id = Annotated[str, Path(pattern=_CODE, examples=["metalurgica-arenales"])]
 OfClient = Annotated[str | None, Query(pattern=_CODE, description="a client's id")]
 OfProduct = Annotated[str | None, Query(pattern=_CODE, description="a product's id")]
 OfModule = Annotated[str | None, Query(pattern=_CODE, description="a module's id")]
-Search = Annotated[str | None, Query(max_length=100, description="part of a name; accents and capitals do not matter")]
+Search = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description="part of a name; accents and capitals do not matter",
+        json_schema_extra={"pattern": "^[^\\x00]*$"},
+    ),
+]
 Customised = Annotated[bool | None, Query(description="only what was (true) or was not (false) made for one client")]
 
 _clients = Keyset("clients", str, str)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from inventory import repository
 from inventory.documents import ClientRecord, Document, InstallationRecord, ModuleRecord, ProductRecord
 from inventory.domain import environment
@@ -31,40 +29,37 @@ from shared.contracts.inventory import (
     ProductRecorded,
 )
 from shared.contracts.tickets import TicketOpened
+from shared.db.transaction import Transaction
 from shared.messaging.outbox import publish, seal
 from shared.versions import ANYTHING, Expected
 
 
-async def record_client(
-    tx: AsyncConnection, cause: Cause, client: ClientRecord, *, expected: Expected = ANYTHING
-) -> bool:
+async def record_client(tx: Transaction, cause: Cause, client: ClientRecord, *, expected: Expected = ANYTHING) -> bool:
     """Records what is now known of a client; whether anything changed. Raises what `record_clients` raises."""
     return await record_clients(tx, cause, [client], expected=expected) == 1
 
 
 async def record_product(
-    tx: AsyncConnection, cause: Cause, product: ProductRecord, *, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, product: ProductRecord, *, expected: Expected = ANYTHING
 ) -> bool:
     """Records what is now known of a product; whether anything changed. Raises what `record_products` raises."""
     return await record_products(tx, cause, [product], expected=expected) == 1
 
 
-async def record_module(
-    tx: AsyncConnection, cause: Cause, module: ModuleRecord, *, expected: Expected = ANYTHING
-) -> bool:
+async def record_module(tx: Transaction, cause: Cause, module: ModuleRecord, *, expected: Expected = ANYTHING) -> bool:
     """Records what is now known of a module; whether anything changed. Raises what `record_modules` raises."""
     return await record_modules(tx, cause, [module], expected=expected) == 1
 
 
 async def record_installation(
-    tx: AsyncConnection, cause: Cause, installation: InstallationRecord, *, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, installation: InstallationRecord, *, expected: Expected = ANYTHING
 ) -> bool:
     """Records what a client now runs; whether anything changed. Raises what `record_installations` raises."""
     return await record_installations(tx, cause, [installation], expected=expected) == 1
 
 
 async def record_clients(
-    tx: AsyncConnection, cause: Cause, clients: Sequence[ClientRecord], *, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, clients: Sequence[ClientRecord], *, expected: Expected = ANYTHING
 ) -> int:
     """Records clients and publishes those that changed; how many did. Raises VersionNotStated, VersionChanged."""
     changed = await repository.store_clients(tx, cause, clients)
@@ -73,7 +68,7 @@ async def record_clients(
 
 
 async def record_products(
-    tx: AsyncConnection, cause: Cause, products: Sequence[ProductRecord], *, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, products: Sequence[ProductRecord], *, expected: Expected = ANYTHING
 ) -> int:
     """Records products and publishes those that changed; how many did. Raises VersionNotStated, VersionChanged."""
     changed = await repository.store_products(tx, cause, products)
@@ -83,7 +78,7 @@ async def record_products(
 
 
 async def record_modules(
-    tx: AsyncConnection, cause: Cause, modules: Sequence[ModuleRecord], *, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, modules: Sequence[ModuleRecord], *, expected: Expected = ANYTHING
 ) -> int:
     """Records modules and publishes those that changed; how many did.
 
@@ -104,7 +99,7 @@ async def record_modules(
 
 
 async def record_installations(
-    tx: AsyncConnection, cause: Cause, installations: Sequence[InstallationRecord], *, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, installations: Sequence[InstallationRecord], *, expected: Expected = ANYTHING
 ) -> int:
     """Records installations and publishes those that changed; how many did.
 
@@ -123,7 +118,7 @@ async def record_installations(
     return await _publish_changed(tx, cause, [_installation_recorded(one) for one in installations], changed)
 
 
-async def load_document(tx: AsyncConnection, cause: Cause, document: Document) -> int:
+async def load_document(tx: Transaction, cause: Cause, document: Document) -> int:
     """Records everything in a document, in the order of its references; how many records changed."""
     changed = 0
     if document.products:
@@ -137,7 +132,7 @@ async def load_document(tx: AsyncConnection, cause: Cause, document: Document) -
     return changed
 
 
-async def attach_environments(tx: AsyncConnection, cause: Sequence[Cause], opened: Sequence[TicketOpened]) -> None:
+async def attach_environments(tx: Transaction, cause: Sequence[Cause], opened: Sequence[TicketOpened]) -> None:
     """Freezes for each of these tickets what its client runs now, and publishes it; a ticket gets only its first one.
 
     Each ticket has its own cause, in the same order.
@@ -191,7 +186,7 @@ def _snapshot_row(sealed: Sealed[Any]) -> dict[str, Any]:
     }
 
 
-async def _publish_changed(tx: AsyncConnection, cause: Cause, events: Sequence[Event], changed: Stored) -> int:
+async def _publish_changed(tx: Transaction, cause: Cause, events: Sequence[Event], changed: Stored) -> int:
     told = [event for event in events if event.subject().partition(":")[2] in changed]
     await publish(tx, seal(cause, *told))
     return len(told)

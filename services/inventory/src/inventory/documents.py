@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
 from shared.contracts.envelope import Code
 from shared.contracts.inventory import Nature
 from shared.contracts.personal import Personal
 
 Tier = Literal["platino", "oro", "plata", "basico"]
+_LETTER = r"[^\x00-\x1f\x7f-\x9f]"
 # One line of text without control characters: what this service holds is names, not prose.
 Line = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=rf"^{_LETTER}*[^\s\x00-\x1f\x7f-\x9f]{_LETTER}*$"
+    ),
 ]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,39}$")]
 
@@ -24,7 +27,7 @@ class _Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    retired: bool = False
+    retired: StrictBool = False
 
 
 class ClientFacts(_Record):
@@ -47,6 +50,12 @@ class ProductFacts(_Record):
 class ModuleFacts(_Record):
     """What is said of a module. Its product, its nature and its client never change."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Stock y depósitos", "product_id": "kontar", "nature": "standard", "retired": False}]
+        }
+    )
+
     name: Line = Field(examples=["Órdenes de corte y chapa"])
     product_id: Code
     nature: Nature
@@ -56,12 +65,29 @@ class ModuleFacts(_Record):
 class InstallationFacts(_Record):
     """What is said of an installation. Its client and its product never change."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "client_id": "metalurgica-arenales",
+                    "product_id": "kontar",
+                    "product_version": "7.4.2",
+                    "modules": {"kontar-stock": "7.4.2"},
+                }
+            ]
+        }
+    )
+
     client_id: Code
     product_id: Code
     product_version: Version = Field(examples=["7.4.2"])
     site: Line | None = Field(default=None, description="which one it is, for a client with several")
     modules: dict[Code, Version] = Field(
-        default_factory=dict, max_length=200, description="version per module id", examples=[{"kontar-stock": "7.4.2"}]
+        default_factory=dict,
+        max_length=200,
+        description="version per module id",
+        examples=[{"kontar-stock": "7.4.2"}],
+        json_schema_extra={"additionalProperties": False},
     )
 
 

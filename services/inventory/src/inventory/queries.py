@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, Select, Table, and_, func, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, Table, and_, func, literal, select, tuple_
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory import tables
 from inventory.documents import Tier
 from inventory.domain.name import name_key
 from shared.contracts.inventory import InstalledModule, Nature, UnknownReason
 from shared.contracts.personal import Personal
+from shared.db.statement import sql
+from shared.db.transaction import Reader
 
 V = TypeVar("V", bound=BaseModel)
 
@@ -142,28 +142,28 @@ _INSTALLATIONS = select(
 )
 
 
-async def get_client(tx: AsyncConnection, id: str) -> ClientView | None:
+async def get_client(tx: Reader, id: str) -> ClientView | None:
     """One client."""
     return await _one(tx, _CLIENTS.where(_c.id == id), ClientView)
 
 
-async def get_product(tx: AsyncConnection, id: str) -> ProductView | None:
+async def get_product(tx: Reader, id: str) -> ProductView | None:
     """One product."""
     return await _one(tx, _PRODUCTS.where(_p.id == id), ProductView)
 
 
-async def get_module(tx: AsyncConnection, id: str) -> ModuleView | None:
+async def get_module(tx: Reader, id: str) -> ModuleView | None:
     """One module."""
     return await _one(tx, _MODULES.where(_m.id == id), ModuleView)
 
 
-async def get_installation(tx: AsyncConnection, id: str) -> InstallationView | None:
+async def get_installation(tx: Reader, id: str) -> InstallationView | None:
     """One installation."""
     return await _one(tx, _INSTALLATIONS.where(_i.id == id), InstallationView)
 
 
 async def list_clients(
-    tx: AsyncConnection, *, q: str | None, product_id: str | None, after: tuple[Any, ...] | None, limit: int
+    tx: Reader, *, q: str | None, product_id: str | None, after: tuple[Any, ...] | None, limit: int
 ) -> list[ClientView]:
     """Clients by name, `limit` + 1 of them; with `product_id` those that have an installation of it in use."""
     wanted = _named(_CLIENTS, tables.clients, q, after, limit)
@@ -173,15 +173,13 @@ async def list_clients(
     return await _all(tx, wanted, ClientView)
 
 
-async def list_products(
-    tx: AsyncConnection, *, q: str | None, after: tuple[Any, ...] | None, limit: int
-) -> list[ProductView]:
+async def list_products(tx: Reader, *, q: str | None, after: tuple[Any, ...] | None, limit: int) -> list[ProductView]:
     """Products by name, `limit` + 1 of them."""
     return await _all(tx, _named(_PRODUCTS, tables.products, q, after, limit), ProductView)
 
 
 async def list_modules(
-    tx: AsyncConnection,
+    tx: Reader,
     *,
     q: str | None,
     product_id: str | None,
@@ -202,7 +200,7 @@ async def list_modules(
 
 
 async def list_installations(
-    tx: AsyncConnection,
+    tx: Reader,
     *,
     q: str | None,
     client_id: str | None,
@@ -236,7 +234,7 @@ async def list_installations(
     return await _all(tx, wanted, InstallationView)
 
 
-async def get_client_environment(tx: AsyncConnection, client_id: str) -> ClientEnvironment | None:
+async def get_client_environment(tx: Reader, client_id: str) -> ClientEnvironment | None:
     """What a client runs now, sorted by installation; None when there is no such client."""
     wanted = (
         select(
@@ -254,7 +252,7 @@ async def get_client_environment(tx: AsyncConnection, client_id: str) -> ClientE
         .where(_c.id == client_id)
         .order_by(_i.id)
     )
-    rows = (await tx.execute(wanted)).mappings().all()
+    rows = await tx.fetch(wanted)
     if not rows:
         return None
     return ClientEnvironment(
@@ -264,14 +262,14 @@ async def get_client_environment(tx: AsyncConnection, client_id: str) -> ClientE
     )
 
 
-_FROZEN = text("""
+_FROZEN = sql("""
     SELECT ticket_id, client_id, snapshot, taken_at FROM inventory.environments WHERE ticket_id = :ticket_id
-""").columns(snapshot=JSONB)
+""")
 
 
-async def get_ticket_environment(tx: AsyncConnection, ticket_id: UUID) -> TicketEnvironment | None:
+async def get_ticket_environment(tx: Reader, ticket_id: UUID) -> TicketEnvironment | None:
     """The environment frozen on a ticket; None while there is none."""
-    row = (await tx.execute(_FROZEN, {"ticket_id": ticket_id})).one_or_none()
+    row = await tx.fetch_first(_FROZEN, {"ticket_id": ticket_id})
     if row is None:
         return None
     seen = {"ticket_id": ticket_id, "client_id": row.client_id, "taken_at": row.taken_at}
@@ -288,11 +286,11 @@ def _named(wanted: Select[Any], table: Table, q: str | None, after: tuple[Any, .
     return wanted
 
 
-async def _one(tx: AsyncConnection, wanted: Select[Any], view: type[V]) -> V | None:
-    row = (await tx.execute(wanted)).mappings().one_or_none()
+async def _one(tx: Reader, wanted: Select[Any], view: type[V]) -> V | None:
+    row = await tx.fetch_first(wanted)
     return None if row is None else view.model_validate(dict(row))
 
 
-async def _all(tx: AsyncConnection, wanted: Select[Any], view: type[V]) -> list[V]:
-    rows: Sequence[Any] = (await tx.execute(wanted)).mappings().all()
+async def _all(tx: Reader, wanted: Select[Any], view: type[V]) -> list[V]:
+    rows = await tx.fetch(wanted)
     return [view.model_validate(dict(row)) for row in rows]

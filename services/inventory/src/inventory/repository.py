@@ -8,9 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ARRAY, DateTime, String, Text, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory.documents import ClientRecord, InstallationRecord, ModuleRecord, ProductRecord
 from inventory.domain.environment import Installation
@@ -18,12 +15,12 @@ from inventory.domain.installation import Module, Placement
 from inventory.domain.name import name_key
 from shared.contracts.envelope import Cause
 from shared.contracts.inventory import InstalledModule
-
-_ROWS = (bindparam("rows", type_=JSONB), bindparam("at", type_=DateTime(timezone=True)), bindparam("actor", type_=Text))
+from shared.db.statement import Statement, sql
+from shared.db.transaction import Transaction
 
 # Each statement stores only the rows that differ and returns their ids with the version that they now have: an equal
 # row keeps its version and its age.
-_STORE_CLIENTS = text("""
+_STORE_CLIENTS = sql("""
     INSERT INTO inventory.clients AS c
         (id, name, name_key, tax_id, tier, city, contact, phone, retired, version, changed_at, changed_by)
     SELECT id, name, name_key, tax_id, tier, city, contact, phone, retired, 1, :at, :actor
@@ -38,9 +35,9 @@ _STORE_CLIENTS = text("""
           (excluded.name, excluded.tax_id, excluded.tier, excluded.city, excluded.contact, excluded.phone,
            excluded.retired)
     RETURNING id, version
-""").bindparams(*_ROWS)
+""")
 
-_STORE_PRODUCTS = text("""
+_STORE_PRODUCTS = sql("""
     INSERT INTO inventory.products AS p (id, name, name_key, retired, version, changed_at, changed_by)
     SELECT id, name, name_key, retired, 1, :at, :actor
     FROM jsonb_to_recordset(:rows) AS r(id text, name text, name_key text, retired boolean)
@@ -50,10 +47,10 @@ _STORE_PRODUCTS = text("""
         version = p.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
     WHERE (p.name, p.retired) IS DISTINCT FROM (excluded.name, excluded.retired)
     RETURNING id, version
-""").bindparams(*_ROWS)
+""")
 
 # What a module is never changes here: the command has compared it under the lock of its product.
-_STORE_MODULES = text("""
+_STORE_MODULES = sql("""
     INSERT INTO inventory.modules AS m
         (id, name, name_key, product_id, nature, client_id, retired, version, changed_at, changed_by)
     SELECT id, name, name_key, product_id, nature, client_id, retired, 1, :at, :actor
@@ -65,9 +62,9 @@ _STORE_MODULES = text("""
         version = m.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
     WHERE (m.name, m.retired) IS DISTINCT FROM (excluded.name, excluded.retired)
     RETURNING id, version
-""").bindparams(*_ROWS)
+""")
 
-_STORE_INSTALLATIONS = text("""
+_STORE_INSTALLATIONS = sql("""
     WITH wanted AS (
         SELECT * FROM jsonb_to_recordset(:rows) AS r(id text, client_id text, product_id text, product_version text,
                                                      site text, retired boolean, modules jsonb)
@@ -97,34 +94,27 @@ _STORE_INSTALLATIONS = text("""
         WHERE im.version <> excluded.version
     )
     SELECT id, version FROM stored
-""").bindparams(*_ROWS)
-
-_IDS = ARRAY(String)
+""")
 
 # The version that each stored record now has, by id; 1 is new. The row stays locked, so the one before is known too.
 Stored = dict[str, int]
 
 # Whoever records modules of a product, or installations of a client, does so one after the other.
-_LOCK_PRODUCTS = text("""
+_LOCK_PRODUCTS = sql("""
     SELECT id FROM inventory.products WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
-""").bindparams(bindparam("ids", type_=_IDS))
-_LOCK_CLIENTS = text("""
+""")
+_LOCK_CLIENTS = sql("""
     SELECT id FROM inventory.clients WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE
-""").bindparams(bindparam("ids", type_=_IDS))
+""")
 
-_AROUND_MODULES = (
-    text("""
+_AROUND_MODULES = sql("""
     SELECT (SELECT coalesce(jsonb_agg(id), '[]') FROM inventory.clients WHERE id = ANY(:clients)) AS clients,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'product_id', product_id, 'nature', nature,
                                                          'client_id', client_id)), '[]')
             FROM inventory.modules WHERE id = ANY(:modules)) AS modules
 """)
-    .bindparams(bindparam("clients", type_=_IDS), bindparam("modules", type_=_IDS))
-    .columns(clients=JSONB, modules=JSONB)
-)
 
-_AROUND_INSTALLATIONS = (
-    text("""
+_AROUND_INSTALLATIONS = sql("""
     SELECT (SELECT coalesce(jsonb_agg(id), '[]') FROM inventory.products WHERE id = ANY(:products)) AS products,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'product_id', product_id, 'nature', nature,
                                                          'client_id', client_id)), '[]')
@@ -133,14 +123,8 @@ _AROUND_INSTALLATIONS = (
                                                          'product_id', product_id)), '[]')
             FROM inventory.installations WHERE id = ANY(:installations)) AS installations
 """)
-    .bindparams(
-        bindparam("products", type_=_IDS), bindparam("modules", type_=_IDS), bindparam("installations", type_=_IDS)
-    )
-    .columns(products=JSONB, modules=JSONB, installations=JSONB)
-)
 
-_IN_USE = (
-    text("""
+_IN_USE = sql("""
     SELECT c.id AS client_id, i.id, i.product_id, p.name AS product_name, i.product_version, i.site, i.changed_at,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('module_id', m.id, 'name', m.name, 'version', im.version,
                                                          'nature', m.nature) ORDER BY m.id), '[]')
@@ -152,11 +136,8 @@ _IN_USE = (
     WHERE c.id = ANY(:clients)
     ORDER BY c.id, i.id
 """)
-    .bindparams(bindparam("clients", type_=_IDS))
-    .columns(modules=JSONB)
-)
 
-_FREEZE = text("""
+_FREEZE = sql("""
     INSERT INTO inventory.environments (ticket_id, fact_id, client_id, type, snapshot, taken_at)
     SELECT ticket_id, fact_id, client_id, type, snapshot, taken_at
     FROM jsonb_to_recordset(:rows) AS r(ticket_id uuid, fact_id uuid, client_id text, type text, snapshot jsonb,
@@ -164,7 +145,7 @@ _FREEZE = text("""
     ORDER BY ticket_id
     ON CONFLICT (ticket_id) DO NOTHING
     RETURNING fact_id
-""").bindparams(bindparam("rows", type_=JSONB))
+""")
 
 
 @dataclass(frozen=True)
@@ -177,66 +158,66 @@ class Around:
     installations: dict[str, Placement]
 
 
-async def store_clients(tx: AsyncConnection, cause: Cause, records: Sequence[ClientRecord]) -> Stored:
+async def store_clients(tx: Transaction, cause: Cause, records: Sequence[ClientRecord]) -> Stored:
     """Stores the clients that are new or differ from what was stored."""
     return await _store(tx, _STORE_CLIENTS, cause, [_named(record) for record in records])
 
 
-async def store_products(tx: AsyncConnection, cause: Cause, records: Sequence[ProductRecord]) -> Stored:
+async def store_products(tx: Transaction, cause: Cause, records: Sequence[ProductRecord]) -> Stored:
     """Stores the products that are new or differ from what was stored."""
     return await _store(tx, _STORE_PRODUCTS, cause, [_named(record) for record in records])
 
 
-async def store_modules(tx: AsyncConnection, cause: Cause, records: Sequence[ModuleRecord]) -> Stored:
+async def store_modules(tx: Transaction, cause: Cause, records: Sequence[ModuleRecord]) -> Stored:
     """Stores the modules that are new or differ from what was stored."""
     return await _store(tx, _STORE_MODULES, cause, [_named(record) for record in records])
 
 
-async def store_installations(tx: AsyncConnection, cause: Cause, records: Sequence[InstallationRecord]) -> Stored:
+async def store_installations(tx: Transaction, cause: Cause, records: Sequence[InstallationRecord]) -> Stored:
     """Stores the installations that are new or differ, in themselves or in one of their modules."""
     return await _store(tx, _STORE_INSTALLATIONS, cause, [record.model_dump(mode="json") for record in records])
 
 
-async def load_around_modules(tx: AsyncConnection, records: Sequence[ModuleRecord]) -> Around:
+async def load_around_modules(tx: Transaction, records: Sequence[ModuleRecord]) -> Around:
     """What these modules name; their products are locked, so that nobody else records modules of them meanwhile."""
-    locked = await tx.execute(_LOCK_PRODUCTS, {"ids": sorted({record.product_id for record in records})})
-    products = frozenset(locked.scalars())
+    locked = await tx.fetch(_LOCK_PRODUCTS, {"ids": sorted({record.product_id for record in records})})
+    products = frozenset(row.id for row in locked)
     named = sorted({record.client_id for record in records if record.client_id is not None})
-    found = (await tx.execute(_AROUND_MODULES, {"clients": named, "modules": [record.id for record in records]})).one()
+    found = await tx.fetch_one(_AROUND_MODULES, {"clients": named, "modules": [record.id for record in records]})
     return Around(frozenset(found.clients), products, _modules(found.modules), {})
 
 
-async def load_around_installations(tx: AsyncConnection, records: Sequence[InstallationRecord]) -> Around:
+async def load_around_installations(tx: Transaction, records: Sequence[InstallationRecord]) -> Around:
     """What these installations name; their clients are locked, so that nobody else changes what they have meanwhile."""
-    locked = await tx.execute(_LOCK_CLIENTS, {"ids": sorted({record.client_id for record in records})})
-    clients = frozenset(locked.scalars())
+    locked = await tx.fetch(_LOCK_CLIENTS, {"ids": sorted({record.client_id for record in records})})
+    clients = frozenset(row.id for row in locked)
     wanted = {
         "products": sorted({record.product_id for record in records}),
         "modules": sorted({module for record in records for module in record.modules}),
         "installations": [record.id for record in records],
     }
-    found = (await tx.execute(_AROUND_INSTALLATIONS, wanted)).one()
+    found = await tx.fetch_one(_AROUND_INSTALLATIONS, wanted)
     placed = {row["id"]: Placement(row["client_id"], row["product_id"]) for row in found.installations}
     return Around(clients, frozenset(found.products), _modules(found.modules), placed)
 
 
-async def load_in_use(tx: AsyncConnection, clients: Collection[str]) -> dict[str, list[Installation]]:
+async def load_in_use(tx: Transaction, clients: Collection[str]) -> dict[str, list[Installation]]:
     """The installations in use of each of these clients that the inventory knows; an empty list for one without any."""
     in_use: dict[str, list[Installation]] = {}
-    for row in await tx.execute(_IN_USE, {"clients": sorted(clients)}):
+    for row in await tx.fetch(_IN_USE, {"clients": sorted(clients)}):
         installations = in_use.setdefault(row.client_id, [])
         if row.id is not None:
             installations.append(_installation(row))
     return in_use
 
 
-async def freeze_environments(tx: AsyncConnection, rows: Sequence[dict[str, Any]]) -> set[str]:
+async def freeze_environments(tx: Transaction, rows: Sequence[dict[str, Any]]) -> set[str]:
     """Keeps these snapshots; the fact ids of those that are the first of their ticket, the others are dropped."""
-    return {str(fact_id) for fact_id in (await tx.execute(_FREEZE, {"rows": rows})).scalars()}
+    return {str(row.fact_id) for row in await tx.fetch(_FREEZE, {"rows": rows})}
 
 
-async def _store(tx: AsyncConnection, statement: Any, cause: Cause, rows: list[dict[str, Any]]) -> Stored:
-    stored = await tx.execute(statement, {"rows": rows, "at": cause.recorded_at, "actor": cause.actor})
+async def _store(tx: Transaction, statement: Statement, cause: Cause, rows: list[dict[str, Any]]) -> Stored:
+    stored = await tx.fetch(statement, {"rows": rows, "at": cause.recorded_at, "actor": cause.actor})
     return {row.id: row.version for row in stored}
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from inventory import commands
 from shared import clock
 from shared.contracts.envelope import Received
 from shared.contracts.tickets import TicketOpened
+from shared.db.transaction import Transaction
 from shared.messaging.reactions import reacts_to
 
 ACTOR = "system:inventory"
 
 
 @reacts_to(TicketOpened, many=True)
-async def attach_environment(tx: AsyncConnection, events: Sequence[Received[TicketOpened]]) -> None:
+async def attach_environment(tx: Transaction, events: Sequence[Received[TicketOpened]]) -> None:
     """Every ticket that opens gets the environment of its client, or the reason why nobody knows it."""
     now = clock.now()
     causes = [event.cause(actor=ACTOR, recorded_at=now) for event in events]

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.contracts.envelope import Cause, Sealed
 from shared.contracts.sla import PromisedTarget
 from shared.contracts.tickets import Kind
+from shared.db.transaction import Transaction
 from shared.errors import Conflict, Invalid, Unavailable
 from shared.ids import new_id
 from shared.messaging.outbox import publish, seal
@@ -90,7 +89,7 @@ class Told:
 # --- clocks -----------------------------------------------------------------------------------------------------------
 
 
-async def start_clocks(tx: AsyncConnection, openings: Sequence[Opening], now: datetime) -> None:
+async def start_clocks(tx: Transaction, openings: Sequence[Opening], now: datetime) -> None:
     """Starts the clocks of newly opened tickets under the contracts in force when they were reported.
 
     Facts that arrived before the opening are folded in. Four statements for any number of tickets. Raises
@@ -108,11 +107,11 @@ async def start_clocks(tx: AsyncConnection, openings: Sequence[Opening], now: da
         known = [*earlier.get(one.ticket_id, ()), one.start]
         started += [(clock, one.cause, clock.refold(known, now)) for clock in _new_clocks(one, contract, default)]
     new = await clock_rows.insert_clocks(tx, [clock for clock, _, _ in started])
-    await _publish(tx, [entry for entry in started if entry[0].id in new])
     await _wake_worker(tx, (clock for clock, _, _ in started), now)
+    await _publish(tx, [entry for entry in started if entry[0].id in new])
 
 
-async def record_facts(tx: AsyncConnection, told: Sequence[Told], now: datetime) -> None:
+async def record_facts(tx: Transaction, told: Sequence[Told], now: datetime) -> None:
     """Folds further facts into the clocks of their tickets and publishes what they change, fact by fact.
 
     A fact whose ticket has no clocks yet waits for them. Three statements for any number of facts, one when nothing
@@ -135,12 +134,12 @@ async def record_facts(tx: AsyncConnection, told: Sequence[Told], now: datetime)
                 changed.append((clock, news.cause, happened))
     if changed:
         clocks = list({clock.id: clock for clock, _, _ in changed}.values())
+        await _wake_worker(tx, clocks, now)
         await clock_rows.store_clocks(tx, clocks)
         await _publish(tx, changed)
-        await _wake_worker(tx, clocks, now)
 
 
-async def fire_due_timers(tx: AsyncConnection, now: datetime) -> int:
+async def fire_due_timers(tx: Transaction, now: datetime) -> int:
     """Judges the clocks whose alarm has passed, the longest overdue first, and sets their next alarms.
 
     A timer only wakes: what is true at `now` is the clock's own decision, so a clock that slept through several
@@ -165,7 +164,7 @@ async def fire_due_timers(tx: AsyncConnection, now: datetime) -> int:
     return len(claimed)
 
 
-async def next_due_timer(tx: AsyncConnection, now: datetime) -> datetime | None:
+async def next_due_timer(tx: Transaction, now: datetime) -> datetime | None:
     """When to look at the timers next; shortly after `now` where an overdue one is held by somebody else."""
     due = await clock_rows.next_due(tx)
     return None if due is None else max(due, now + LOOK_AGAIN) if due < now else due + timedelta(microseconds=1)
@@ -193,7 +192,7 @@ def _dated(happening: Happening, cause: Cause) -> datetime:
 
 
 async def _publish(
-    tx: AsyncConnection, changes: Iterable[tuple[TicketClock, Cause, list[Happening]]], by_time: bool = False
+    tx: Transaction, changes: Iterable[tuple[TicketClock, Cause, list[Happening]]], by_time: bool = False
 ) -> None:
     """Publishes what happened to locked clocks, each event dated when it happened; what time did, in due order.
 
@@ -213,7 +212,7 @@ async def _publish(
     await publish(tx, sealed)
 
 
-async def _wake_worker(tx: AsyncConnection, clocks: Iterable[TicketClock], now: datetime) -> None:
+async def _wake_worker(tx: Transaction, clocks: Iterable[TicketClock], now: datetime) -> None:
     if any(clock.to_arm is not None and clock.to_arm.at <= now + WAKE_WITHIN for clock in clocks):
         await clock_rows.wake_timers(tx, TIMERS_CHANNEL)
 
@@ -221,7 +220,7 @@ async def _wake_worker(tx: AsyncConnection, clocks: Iterable[TicketClock], now: 
 # --- contracts --------------------------------------------------------------------------------------------------------
 
 
-async def record_contract_types(tx: AsyncConnection, cause: Cause, records: Sequence[ContractTypeRecord]) -> int:
+async def record_contract_types(tx: Transaction, cause: Cause, records: Sequence[ContractTypeRecord]) -> int:
     """Records types of contract; returns how many differ from what they were. Contracts in force keep their terms.
 
     Raises what checked_promises raises.
@@ -237,7 +236,7 @@ async def record_contract_types(tx: AsyncConnection, cause: Cause, records: Sequ
 
 
 async def record_contracts(
-    tx: AsyncConnection, cause: Cause, records: Sequence[ContractRecord], *, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, records: Sequence[ContractRecord], *, expected: Expected = ANYTHING
 ) -> list[Contract]:
     """Records contracts; returns the new versions. What equals the latest version changes and publishes nothing.
 
@@ -259,7 +258,7 @@ async def record_contracts(
     return changed
 
 
-async def load_document(tx: AsyncConnection, cause: Cause, document: Document) -> int:
+async def load_document(tx: Transaction, cause: Cause, document: Document) -> int:
     """Loads types and contracts from a file; returns how many rows changed."""
     types = await record_contract_types(tx, cause, document.contract_types) if document.contract_types else 0
     contracts = await record_contracts(tx, cause, document.contracts) if document.contracts else []

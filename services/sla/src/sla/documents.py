@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from shared.contracts.envelope import Code
 from shared.contracts.sla import ContractType
 from shared.contracts.tickets import HoldReason, Severity
+from shared.stated import AS_NUMBER, Instant
 
 # Ten years: what is longer is a slip of the keyboard, and what is far longer would not fit the column.
 MOST_SECONDS = 10 * 366 * 24 * 60 * 60
 
+_LETTER = r"[^\x00-\x1f\x7f-\x9f]"
 Line = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=rf"^{_LETTER}*[^\s\x00-\x1f\x7f-\x9f]{_LETTER}*$"
+    ),
 ]
-Seconds = Annotated[int, Field(gt=0, le=MOST_SECONDS)]
+Seconds = Annotated[int, Field(gt=0, le=MOST_SECONDS), AS_NUMBER]
+# Whether the percentages make sense together is a rule of the contract, and its answer says more.
+Percent = Annotated[int, AS_NUMBER, Field(json_schema_extra={"minimum": 1, "maximum": 99})]
 
 
 class _Written(BaseModel):
@@ -27,7 +33,7 @@ class _Written(BaseModel):
 class TargetFacts(_Written):
     """What is promised for one severity, in seconds that count."""
 
-    severity: Severity
+    severity: Annotated[Severity, AS_NUMBER]
     response_seconds: Seconds = Field(examples=[900])
     resolution_seconds: Seconds = Field(examples=[14400])
 
@@ -35,8 +41,8 @@ class TargetFacts(_Written):
 class WarningFacts(_Written):
     """At which percentages of its target each clock warns."""
 
-    response: tuple[int, ...] = Field(default=(50, 80), max_length=10)
-    resolution: tuple[int, ...] = Field(default=(50, 75, 90), max_length=10)
+    response: tuple[Percent, ...] = Field(default=(50, 80), max_length=10)
+    resolution: tuple[Percent, ...] = Field(default=(50, 75, 90), max_length=10)
 
 
 class ContractTypeRecord(_Written):
@@ -52,10 +58,22 @@ class ContractTypeRecord(_Written):
 class ContractFacts(_Written):
     """What is agreed with a client. What is left out is taken from the type as it is now, and stays so."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "client_id": "metalurgica-arenales",
+                    "contract_type": "oro",
+                    "valid_from": "2026-01-01T00:00:00-03:00",
+                }
+            ]
+        }
+    )
+
     client_id: Code = Field(examples=["metalurgica-arenales"])
     contract_type: ContractType
-    valid_from: AwareDatetime
-    valid_until: AwareDatetime | None = Field(default=None, description="the first instant at which it no longer holds")
+    valid_from: Instant
+    valid_until: Instant | None = Field(default=None, description="the first instant at which it no longer holds")
     targets: tuple[TargetFacts, ...] | None = Field(
         default=None, max_length=20, description="all four severities, or null for those of the type"
     )

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.sla import ClockKind, ContractType, PromisedTarget
 from shared.contracts.tickets import HoldReason
+from shared.db.statement import sql
+from shared.db.transaction import Reader, Row
 from sla.documents import WarningFacts
 from sla.domain.clock import Interval, Why, fold
 from sla.domain.contract import Promises
@@ -89,50 +89,50 @@ class TicketClocks(BaseModel):
 
 
 _CONTRACT = "id, version, client_id, contract_type, valid_from, valid_until, promises, recorded_at, recorded_by"
-_LIST_CONTRACTS = text(f"""
+_LIST_CONTRACTS = sql(f"""
     SELECT DISTINCT ON (id) {_CONTRACT} FROM sla.contracts
     WHERE (CAST(:client AS text) IS NULL OR client_id = :client) AND (CAST(:after AS text) IS NULL OR id > :after)
     ORDER BY id, version DESC LIMIT :rows
 """)
-_GET_CONTRACT = text(f"SELECT {_CONTRACT} FROM sla.contracts WHERE id = :id ORDER BY version DESC LIMIT 1")
-_LIST_TYPES = text("SELECT id, name, version, promises FROM sla.contract_types ORDER BY id")
-_TICKET_CLOCKS = text(f"""
+_GET_CONTRACT = sql(f"SELECT {_CONTRACT} FROM sla.contracts WHERE id = :id ORDER BY version DESC LIMIT 1")
+_LIST_TYPES = sql("SELECT id, name, version, promises FROM sla.contract_types ORDER BY id")
+_TICKET_CLOCKS = sql(f"""
     SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
     FROM sla.clocks c WHERE c.ticket_id = :ticket ORDER BY c.kind DESC
 """)
 
 
 async def list_contracts(
-    tx: AsyncConnection, *, client_id: str | None, after: tuple[Any, ...] | None, limit: int
+    tx: Reader, *, client_id: str | None, after: tuple[Any, ...] | None, limit: int
 ) -> list[ContractView]:
     """The latest version of each contract by id, one row more than `limit` where there are more."""
     parameters = {"client": client_id, "after": after[0] if after else None, "rows": limit + 1}
-    return [_contract_view(row) for row in await tx.execute(_LIST_CONTRACTS, parameters)]
+    return [_contract_view(row) for row in await tx.fetch(_LIST_CONTRACTS, parameters)]
 
 
-async def get_contract(tx: AsyncConnection, id: str) -> ContractView | None:
+async def get_contract(tx: Reader, id: str) -> ContractView | None:
     """The latest version of a contract."""
-    row = (await tx.execute(_GET_CONTRACT, {"id": id})).one_or_none()
+    row = await tx.fetch_first(_GET_CONTRACT, {"id": id})
     return None if row is None else _contract_view(row)
 
 
-async def list_contract_types(tx: AsyncConnection) -> list[ContractTypeView]:
+async def list_contract_types(tx: Reader) -> list[ContractTypeView]:
     """All types of contract."""
-    rows = await tx.execute(_LIST_TYPES)
+    rows = await tx.fetch(_LIST_TYPES)
     return [
         ContractTypeView(id=row.id, name=row.name, version=row.version, **_promises(promises_of(row.promises)))
         for row in rows
     ]
 
 
-async def get_ticket_clocks(tx: AsyncConnection, ticket_id: UUID, now: datetime) -> TicketClocks | None:
+async def get_ticket_clocks(tx: Reader, ticket_id: UUID, now: datetime) -> TicketClocks | None:
     """The clocks of a ticket as they stand at `now`, folded from its facts; None when it has none."""
-    rows = await tx.execute(_TICKET_CLOCKS, {"ticket": ticket_id})
+    rows = await tx.fetch(_TICKET_CLOCKS, {"ticket": ticket_id})
     clocks = [view for row in rows if (view := _clock_view(row, now)) is not None]
     return TicketClocks(ticket_id=ticket_id, server_time=now, clocks=clocks) if clocks else None
 
 
-def _contract_view(row: Row[Any]) -> ContractView:
+def _contract_view(row: Row) -> ContractView:
     contract = contract_of(row)
     return ContractView(
         id=contract.id,
@@ -152,7 +152,7 @@ def _promises(promises: Promises) -> dict[str, Any]:
     return {"targets": promises.targets, "pausing_holds": promises.pausing_holds, "warnings": warnings}
 
 
-def _clock_view(row: Row[Any], now: datetime) -> ClockView | None:
+def _clock_view(row: Row, now: datetime) -> ClockView | None:
     kept = clock_of(row)
     course = fold(kept.terms, map(fact_of, row.facts or ()), now)
     if course is None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared import clock
 from shared.contracts.envelope import Received
 from shared.contracts.sla import ClockKind
@@ -17,6 +15,7 @@ from shared.contracts.tickets import (
     TicketResolved,
     TicketResponded,
 )
+from shared.db.transaction import Transaction
 from shared.messaging.reactions import reacts_to
 from sla import commands
 from sla.commands import Opening, Told
@@ -26,7 +25,7 @@ ACTOR = "system:sla"
 
 
 @reacts_to(TicketOpened, many=True)
-async def start_clocks(tx: AsyncConnection, events: Sequence[Received[TicketOpened]]) -> None:
+async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]) -> None:
     """Both clocks start when the client reported, not when the ticket was opened."""
     now = clock.now()
     openings = [
@@ -55,7 +54,7 @@ MEANING: dict[type[TicketEvent], tuple[FactKind, ClockKind | None]] = {
 
 
 @reacts_to(*MEANING, many=True)
-async def refold_clocks(tx: AsyncConnection, events: Sequence[Received[TicketEvent]]) -> None:
+async def refold_clocks(tx: Transaction, events: Sequence[Received[TicketEvent]]) -> None:
     """Whatever happened to a ticket becomes a fact of its clocks, and the clocks are folded anew."""
     now = clock.now()
     told = []

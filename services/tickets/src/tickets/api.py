@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared import clock
 from shared.contracts.envelope import Code
@@ -19,6 +19,7 @@ from shared.http.limits import Clean, CleanLine, CleanText
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import ReadTx, Tx
+from shared.stated import AS_NUMBER, Instant
 from tickets import commands, queries
 from tickets.commands import Done, OpenTicket
 from tickets.domain.escalation import Reach
@@ -29,13 +30,16 @@ from tickets.queries import ClientView, HistoryEntry, Sort, TicketFilter, Ticket
 router = APIRouter(prefix="/v1", tags=["tickets"])
 
 Person = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$", examples=["ana"], description="the id of a person")]
-Answer = Annotated[int | None, Field(ge=1, le=4)]
-Search = Annotated[str | None, Query(max_length=100)]
+Answer = Annotated[int, Field(ge=1, le=4), AS_NUMBER] | None
+_NO_NUL = {"pattern": "^[^\\x00]*$"}
+Search = Annotated[str | None, Query(max_length=100, json_schema_extra=_NO_NUL)]
 OfClient = Annotated[Code | None, Query(description="a client's id")]
 OfProduct = Annotated[Code | None, Query(description="a product's id")]
 OfModule = Annotated[Code | None, Query(description="a module's id")]
 OfStatus = Annotated[list[Status] | None, Query(description="any of these; repeat it for several")]
-TicketSearch = Annotated[str | None, Query(max_length=100, description="a number, or part of a title")]
+TicketSearch = Annotated[
+    str | None, Query(max_length=100, description="a number, or part of a title", json_schema_extra=_NO_NUL)
+]
 Order = Annotated[Sort, Query(description="`opened`: the newest first; `due`: what runs out next first")]
 
 _BY_OPENING = Keyset("tickets-opened", datetime, UUID)
@@ -60,18 +64,32 @@ class ImpactBody(Body):
 class OpenTicketBody(Body):
     """One call, one request. Whatever the caller cannot say is left out, never guessed."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "client_id": "metalurgica-arenales",
+                    "product_id": "kontar",
+                    "kind": "incident",
+                    "severity": 2,
+                    "title": "No se pueden emitir facturas",
+                }
+            ]
+        }
+    )
+
     client_id: Code
     product_id: Code | None = None
     module_id: Code | None = None
     installation_id: Code | None = None
     kind: Kind
-    severity: Severity | None = Field(default=None, description="either this or `impact`")
+    severity: Annotated[Severity, AS_NUMBER] | None = Field(default=None, description="either this or `impact`")
     impact: ImpactBody | None = None
     title: CleanLine = Field(examples=["No se pueden emitir facturas"])
     description: Annotated[str, Clean(max_length=20_000, min_length=0)] = ""
     reporter: CleanLine | None = Field(default=None, examples=["Marta Giménez"])
     channel: Channel = "phone"
-    reported_at: AwareDatetime | None = Field(default=None, description="start of the call; now when left out")
+    reported_at: Instant | None = Field(default=None, description="start of the call; now when left out")
     reported_late_reason: CleanText | None = Field(default=None, description="needed after 15 minutes")
 
     def request(self) -> OpenTicket:
@@ -142,7 +160,7 @@ async def open_ticket(
 
 @router.post("/tickets/{ticket_id}/assign", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def assign_ticket(
-    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID, body: AssignBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: AssignBody
 ) -> Response:
     """Puts the ticket into somebody's hands."""
     assignee = body.assignee or cause.actor
@@ -152,11 +170,11 @@ async def assign_ticket(
 
 @router.post("/tickets/{ticket_id}/escalate", response_model=TicketChanged, dependencies=[needs("ticket:escalate")])
 async def escalate_ticket(
+    expected: IfMatch,
     tx: Tx,
     cause: CauseDep,
     caller: Caller,
     idempotency: Idempotency,
-    expected: IfMatch,
     ticket_id: UUID,
     body: EscalateBody,
 ) -> Response:
@@ -173,7 +191,7 @@ async def escalate_ticket(
 
 @router.post("/tickets/{ticket_id}/hold", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def hold_ticket(
-    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID, body: HoldBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: HoldBody
 ) -> Response:
     """Stops the work for a reason; whether a clock pauses is the contract's matter."""
     done = await commands.hold_ticket(tx, cause, ticket_id, reason=body.reason, note=body.note, expected=expected)
@@ -182,7 +200,7 @@ async def hold_ticket(
 
 @router.post("/tickets/{ticket_id}/release", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def release_ticket(
-    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID
 ) -> Response:
     """Ends the hold."""
     return await _answer(idempotency, await commands.release_ticket(tx, cause, ticket_id, expected=expected))
@@ -190,7 +208,7 @@ async def release_ticket(
 
 @router.post("/tickets/{ticket_id}/respond", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def respond_ticket(
-    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID, body: RespondBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: RespondBody
 ) -> Response:
     """Notes what the client was told; the first time stops the response clock."""
     done = await commands.respond_ticket(tx, cause, ticket_id, channel=body.channel, text=body.text, expected=expected)
@@ -199,7 +217,7 @@ async def respond_ticket(
 
 @router.post("/tickets/{ticket_id}/resolve", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def resolve_ticket(
-    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID, body: ResolveBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: ResolveBody
 ) -> Response:
     """Says how the matter was settled; the resolution clock stops, a running hold ends."""
     done = await commands.resolve_ticket(tx, cause, ticket_id, code=body.code, text=body.text, expected=expected)
@@ -208,7 +226,7 @@ async def resolve_ticket(
 
 @router.post("/tickets/{ticket_id}/close", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def close_ticket(
-    tx: Tx, cause: CauseDep, idempotency: Idempotency, expected: IfMatch, ticket_id: UUID
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID
 ) -> Response:
     """Ends a resolved ticket for good."""
     return await _answer(idempotency, await commands.close_ticket(tx, cause, ticket_id, expected=expected))

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.contracts.envelope import Cause, Received
 from shared.contracts.tickets import Channel, HoldReason, ImpactAnswers, Kind, Target, TicketEvent
+from shared.db.transaction import Transaction
 from shared.ids import new_id
 from shared.messaging.outbox import publish, seal
 from shared.versions import ANYTHING, Expected
@@ -50,7 +49,7 @@ class Done:
     facts: tuple[UUID, ...]
 
 
-async def open_ticket(tx: AsyncConnection, cause: Cause, request: OpenTicket, *, may_be_late: bool = False) -> Done:
+async def open_ticket(tx: Transaction, cause: Cause, request: OpenTicket, *, may_be_late: bool = False) -> Done:
     """Registers a ticket against the replicas, so that it works while every other service is down.
 
     `may_be_late`: what was reported more than a day ago may still be registered.
@@ -88,7 +87,7 @@ async def open_ticket(tx: AsyncConnection, cause: Cause, request: OpenTicket, *,
 
 
 async def assign_ticket(
-    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, assignee: str, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, assignee: str, expected: Expected = ANYTHING
 ) -> Done:
     """Puts a ticket into somebody's hands. Raises TicketNotFound, VersionChanged, AlreadyAssigned, ActionNotAllowed."""
     ticket = await _load(tx, ticket_id, expected)
@@ -96,7 +95,7 @@ async def assign_ticket(
 
 
 async def escalate_ticket(
-    tx: AsyncConnection,
+    tx: Transaction,
     cause: Cause,
     ticket_id: UUID,
     *,
@@ -115,21 +114,21 @@ async def escalate_ticket(
 
 
 async def hold_ticket(
-    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, reason: HoldReason, note: str, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, reason: HoldReason, note: str, expected: Expected = ANYTHING
 ) -> Done:
     """Stops work on a ticket for a reason. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
     ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.hold(reason, note, at=cause.occurred_at))
 
 
-async def release_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
+async def release_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
     """Ends a ticket's hold. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
     ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.release())
 
 
 async def respond_ticket(
-    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, channel: Channel, text: str, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, channel: Channel, text: str, expected: Expected = ANYTHING
 ) -> Done:
     """Notes what the client was told. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
     ticket = await _load(tx, ticket_id, expected)
@@ -137,38 +136,38 @@ async def respond_ticket(
 
 
 async def resolve_ticket(
-    tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, code: str, text: str, expected: Expected = ANYTHING
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, code: str, text: str, expected: Expected = ANYTHING
 ) -> Done:
     """Says how the matter was settled. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
     ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.resolve(code, text, at=cause.occurred_at))
 
 
-async def close_ticket(tx: AsyncConnection, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
+async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
     """Ends a resolved ticket for good. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
     ticket = await _load(tx, ticket_id, expected)
     return await _store(tx, cause, *ticket.close(at=cause.occurred_at))
 
 
-async def record_reactions(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+async def record_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Writes what other services did about tickets into the history; the event's id is the fact's."""
     await repository.add_reactions(tx, events)
 
 
-async def _load(tx: AsyncConnection, ticket_id: UUID, expected: Expected) -> Ticket:
+async def _load(tx: Transaction, ticket_id: UUID, expected: Expected) -> Ticket:
     ticket = await repository.load_ticket(tx, ticket_id)
     await _check_version(tx, ticket, expected)
     return ticket
 
 
-async def _check_version(tx: AsyncConnection, ticket: Ticket, expected: Expected) -> None:
+async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:
     """Compares under the ticket's lock. What happened since is only read for whoever has to be told."""
     if not expected.is_met(ticket.version):
         since = await repository.facts_since(tx, ticket.id, expected.newest)
         expected.check(ticket.number, ticket.version, since=since)
 
 
-async def _store(tx: AsyncConnection, cause: Cause, ticket: Ticket, events: Sequence[TicketEvent]) -> Done:
+async def _store(tx: Transaction, cause: Cause, ticket: Ticket, events: Sequence[TicketEvent]) -> Done:
     facts = seal(cause, *events)
     await repository.store_ticket(tx, ticket, facts)
     await publish(tx, facts)

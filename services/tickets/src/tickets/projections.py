@@ -14,9 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
 from shared.contracts.envelope import Event, Received
 from shared.contracts.inventory import (
@@ -37,6 +34,8 @@ from shared.contracts.sla import (
     SlaClockStopped,
     SlaClockWarned,
 )
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from tickets.domain.search_key import search_key
 
 Row = dict[str, Any]
@@ -248,14 +247,14 @@ ROWS: Mapping[type[Event], tuple[Projection, Callable[[Received[Any]], Row]]] = 
     DevTaskStatusChanged: (TASK, _status_changed),
 }
 
-_UPSERTS = {one.table: text(one.upsert()) for one, _ in ROWS.values()}
+_UPSERTS = {one.table: sql(one.upsert()) for one, _ in ROWS.values()}
 
 
-async def apply(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Applies events of any of the known types, in any order and any number of times; one statement per table."""
     found: dict[str, tuple[Projection, list[Row]]] = {}
     for event in events:
         projection, row_of = ROWS[type(event.data)]
         found.setdefault(projection.table, (projection, []))[1].append(row_of(event))
     for table, (projection, rows) in found.items():
-        await tx.execute(_UPSERTS[table], {"rows": json.dumps(projection.fold(rows), default=str)})
+        await tx.write(_UPSERTS[table], {"rows": json.dumps(projection.fold(rows), default=str)})

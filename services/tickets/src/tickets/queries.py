@@ -11,13 +11,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.devlink import TaskStatus
 from shared.contracts.envelope import Origin
 from shared.contracts.sla import ClockKind
 from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Priority, Severity, Target
+from shared.db.statement import sql
+from shared.db.transaction import Reader
 from tickets.domain.search_key import search_key
 from tickets.domain.ticket import TicketNotFound
 from tickets.domain.workflow import Status
@@ -204,7 +204,7 @@ _ENTRY = """json_build_object(
     'recorded_at', h.recorded_at, 'actor', h.actor, 'origin', h.origin, 'correlation_id', h.correlation_id,
     'causation_id', h.causation_id, 'corrects', h.corrects, 'data', h.data)"""
 
-_VIEW = text(f"""
+_VIEW = sql(f"""
 SELECT t.version, json_build_object(
     'id', t.id, 'number', t.number, 'version', t.version, 'status', t.status, 'kind', t.kind,
     'severity', t.severity, 'severity_to_review', t.severity_to_review, 'priority', t.priority,
@@ -245,8 +245,8 @@ SELECT h.occurred_at, h.position, {entry}::text AS entry
   FROM tickets.tickets t LEFT JOIN tickets.history h ON h.ticket_id = t.id {after}
  WHERE t.id = :id ORDER BY h.occurred_at, h.position LIMIT :limit
 """
-_HISTORY_FIRST = text(_HISTORY.format(entry=_ENTRY, after=""))
-_HISTORY_NEXT = text(
+_HISTORY_FIRST = sql(_HISTORY.format(entry=_ENTRY, after=""))
+_HISTORY_NEXT = sql(
     _HISTORY.format(entry=_ENTRY, after="AND (h.occurred_at, h.position) > (:after_occurred_at, :after_position)")
 )
 
@@ -310,16 +310,16 @@ _AFTER = {
 _ORDER = {"opened": "t.opened_at DESC, t.id DESC", "due": f"{_RESTING}, t.id"}
 
 
-async def view_ticket(connection: AsyncConnection, id: UUID, now: datetime) -> tuple[int, str]:
+async def view_ticket(connection: Reader, id: UUID, now: datetime) -> tuple[int, str]:
     """Version and whole view of a ticket as JSON, from one statement. Raises TicketNotFound."""
-    row = (await connection.execute(_VIEW, {"id": id, "now": now})).one_or_none()
+    row = await connection.fetch_first(_VIEW, {"id": id, "now": now})
     if row is None:
         raise TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
     return row.version, row.view
 
 
 async def list_tickets(
-    connection: AsyncConnection,
+    connection: Reader,
     wanted: TicketFilter,
     *,
     sort: Sort,
@@ -341,31 +341,31 @@ async def list_tickets(
     if after is not None:
         conditions.append(_AFTER[sort])
         values |= {"after_at": after[0], "after_id": after[1]}
-    statement = text(
+    statement = sql(
         f"SELECT {'t.opened_at' if sort == 'opened' else 'next.due_at'} AS at, t.id, {_ROW}::text AS row "
         f"FROM tickets.tickets t {_NEXT_DUE} WHERE {' AND '.join(conditions) or 'true'} "
         f"ORDER BY {_ORDER[sort]} LIMIT :limit"
     )
-    return [(row.at, row.id, row.row) for row in await connection.execute(statement, values)]
+    return [(row.at, row.id, row.row) for row in await connection.fetch(statement, values)]
 
 
 async def page_history(
-    connection: AsyncConnection, id: UUID, *, after: tuple[datetime, int] | None, limit: int
+    connection: Reader, id: UUID, *, after: tuple[datetime, int] | None, limit: int
 ) -> list[tuple[datetime, int, str]]:
     """At most `limit` entries of a ticket's history, in the order in which things happened. Raises TicketNotFound."""
     values: dict[str, Any] = {"id": id, "limit": limit}
     if after is None:
-        rows = (await connection.execute(_HISTORY_FIRST, values)).all()
+        rows = await connection.fetch(_HISTORY_FIRST, values)
     else:
         values |= {"after_occurred_at": after[0], "after_position": after[1]}
-        rows = (await connection.execute(_HISTORY_NEXT, values)).all()
+        rows = await connection.fetch(_HISTORY_NEXT, values)
     if not rows:
         raise TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
     return [(row.occurred_at, row.position, row.entry) for row in rows if row.position is not None]
 
 
 async def find_clients(
-    connection: AsyncConnection, q: str | None, *, after: tuple[str, str] | None, limit: int
+    connection: Reader, q: str | None, *, after: tuple[str, str] | None, limit: int
 ) -> list[tuple[str, str, str]]:
     """At most `limit` clients whose name, id or tax id holds every word of `q`, as (name key, id, JSON), by name."""
     words = search_key(q or "").split()
@@ -377,10 +377,8 @@ async def find_clients(
     if after is not None:
         conditions.append("(c.name_key, c.id) > (:after_name, :after_id)")
         values |= {"after_name": after[0], "after_id": after[1]}
-    statement = text(_CLIENTS.format(conditions=" AND ".join(conditions) or "true"))
-    return [
-        (row.name_key, row.id, row.client) for row in await connection.execute(statement, values | {"limit": limit})
-    ]
+    statement = sql(_CLIENTS.format(conditions=" AND ".join(conditions) or "true"))
+    return [(row.name_key, row.id, row.client) for row in await connection.fetch(statement, values | {"limit": limit})]
 
 
 def _number(q: str) -> str:

@@ -11,11 +11,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.contracts.envelope import Cause, Event, Received, Sealed
 from shared.contracts.tickets import EnvironmentBrief, Groups
+from shared.db.statement import query, sql
+from shared.db.transaction import Row, Transaction
 from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
 from tickets.domain.search_key import search_key
 from tickets.domain.ticket import Handover, Opening, Ticket, TicketNotFound
@@ -32,30 +31,28 @@ _HISTORY_COLUMNS = (
     "ticket_id", "fact_id", "type", "source", "occurred_at", "recorded_at", "actor", "origin", "correlation_id",
     "causation_id", "corrects", "data",
 )  # fmt: skip
-_ADD_HISTORY = (
+_HISTORY = (
     f"INSERT INTO tickets.history ({', '.join(_HISTORY_COLUMNS)}) SELECT {', '.join(_HISTORY_COLUMNS)} "
     "FROM jsonb_populate_recordset(NULL::tickets.history, CAST(:entries AS jsonb))"
 )
 
-# The ticket and its history in one statement: each statement is a round trip.
-_INSERT = text(
-    f"WITH opened AS (INSERT INTO tickets.tickets ({', '.join(_ALL_COLUMNS)}) "
-    f"VALUES ({', '.join(':' + name for name in _ALL_COLUMNS)})) {_ADD_HISTORY}"
+_INSERT = sql(
+    f"INSERT INTO tickets.tickets ({', '.join(_ALL_COLUMNS)}) VALUES ({', '.join(':' + name for name in _ALL_COLUMNS)})"
 )
-_UPDATE = text(
-    f"WITH changed AS (UPDATE tickets.tickets SET {', '.join(f'{name} = :{name}' for name in _CHANGING_COLUMNS)} "
-    f"WHERE id = :id) {_ADD_HISTORY}"
+_UPDATE = sql(
+    f"UPDATE tickets.tickets SET {', '.join(f'{name} = :{name}' for name in _CHANGING_COLUMNS)} WHERE id = :id"
 )
+_ADD_HISTORY = sql(_HISTORY)
 # A fact that is known already is not told twice.
-_RECORD = text(f"{_ADD_HISTORY} ON CONFLICT (fact_id) DO NOTHING")
+_RECORD = sql(f"{_HISTORY} ON CONFLICT (fact_id) DO NOTHING")
 
-_LOAD = text(
+_LOAD = sql(
     f"SELECT {', '.join((*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))} "
     "FROM tickets.tickets WHERE id = :id FOR UPDATE"
 )
 
 # Facts of other services carry no version: they do not touch the ticket's.
-_FACTS_SINCE = text("""
+_FACTS_SINCE = sql("""
     SELECT fact_id, type, occurred_at, actor, CAST(data ->> 'version' AS integer) AS version
       FROM tickets.history
      WHERE ticket_id = :id AND source = 'tickets' AND CAST(data ->> 'version' AS integer) > :version
@@ -63,7 +60,7 @@ _FACTS_SINCE = text("""
 """)
 
 _HANDOVER_COLUMNS = ", ".join(f"t.{name}" for name in (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))
-_LOAD_WITH_HANDOVER = text(f"""
+_LOAD_WITH_HANDOVER = sql(f"""
     SELECT {_HANDOVER_COLUMNS}, e.data::text AS environment,
            (SELECT c.due_at FROM tickets.clocks c
              WHERE c.ticket_id = t.id AND c.kind = 'resolution' AND c.course = 'running') AS resolution_due_at
@@ -73,7 +70,7 @@ _LOAD_WITH_HANDOVER = text(f"""
 """)
 
 # Everything that an opening must know, in one round trip: the number, and what the replicas say of the ids named.
-_KNOWN = text("""
+_KNOWN = query("""
     SELECT nextval('tickets.ticket_number') AS number,
            (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', COALESCE((
                        SELECT json_agg(json_build_object('contract_type', k.contract_type, 'valid_from', k.valid_from,
@@ -88,9 +85,9 @@ _KNOWN = text("""
 """)
 
 
-async def read_known(tx: AsyncConnection, asked: Asked) -> tuple[str, Known]:
+async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known]:
     """The next ticket number and what the replicas know of the ids that were named, in one statement."""
-    row = (await tx.execute(_KNOWN, {name: getattr(asked, name) for name in Asked.__slots__})).mappings().one()
+    row = await tx.fetch_one(_KNOWN, {name: getattr(asked, name) for name in Asked.__slots__})
     module, installation = _json(row["module"]), _json(row["installation"])
     known = Known(
         client=_known_client(_json(row["client"])),
@@ -101,45 +98,46 @@ async def read_known(tx: AsyncConnection, asked: Asked) -> tuple[str, Known]:
     return f"T-{row['number']:06d}", known
 
 
-async def insert_ticket(tx: AsyncConnection, ticket: Ticket, facts: Sequence[Sealed[Event]]) -> None:
-    """Stores a new ticket and the facts that it begins with, in one statement."""
-    await tx.execute(_INSERT, {**_row_of(ticket), "entries": _entries(ticket.id, facts)})
+async def insert_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[Event]]) -> None:
+    """Stores a new ticket and the facts that it begins with."""
+    await tx.write(_INSERT, _row_of(ticket))
+    await tx.write(_ADD_HISTORY, {"entries": _entries(ticket.id, facts)})
 
 
-async def store_ticket(tx: AsyncConnection, ticket: Ticket, facts: Sequence[Sealed[Event]]) -> None:
-    """Stores what an action made of a ticket and adds its facts to the history, in one statement."""
-    row = {name: getattr(ticket, name) for name in ("id", *_CHANGING_COLUMNS)}
-    await tx.execute(_UPDATE, {**row, "entries": _entries(ticket.id, facts)})
+async def store_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[Event]]) -> None:
+    """Stores what an action made of a ticket and adds its facts to the history."""
+    await tx.write(_UPDATE, {name: getattr(ticket, name) for name in ("id", *_CHANGING_COLUMNS)})
+    await tx.write(_ADD_HISTORY, {"entries": _entries(ticket.id, facts)})
 
 
-async def load_ticket(tx: AsyncConnection, id: UUID) -> Ticket:
+async def load_ticket(tx: Transaction, id: UUID) -> Ticket:
     """The ticket, locked until the end of the transaction. Raises TicketNotFound."""
-    row = (await tx.execute(_LOAD, {"id": id})).mappings().one_or_none()
+    row = await tx.fetch_first(_LOAD, {"id": id})
     if row is None:
         raise _not_found(id)
     return _ticket_of(row)
 
 
-async def load_ticket_with_handover(tx: AsyncConnection, id: UUID) -> tuple[Ticket, Handover]:
+async def load_ticket_with_handover(tx: Transaction, id: UUID) -> tuple[Ticket, Handover]:
     """The ticket, locked, and what is known beside it for whoever takes it over. Raises TicketNotFound."""
-    row = (await tx.execute(_LOAD_WITH_HANDOVER, {"id": id})).mappings().one_or_none()
+    row = await tx.fetch_first(_LOAD_WITH_HANDOVER, {"id": id})
     if row is None:
         raise _not_found(id)
     return _ticket_of(row), Handover(_brief(_json(row["environment"])), row["resolution_due_at"])
 
 
-async def facts_since(tx: AsyncConnection, id: UUID, version: int) -> list[dict[str, Any]]:
+async def facts_since(tx: Transaction, id: UUID, version: int) -> list[dict[str, Any]]:
     """What people did to a ticket after it had this version, the oldest first, at most twenty."""
-    rows = await tx.execute(_FACTS_SINCE, {"id": id, "version": version})
-    return [dict(row) for row in rows.mappings()]
+    rows = await tx.fetch(_FACTS_SINCE, {"id": id, "version": version})
+    return [dict(row) for row in rows]
 
 
-async def add_reactions(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+async def add_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Adds facts that other services told about tickets to the history; a fact that is there already is left alone."""
     entries = [
         _entry(event.data.ticket_id, event.id, event.data, event, event.source.rsplit("/", 1)[-1]) for event in events
     ]
-    await tx.execute(_RECORD, {"entries": json.dumps(entries, default=str)})
+    await tx.write(_RECORD, {"entries": json.dumps(entries, default=str)})
 
 
 def _entries(ticket_id: UUID, facts: Sequence[Sealed[Event]]) -> str:
@@ -177,7 +175,7 @@ def _not_found(id: UUID) -> TicketNotFound:
     return TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
 
 
-def _ticket_of(row: RowMapping) -> Ticket:
+def _ticket_of(row: Row) -> Ticket:
     groups = Groups.model_construct(**{name: row[name] for name in _GROUP_COLUMNS})
     opening = Opening(groups=groups, **{name: row[name] for name in _OPENING_COLUMNS})
     return Ticket(opening=opening, **{name: row[name] for name in _TICKET_COLUMNS})

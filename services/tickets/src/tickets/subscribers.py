@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
 from shared.contracts.envelope import Received, StateRecord
 from shared.contracts.inventory import (
@@ -27,12 +25,13 @@ from shared.contracts.sla import (
     SlaClockStopped,
     SlaClockWarned,
 )
+from shared.db.transaction import Transaction
 from shared.messaging.reactions import reacts_to
 from tickets import commands, projections
 
 
 @reacts_to(ClientRecorded, ProductRecorded, ModuleRecorded, InstallationRecorded, ContractRecorded, many=True)
-async def keep_reference_data(tx: AsyncConnection, events: Sequence[Received[StateRecord]]) -> None:
+async def keep_reference_data(tx: Transaction, events: Sequence[Received[StateRecord]]) -> None:
     """Replicas of what the others own, so that a ticket can be opened while all of them are down."""
     await projections.apply(tx, events)
 
@@ -51,7 +50,7 @@ async def keep_reference_data(tx: AsyncConnection, events: Sequence[Received[Sta
     DevTaskStatusChanged,
     many=True,
 )
-async def show_and_record(tx: AsyncConnection, events: Sequence[Received[Any]]) -> None:
+async def show_and_record(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """What another service did about tickets: into the read model, and into the history."""
     await projections.apply(tx, events)
     await commands.record_reactions(tx, events)

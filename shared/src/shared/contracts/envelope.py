@@ -148,6 +148,7 @@ _data_attributes = TypeAdapter(dict[str, Any])
 
 # What fits into the BIGINT in which every consumer keeps it.
 _LARGEST_SEQUENCE = 2**63 - 1
+_YEARS = range(1970, 2200)
 
 
 def instant(at: datetime) -> str:
@@ -251,6 +252,10 @@ def _attributes(stated: Mapping[str, Any]) -> _Attributes:
         attributes = _Attributes.model_validate(stated)
     except ValidationError as error:
         raise InvalidMessage(_first_problem(error, "ce_")) from error
+    for name, at in (("time", attributes.time), ("recordedtime", attributes.recordedtime)):
+        # A reaction carries the time of its cause, and a database takes the first instant of all for -infinity.
+        if not _YEARS.start <= at.year < _YEARS.stop:
+            raise InvalidMessage(f"ce_{name}: not of the years {_YEARS.start} to {_YEARS.stop - 1}")
     if int(attributes.sequence) > _LARGEST_SEQUENCE:
         raise InvalidMessage("ce_sequence: larger than any position of an archive")
     return attributes

@@ -2,15 +2,81 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.db.transaction import Reader, Row
 
 # A frozen process must not hold its locks for ever: PostgreSQL ends its transaction, and another process goes on.
 IDLE_IN_TRANSACTION = "3s"
+CONNECT_SECONDS = 5.0
+LEND_SECONDS = 10.0
+# Statements of a release are few; what a filter puts together stays below this too.
+_STATEMENTS_KEPT = 300
+_LONGEST_STATEMENT_KEPT = 64 * 1024
+
+
+class Engine:
+    """A pool of connections to one database, for one event loop; it connects when it is first asked."""
+
+    def __init__(self, url: str, *, application: str, pool_size: int, settings: dict[str, str]) -> None:
+        self._starting = asyncio.Lock()
+        self._pool: asyncpg.Pool | None = None
+        self._make_pool = functools.partial(
+            asyncpg.create_pool,
+            plain_url(url),
+            min_size=0,
+            max_size=pool_size,
+            timeout=CONNECT_SECONDS,
+            record_class=Row,
+            init=_read_json,
+            # A connection is lent clean: nothing here sets session variables, cursors or locks that outlive their
+            # transaction. The pool's own reset would cost every request a round trip.
+            reset=_keep,
+            statement_cache_size=_STATEMENTS_KEPT,
+            max_cacheable_statement_size=_LONGEST_STATEMENT_KEPT,
+            server_settings={"application_name": application, "timezone": "UTC", **settings},
+        )
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[Any]:
+        """A connection of asyncpg. Raises TimeoutError when none is free in time, OSError when none can be made."""
+        pool = self._pool or await self._start()
+        connection = await pool.acquire(timeout=LEND_SECONDS)
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Reader]:
+        """A connection on which every statement stands alone."""
+        async with self.lend() as connection:
+            yield Reader(connection)
+
+    async def dispose(self) -> None:
+        """Closes the connections; what is still lent has a moment to come back."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+    async def _start(self) -> asyncpg.Pool:
+        async with self._starting:
+            if self._pool is None:
+                self._pool = await self._make_pool()
+            return self._pool
 
 
 def make_engine(
@@ -20,37 +86,44 @@ def make_engine(
     pool_size: int = 10,
     idle_in_transaction: str = IDLE_IN_TRANSACTION,
     statement_timeout: str = "30s",
-) -> AsyncEngine:
-    """An engine on asyncpg for a URL of any PostgreSQL spelling. `application` is what pg_stat_activity shows."""
-    return create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"),
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=10,
-        # Statements' parameters are what somebody said: they must not travel with an error into a log.
-        hide_parameters=True,
-        pool_recycle=1800,
-        connect_args={
-            "timeout": 5,
-            "server_settings": {
-                "application_name": application,
-                "idle_in_transaction_session_timeout": idle_in_transaction,
-                "statement_timeout": statement_timeout,
-                "timezone": "UTC",
-                "jit": "off",
-            },
-        },
-    )
+) -> Engine:
+    """An engine for a URL of any PostgreSQL spelling. `application` is what pg_stat_activity shows."""
+    settings = {
+        "idle_in_transaction_session_timeout": idle_in_transaction,
+        "statement_timeout": statement_timeout,
+        "jit": "off",
+    }
+    return Engine(url, application=application, pool_size=pool_size, settings=settings)
+
+
+def plain_url(url: str) -> str:
+    """The URL as the driver reads it, whatever driver it names; what stands behind its `?` (sslmode …) stays."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @asynccontextmanager
 async def direct_connection(url: str, *, application: str, **settings: str) -> AsyncIterator[asyncpg.Connection]:
     """One connection outside any pool, for locks and notifications that belong to a session."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     connection = await asyncpg.connect(
-        plain, timeout=5, server_settings={"application_name": application, "timezone": "UTC", **settings}
+        plain_url(url),
+        timeout=CONNECT_SECONDS,
+        server_settings={"application_name": application, "timezone": "UTC", **settings},
     )
     try:
         yield connection
     finally:
         connection.terminate()
+
+
+async def _read_json(connection: Any) -> None:
+    """Documents are read as what they mean, and written from that or from text; `::text` in a SELECT keeps the text."""
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(name, schema="pg_catalog", encoder=_document, decoder=json.loads)
+
+
+def _document(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+async def _keep(_connection: Any) -> None:
+    return

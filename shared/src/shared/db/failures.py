@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+# What the driver raises; its own timeouts and broken sockets are OSError and TimeoutError.
+DatabaseFailure = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 # Connection trouble, rollback by conflict, resources, shutdown; and a transaction that idled too long.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57P", "58")
 _TRANSIENT_STATES = frozenset({"55P03", "25P03", "25P04"})
+# A statement that was prepared before a table was altered: prepared anew it is well.
+_OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 
 
 def pause_after(failures: int, *, first: float, most: float = 5.0) -> float:
@@ -19,32 +22,25 @@ def pause_after(failures: int, *, first: float, most: float = 5.0) -> float:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed later without anybody changing anything."""
-    if isinstance(error, (OSError, TimeoutError, PoolTimeout, InterfaceError)):
-        return True
-    if isinstance(error, DisconnectionError):
-        return True
-    if isinstance(error, DBAPIError):
-        # A connection that broke carries no state of its own; what the driver said is the cause of the cause.
-        told = (error.orig, error.orig.__cause__ if error.orig is not None else None)
-        return error.connection_invalidated or any(_is_transient_of_the_driver(one) for one in told)
-    return _is_transient_of_the_driver(error)
-
-
-def state_of(error: BaseException | None) -> str:
-    """The SQLSTATE of a failure, empty when it carries none."""
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    return str(getattr(origin, "sqlstate", None) or "")
-
-
-def _is_transient_of_the_driver(error: BaseException | None) -> bool:
-    if isinstance(error, (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)):
+    if isinstance(error, asyncpg.DataError):
+        # The driver's own refusal of a parameter is an InterfaceError too; it would only come again.
+        return False
+    if isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, *_OUTDATED)):
         return True
     state = state_of(error)
     return state.startswith(_TRANSIENT_CLASSES) or state in _TRANSIENT_STATES
 
 
+def state_of(error: BaseException | None) -> str:
+    """The SQLSTATE of a failure, empty when it carries none."""
+    return str(getattr(error, "sqlstate", None) or "")
+
+
 def problem_of(error: BaseException) -> str:
     """What to write down of a failure: its kind and first line, without the statement's parameters (maybe personal)."""
-    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    lines = str(origin).splitlines()
-    return f"{type(origin).__name__}: {lines[0] if lines else ''}"[:500]
+    lines = str(error).splitlines()
+    told = lines[0] if lines else ""
+    if isinstance(error, asyncpg.DataError):
+        # The driver quotes the value that it could not send, PostgreSQL the text that it could not read.
+        told = told.partition(":")[0]
+    return f"{type(error).__name__}: {told}"[:500]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
 
+import asyncpg
 import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.db.engine import plain_url
 from shared.db.schema import RUNTIME
 from shared.errors import Unavailable
 
@@ -71,15 +74,18 @@ async def migrate(owner_url: str, *, serving_role: str, histories: Mapping[str, 
     Each migration grants the serving role what it may do on the tables that it makes. Raises NewerDatabase when the
     database knows a revision that this release does not.
     """
-    engine = create_async_engine(
-        make_url(owner_url).set(drivername="postgresql+asyncpg"),
-        poolclass=NullPool,
-        connect_args={"timeout": 10, "server_settings": {"application_name": "desk migrate"}},
+    # Made by the driver itself, which understands all that an address may say (sslmode …).
+    connect = functools.partial(
+        asyncpg.connect, plain_url(owner_url), timeout=10, server_settings={"application_name": "desk migrate"}
     )
+    engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             for schema, package in {**RUNTIME, **histories}.items():
                 await connection.run_sync(_upgrade, package, schema, serving_role)
+    except DBAPIError as error:
+        # What the driver said, as everywhere else in this product.
+        raise (error.orig.__cause__ if error.orig is not None else None) or error from None
     finally:
         await engine.dispose()

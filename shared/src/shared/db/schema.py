@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
+from shared.db.failures import state_of
+from shared.db.statement import sql
+from shared.db.transaction import Reader
 from shared.errors import Unavailable
 
 RUNTIME = {"runtime": "shared.messaging.migrations"}
@@ -48,7 +49,7 @@ def read_histories(service: str) -> list[History]:
     return [_read_history(schema, package) for schema, package in packages.items()]
 
 
-async def require_schema(connection: AsyncConnection, service: str, histories: Sequence[History]) -> None:
+async def require_schema(connection: Reader, service: str, histories: Sequence[History]) -> None:
     """Asks the database in one query where it stands.
 
     Raises SchemaOlder or SchemaNewer, which say what to do, when that is not exactly where this release stands.
@@ -58,9 +59,9 @@ async def require_schema(connection: AsyncConnection, service: str, histories: S
         for each in histories
     )
     try:
-        rows = (await connection.execute(text(query))).all()
-    except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) in _NOT_THERE:
+        rows = await connection.fetch(sql(query))
+    except asyncpg.PostgresError as error:
+        if state_of(error) in _NOT_THERE:
             raise SchemaOlder(f"the database has not been migrated to this release: {_how(service)}") from None
         raise
     found = {each.schema: {row.version_num for row in rows if row.schema == each.schema} for each in histories}

@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import Lifespan
 
 from shared.contracts import asyncapi
+from shared.db.engine import Engine
 from shared.errors import DeskError
 from shared.http.auth import needed
 from shared.http.edge import Edge
@@ -59,7 +59,7 @@ def create_app(
     service: str,
     description: str,
     routers: Sequence[APIRouter],
-    engine: AsyncEngine,
+    engine: Engine,
     hint: Callable[[], None],
     authenticator: Authenticator,
     readiness: Sequence[Check] = (),
@@ -82,7 +82,6 @@ def create_app(
         **_AS_EVERY_SERVICE,
     )
     app.state.engine, app.state.hint, app.state.authenticator = engine, hint, authenticator
-    app.state.reading_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     _answer_problems(app)
     app.add_middleware(
         Edge, authenticator=authenticator, open_paths=OPEN_PATHS, body_limit=body_limit, body_seconds=body_seconds

@@ -9,8 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from shared.http.permissions import Permission, permissions_of
+from shared.http.spans import open_span
 from shared.ids import new_id
 from shared.telemetry import trace
+from shared.telemetry.tracing import Span
 
 _KEY = "desk"
 _SANE_CORRELATION_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -45,22 +47,29 @@ class RequestContext:
     has_body: bool = False
     actor: Actor | None = None
     problem: str | None = None
+    span: Span | None = None
+    failure: str | None = None
 
 
-def open_context(scope: MutableMapping[str, Any]) -> RequestContext:
-    """Reads the head of a request once and leaves what it says in the scope."""
+def open_context(scope: MutableMapping[str, Any], *, traced: bool = True) -> RequestContext:
+    """Reads the head of a request once and leaves what it says in the scope; what is not traced has no span."""
     found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
         # Two Authorization headers are two callers: neither is believed.
         found[name] = b"" if name == b"authorization" and name in found else value
     length = found.get(b"content-length", b"")
     declared = int(length) if length.isdigit() and len(length) < 19 else None
+    correlation_id = _correlation_id(found.get(b"x-correlation-id"))
+    stated = found.get(b"traceparent")
+    above = trace.parse(stated.decode("latin-1")) if stated is not None else None
+    span = open_span(scope, above, correlation_id) if traced else None
     context = RequestContext(
-        correlation_id=_correlation_id(found.get(b"x-correlation-id")),
-        traceparent=_traceparent(found.get(b"traceparent")),
+        correlation_id=correlation_id,
+        traceparent=span.traceparent if span is not None else str(above or trace.new_trace()),
         authorization=found.get(b"authorization"),
         content_length=declared,
         has_body=b"transfer-encoding" in found or (b"content-length" in found and declared != 0),
+        span=span,
     )
     scope[_KEY] = context
     return context
@@ -76,8 +85,3 @@ def _correlation_id(header: bytes | None) -> str:
     if header is not None and _SANE_CORRELATION_ID.fullmatch(header):
         return header.decode("ascii")
     return str(new_id())
-
-
-def _traceparent(header: bytes | None) -> str:
-    given = trace.parse(header.decode("latin-1")) if header is not None else None
-    return str(given) if given is not None else trace.child(None)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextvars import Token
 from time import perf_counter
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from shared.http.context import RequestContext, open_context
-from shared.http.limits import BODY_LIMIT, BODY_SECONDS, receive_whole, refuse_unstorable_address
+from shared.http.limits import BODY_LIMIT, BODY_SECONDS, receive_whole, refuse_strange_head
 from shared.http.problems import problem_of
+from shared.http.spans import close_span
 from shared.http.tokens import Authenticator
 from shared.telemetry.logs import get_logger
 from shared.telemetry.metrics import http_requests_in_progress, observe_request
@@ -73,9 +76,9 @@ class Edge:
     async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         # An elapsed time, not an instant; the loop's own clock counts in milliseconds, too coarse for a fast route.
         started = perf_counter()
-        context = open_context(scope)
+        context = open_context(scope, traced=scope["path"] not in self.open_paths)
         answer = _Answer(send, context)
-        tokens = bind_contextvars(correlation_id=context.correlation_id, trace_id=context.traceparent[3:35])
+        tokens = _bind(context)
         http_requests_in_progress.inc()
         try:
             await self._guarded(scope, receive, answer, context)
@@ -87,7 +90,7 @@ class Edge:
     async def _guarded(self, scope: Scope, receive: Receive, answer: _Answer, context: RequestContext) -> None:
         """Runs the application and answers for every error that it did not answer itself."""
         try:
-            refuse_unstorable_address(scope.get("raw_path") or b"", scope["query_string"])
+            refuse_strange_head(scope)
             if scope["path"] not in self.open_paths:
                 context.actor = await self.authenticator.authenticate(context.authorization)
             if context.has_body:
@@ -97,6 +100,7 @@ class Edge:
         except Exception as error:
             problem = problem_of(error)
             if problem.status == 500:
+                context.failure = type(error).__qualname__
                 log.error("unexpected error", exc_info=error)
             if answer.status:
                 # The status is out; a broken connection is the only way left to say that the rest is missing.
@@ -110,6 +114,9 @@ class Edge:
             scope["path"] if scope["path"] in self.open_paths else "-"
         )
         observe_request(method, route, status, seconds)
+        if context.span is not None:
+            failure = context.failure or ("client-gone" if status == _CLIENT_GONE else None)
+            close_span(context.span, scope, method, route, status, problem=context.problem, failure=failure)
         if scope["path"] in self.open_paths and status < 500:
             return
         told = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 2)}
@@ -118,3 +125,11 @@ class Edge:
         if context.problem is not None:
             told["problem"] = context.problem
         (log.warning if status >= 500 else log.info)("request", **told)
+
+
+def _bind(context: RequestContext) -> Mapping[str, Token[Any]]:
+    """Every line of the request carries what joins it to others; a span id only where there is a span to find."""
+    told = {"correlation_id": context.correlation_id, "trace_id": context.traceparent[3:35]}
+    if context.span is not None:
+        told["span_id"] = context.traceparent[36:52]
+    return bind_contextvars(**told)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from shared.db.engine import Engine
+from shared.db.statement import sql
 from shared.http.server import serve
 from shared.telemetry import metrics
 from shared.telemetry.redaction import describe_error
@@ -33,12 +33,12 @@ class Check:
     test: Callable[[], Awaitable[object]]
 
 
-def database_check(engine: AsyncEngine) -> Check:
+def database_check(engine: Engine) -> Check:
     """Passes when the database answers a statement."""
 
     async def ask() -> None:
         async with engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
+            await connection.fetch(sql("SELECT 1"))
 
     return Check("database", ask)
 

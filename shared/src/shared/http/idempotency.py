@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header
 from pydantic import BaseModel
-from sqlalchemy import DateTime, LargeBinary, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from shared import clock
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from shared.errors import Conflict, Invalid
 from shared.http.auth import caller_of
 from shared.http.etag import etag_of
@@ -24,16 +23,11 @@ RETRY_SECONDS = 1
 _MEDIA_TYPE = "application/json"
 
 # One round trip: the lock, and the answer that was kept. Whoever holds the lock is doing it now.
-_RECALL = text("SELECT * FROM runtime.recall_answer(:caller, :route, :key)").columns(headers=JSONB)
-_KEEP = text("""
+_RECALL = sql("SELECT * FROM runtime.recall_answer(:caller, :route, :key)")
+_KEEP = sql("""
     INSERT INTO runtime.idempotency (caller, route, key, request_digest, status, headers, body, answered_at)
     VALUES (:caller, :route, :key, :digest, :status, :headers, :body, :now)
-""").bindparams(
-    bindparam("digest", type_=LargeBinary),
-    bindparam("headers", type_=JSONB),
-    bindparam("body", type_=LargeBinary),
-    bindparam("now", type_=DateTime(timezone=True)),
-)
+""")
 
 _Key = Annotated[
     str | None,
@@ -77,7 +71,7 @@ class Once:
     `identity` is None for a request without a key, which is answered and not remembered.
     """
 
-    tx: AsyncConnection
+    tx: Transaction
     identity: Mapping[str, Any] | None = None
 
     async def answer(
@@ -88,7 +82,7 @@ class Once:
         response = Response(body.model_dump_json(), status, headers, _MEDIA_TYPE)
         if self.identity is not None:
             kept = {"status": status, "headers": headers, "body": bytes(response.body), "now": clock.now()}
-            await self.tx.execute(_KEEP, {**self.identity, **kept})
+            await self.tx.write(_KEEP, {**self.identity, **kept})
         return response
 
 
@@ -104,7 +98,7 @@ async def once(request: Request, tx: Tx, idempotency_key: _Key = None) -> Once:
     route = f"{request.method} {request.scope['route'].path}"
     whose = {"caller": (await caller_of(request)).id, "route": route, "key": idempotency_key}
     digest = await _digest_of(request)
-    found = (await tx.execute(_RECALL, whose)).one()
+    found = await tx.fetch_one(_RECALL, whose)
     if not found.locked:
         raise RequestInProgress(
             "A request with this Idempotency-Key is being worked on: send it again in a moment and get its answer.",

@@ -20,6 +20,7 @@ _DOCUMENTED = {
     408: "The body did not arrive in time.",
     409: "The present state does not allow it.",
     413: "The body is too large.",
+    415: "The body is compressed.",
     422: "The request is readable and not valid; `errors` says what is wrong where.",
     500: "An error of this service; it was recorded under the correlation id.",
     503: "Something that this needs does not answer; see Retry-After.",
@@ -84,6 +85,8 @@ def complete(document: dict[str, Any], needs: Mapping[tuple[str, str], str]) -> 
 
 def _complete_operation(operation: dict[str, Any], permission: str) -> None:
     operation["x-permission"] = permission
+    for parameter in operation.get("parameters", ()):
+        _forget_null(parameter["schema"])
     responses = operation["responses"]
     responses["403"] = {"description": f"The caller lacks the permission {permission}.", "content": _REFERENCE}
     headers = {one["name"]: one for one in operation.get("parameters", ()) if one["in"] == "header"}
@@ -98,3 +101,11 @@ def _complete_operation(operation: dict[str, Any], permission: str) -> None:
         done = next(each for status, each in responses.items() if status.startswith("2"))
         created = {"Location": {"description": "its address", **_TEXT}} if "201" in responses else {}
         done["headers"] = {"ETag": _ETAG, **created}
+
+
+def _forget_null(schema: dict[str, Any]) -> None:
+    """A parameter may be left out; no address and no header can say null."""
+    told = [arm for arm in schema.get("anyOf", ()) if arm != {"type": "null"}]
+    if len(told) == 1:
+        del schema["anyOf"]
+        schema.update(told[0])

@@ -3,6 +3,7 @@
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar, cast
 
 from fastapi import Query
@@ -13,13 +14,20 @@ from shared.errors import Invalid
 
 _VERSION = 1
 _LONGEST = 1024
+# What a BIGINT holds; every number that a list is sorted by is one.
+_LARGEST = 2**63 - 1
 
 T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=200, description="how many items at most")]
 DEFAULT_LIMIT = 50
 After = Annotated[
-    str | None, Query(max_length=_LONGEST, description="`next` of the page before; without it the first page")
+    str | None,
+    Query(
+        max_length=_LONGEST,
+        description="`next` of the page before; without it the first page",
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"},
+    ),
 ]
 
 
@@ -65,8 +73,9 @@ class Keyset:
             document = from_json(_decoded(after))
             if document["v"] != _VERSION or document["k"] != self.name:
                 raise _refusal()
-            return self._adapter.validate_json(to_json(document["a"]))
-        except (binascii.Error, ValidationError, ValueError, KeyError, TypeError) as error:
+            values = self._adapter.validate_json(to_json(document["a"]))
+            return tuple(_comparable(value) for value in values)
+        except (binascii.Error, ValidationError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise _refusal() from error
 
     def page(self, rows: Sequence[T], limit: int, key: Callable[[T], Sequence[Any]]) -> Page[T]:
@@ -80,6 +89,22 @@ def _decoded(text: str) -> bytes:
     if len(text) > _LONGEST or not text.isascii():
         raise _refusal()
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _comparable(value: Any) -> Any:
+    """The value when the database can compare a column with it: a cursor is not signed, so anybody may write one.
+
+    Raises ValueError, and OverflowError for an instant that has no place in UTC.
+    """
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise ValueError("a number beyond every column")
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("a NUL character")
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("an instant without an offset")
+        return value.astimezone(UTC)
+    return value
 
 
 def _refusal() -> InvalidCursor:

@@ -12,6 +12,9 @@ _TAGS = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"(?:\s*,\s*(?:W/)?"[\x21\x23-\x7e]*
 # Only a strong tag can match; one that is no number is of no version that this product ever gave out.
 _STRONG = re.compile(r'(?<!W/)"([0-9]{1,9})"')
 _LONGEST = 1000
+# The same for the description, which cannot say where white space would be taken too.
+_TAG = r'(W/)?"[\x21\x23-\x7e]*"'
+_DESCRIBED = rf"^(\*|{_TAG}(, ?{_TAG})*)$"
 
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
 
@@ -21,10 +24,17 @@ _IfMatch = Annotated[
         alias=IF_MATCH,
         max_length=_LONGEST,
         description='the ETag of what you have seen, such as `"3"`; `*` for whatever it is now',
+        json_schema_extra={"pattern": _DESCRIBED},
     ),
 ]
 _IfNoneMatch = Annotated[
-    str | None, Header(alias=IF_NONE_MATCH, max_length=10, description="`*`: only if there is none yet")
+    str | None,
+    Header(
+        alias=IF_NONE_MATCH,
+        max_length=10,
+        description="`*`: only if there is none yet",
+        json_schema_extra={"enum": ["*"]},
+    ),
 ]
 
 

@@ -57,8 +57,20 @@ class BodyTooSlow(DeskError):
     title = "The body did not arrive in time"
 
 
-_STATUS[BodyTooLarge] = 413
-_STATUS[BodyTooSlow] = 408
+class UnreadableBody(DeskError):
+    """The body is not one JSON document that everybody reads alike."""
+
+    code, title = "unreadable-body", "The body cannot be read"
+
+
+class BodyEncoded(DeskError):
+    """The body is compressed: what a few bytes unfold to would escape the limit of its size."""
+
+    code = "body-encoded"
+    title = "The body is not sent as it is"
+
+
+_STATUS |= {BodyTooLarge: 413, BodyTooSlow: 408, UnreadableBody: 400, BodyEncoded: 415}
 
 
 @dataclass(slots=True)

@@ -10,10 +10,12 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from shared.http.connections import ConnectionLimits, cut_late, limited
 from shared.telemetry.logs import get_logger
 
-_KEEP_ALIVE_SECONDS = 30
 _GRACE_SECONDS = 10
+# uvicorn turns ten times a second; who is late is looked for twice a second.
+_TURNS_BETWEEN_CUTS = 5
 
 log = get_logger(__name__)
 
@@ -25,6 +27,12 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end; cuts the connections whose time is over on the way."""
+        if counter % _TURNS_BETWEEN_CUTS == 0:
+            cut_late(self.server_state.connections)
+        return await super().on_tick(counter)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """uvicorn leaves the process when the application does not start; here its owner decides."""
         try:
@@ -34,13 +42,20 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: ASGIApp, *, host: str, port: int, stop: asyncio.Event, bound: Callable[[int], None] | None = None
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    bound: Callable[[int], None] | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serves until `stop` is set, then lets requests in flight end for ten seconds.
 
     Port 0 takes any free one; `bound` is told which. Raises OSError, which names the address, when the port is taken,
     and RuntimeError when the application does not start.
     """
+    limits = limits or ConnectionLimits()
     listener = _listen(host, port)
     address = listener.getsockname()[1]
     config = uvicorn.Config(
@@ -51,7 +66,8 @@ async def serve(
         proxy_headers=False,
         ws="none",
         interface="asgi3",
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        http=limited(limits),
+        timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     server = _Server(config)

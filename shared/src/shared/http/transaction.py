@@ -4,13 +4,10 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends
-from sqlalchemy.exc import DBAPIError, DisconnectionError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 
-from shared.db.failures import is_transient, state_of
-from shared.db.transaction import begin
+from shared.db.failures import DatabaseFailure, is_transient, state_of
+from shared.db.transaction import Reader, Transaction, begin
 from shared.errors import Unavailable
 from shared.telemetry.logs import get_logger
 
@@ -20,10 +17,10 @@ _PASSING_STATES = {"57014", "25006"}
 log = get_logger(__name__)
 
 
-async def transaction(request: Request) -> AsyncIterator[AsyncConnection]:
+async def transaction(request: Request) -> AsyncIterator[Transaction]:
     """One transaction, committed before the answer starts.
 
-    Raises Unavailable when the database cannot do it now, and for every commit that fails: whatever stood in the way
+    Raises Unavailable when the database cannot do it now, and for every COMMIT that fails: whatever stood in the way
     (a deferred constraint against a row of somebody else) came up meanwhile, and the same request sees it.
     """
     state = request.app.state
@@ -31,34 +28,36 @@ async def transaction(request: Request) -> AsyncIterator[AsyncConnection]:
     try:
         async with begin(state.engine, state.hint) as tx:
             yield tx
-            committing = True
-    except (DBAPIError, DisconnectionError, PoolTimeout, OSError) as error:
+            if tx.begun:
+                await tx.flush()
+                committing = True
+    except DatabaseFailure as error:
         raise _translated(error, passing=committing or is_passing(error)) from error
 
 
-async def reading(request: Request) -> AsyncIterator[AsyncConnection]:
+async def reading(request: Request) -> AsyncIterator[Reader]:
     """A connection on which every statement stands alone: no BEGIN and no COMMIT, a third of the round trips.
 
     For one SELECT, which is a snapshot in itself. Two that must agree need `Tx`.
     """
     try:
-        async with request.app.state.reading_engine.connect() as connection:
+        async with request.app.state.engine.connect() as connection:
             yield connection
-    except (DBAPIError, DisconnectionError, PoolTimeout, OSError) as error:
+    except DatabaseFailure as error:
         raise _translated(error, passing=is_passing(error)) from error
 
 
 # Without scope="function" FastAPI would commit after the answer has left, and nobody could be told of a failure.
-Tx = Annotated[AsyncConnection, Depends(transaction, scope="function")]
-ReadTx = Annotated[AsyncConnection, Depends(reading, scope="function")]
+Tx = Annotated[Transaction, Depends(transaction, scope="function")]
+ReadTx = Annotated[Reader, Depends(reading, scope="function")]
 
 
-def is_passing(error: Exception) -> bool:
+def is_passing(error: BaseException) -> bool:
     """Whether the same request may succeed later: the database is away, busy, ending, or chose it as a victim."""
     return is_transient(error) or state_of(error) in _PASSING_STATES
 
 
-def _translated(error: Exception, *, passing: bool) -> Exception:
+def _translated(error: BaseException, *, passing: bool) -> BaseException:
     if not passing:
         return error
     log.warning("the database did not do it", reason=error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_MOST_ERRORS = 50
+MOST_ERRORS = 50
 _LONGEST_NAME = 64
 _WHERE = {"body": "body", "query": "query", "path": "path", "header": "header", "cookie": "header"}
 
@@ -45,6 +45,8 @@ _ADVICE: dict[str, str] = {
     "datetime_parsing": "Send an instant such as 2026-11-02T14:03:00-03:00.",
     "datetime_from_date_parsing": "Send an instant such as 2026-11-02T14:03:00-03:00.",
     "datetime_object_invalid": "Send an instant such as 2026-11-02T14:03:00-03:00.",
+    "instant_as_number": "Send an instant as a text, such as 2026-11-02T14:03:00-03:00.",
+    "instant_out_of_range": "Send an instant of the years {first} to {last}.",
     "timezone_aware": "Add the offset to the instant, such as -03:00 or Z.",
     "date_type": "Send a date such as 2026-11-02.",
     "date_parsing": "Send a date such as 2026-11-02.",
@@ -63,7 +65,7 @@ _ADVICE: dict[str, str] = {
 
 def problems_of_input(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """The `errors` member of a problem: where (a pointer into the body, or a parameter), what kind, what to do."""
-    return [_problem_of(error) for error in errors[:_MOST_ERRORS]]
+    return [_problem_of(error) for error in errors[:MOST_ERRORS]]
 
 
 def pointer_to(parts: Sequence[str | int]) -> str:

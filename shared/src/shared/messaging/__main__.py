@@ -1,39 +1,91 @@
-"""python -m shared.messaging topics: makes all topics of the registry."""
+"""python -m shared.messaging topics | acls | access: the topics of the registry, and who may do what with them."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+import logging
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
+from aiokafka.errors import KafkaError
 
 from shared.contracts.topics import TOPICS
 from shared.errors import DeskError
-from shared.messaging.kafka import Cluster
+from shared.messaging.access import Access, registry, script
+from shared.messaging.granting import apply, set_passwords
+from shared.messaging.kafka import Cluster, silence
 from shared.messaging.topics import create_topics
+from shared.settings import KafkaSettings
+from shared.system_errors import explain, wants_traceback
 
-app = typer.Typer(add_completion=False, help="The topics of the whole installation.")
+T = TypeVar("T")
+Outsiders = Annotated[
+    str, typer.Option(envvar="DESK_KAFKA_OUTSIDERS", help="other systems that read, separated by spaces")
+]
 
-
-@app.callback()
-def root() -> None:
-    """Keeps `topics` a subcommand of its own."""
+app = typer.Typer(
+    add_completion=False, help="Topics and rights of the whole installation.", pretty_exceptions_enable=False
+)
 
 
 @app.command()
 def topics(
-    bootstrap: Annotated[str, typer.Option(envvar="DESK_KAFKA_BOOTSTRAP")] = "127.0.0.1:8496",
-    prefix: Annotated[str, typer.Option(envvar="DESK_TOPIC_PREFIX")] = "",
-    replication: Annotated[int, typer.Option(envvar="DESK_KAFKA_REPLICATION")] = 1,
+    replication: Annotated[int, typer.Option(envvar="DESK_KAFKA_REPLICATION", min=1)] = 1,
 ) -> None:
     """Create what is missing and check what exists; safe to run again."""
-    try:
-        created = asyncio.run(create_topics(Cluster(bootstrap, prefix), TOPICS, replication=replication))
-    except DeskError as error:
-        typer.echo(error.message, err=True)
-        raise typer.Exit(1) from error
+    cluster = Cluster.of(KafkaSettings())
+    created = _answered(cluster, create_topics(cluster, TOPICS, replication=replication))
     typer.echo(f"{len(created)} topics created, {len(TOPICS) - len(created)} were there already")
 
 
+@app.command()
+def acls(outsiders: Outsiders = "") -> None:
+    """Print the rights of the registry as a script of `kafka-acls.sh`; nothing is asked or changed."""
+    typer.echo(script(registry(Cluster.of(KafkaSettings()), outsiders.split())))
+
+
+@app.command()
+def access(
+    passwords: Annotated[Path, typer.Option(help="a folder with a file NAME_kafka_password for each user")],
+    outsiders: Outsiders = "",
+) -> None:
+    """Set the users and their rights as the registry wants them, and take away every other; safe to run again."""
+    cluster = Cluster.of(KafkaSettings())
+    granted = registry(cluster, outsiders.split())
+    users = {
+        name: (passwords / f"{name}_kafka_password").read_text(encoding="utf-8").strip() for name in _users(granted)
+    }
+    _answered(cluster, set_passwords(cluster, users))
+    done = _answered(cluster, apply(cluster, granted))
+    typer.echo(f"{len(users)} users; {done.added} rights added, {done.removed} taken away, {done.kept} were there")
+
+
+def _users(granted: list[Access]) -> list[str]:
+    return sorted({one.principal for one in granted})
+
+
+def _answered(cluster: Cluster, work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except KafkaError as error:
+        raise silence(cluster, error) from error
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is one clear line and exit code 1."""
+    # What the client says of each attempt is in the one line that counts.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        app()
+    except (DeskError, OSError) as error:
+        if wants_traceback():
+            raise
+        raise SystemExit(
+            f"shared.messaging: {error.message if isinstance(error, DeskError) else explain(error)}"
+        ) from None
+
+
 if __name__ == "__main__":
-    app()
+    main()

@@ -7,38 +7,43 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import clock
+from shared.db.engine import Engine
 from shared.db.failures import is_transient, problem_of
-from shared.db.transaction import begin
+from shared.db.statement import sql
+from shared.db.transaction import Transaction, begin
 from shared.messaging import parking
 from shared.messaging.reactions import Reactions
 from shared.messaging.records import Applicable, Invalid, Read, Record, Skipped, read_record, runs
+from shared.messaging.spans import processing, trace_id_of
 from shared.telemetry import metrics
+from shared.telemetry.tracing import told_after_commit
 
 log = structlog.get_logger(__name__)
 
 Partition = tuple[str, int]
 
-_LOCK_OFFSETS = text("""
+_LOCK_OFFSETS = sql("""
     SELECT topic, partition, next_offset FROM runtime.offsets
     WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
     ORDER BY topic, partition FOR UPDATE
 """)
-_STORE_OFFSETS = text("""
-    WITH moved AS (
-        UPDATE runtime.offsets o SET next_offset = greatest(o.next_offset, n.next_offset)
-        FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
-             AS n(topic, partition, next_offset)
-        WHERE o.topic = n.topic AND o.partition = n.partition
-        RETURNING o.topic, o.partition, o.next_offset
-    )
+_STORE_OFFSETS = sql(
+    """
+    UPDATE runtime.offsets o SET next_offset = greatest(o.next_offset, n.next_offset)
+    FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
+         AS n(topic, partition, next_offset)
+    WHERE o.topic = n.topic AND o.partition = n.partition
+    RETURNING o.topic, o.partition, o.next_offset
+    """,
+    called="moved",
+)
+_MARK_FILLED = sql("""
     UPDATE runtime.replicas r SET filled_at = :now FROM moved m
     WHERE r.topic = m.topic AND r.partition = m.partition AND r.filled_at IS NULL AND m.next_offset >= r.target_offset
 """)
-_CLAIM_IDS = text("""
+_CLAIM_IDS = sql("""
     INSERT INTO runtime.inbox (id, applied_at) SELECT id, :now FROM unnest(CAST(:ids AS uuid[])) AS id ORDER BY id
     ON CONFLICT DO NOTHING RETURNING id
 """)
@@ -51,7 +56,7 @@ class OffsetsMoved(Exception):
 class BatchApplier:
     """Applies batches of records to one service's database, each event exactly once."""
 
-    def __init__(self, engine: AsyncEngine, reactions: Reactions, hint: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, reactions: Reactions, hint: Callable[[], None]) -> None:
         self.engine = engine
         self.reactions = reactions
         self.hint = hint
@@ -64,20 +69,21 @@ class BatchApplier:
         """
         messages = [read_record(record, self.reactions) for record in records]
         try:
-            with metrics.consumer_batch_seconds.time():
+            with metrics.consumer_batch_seconds.time(), told_after_commit():
                 async with begin(self.engine, self.hint) as tx:
                     applied = await self._apply_whole(tx, messages)
         except Exception as error:
             if is_transient(error) or isinstance(error, (parking.ParkingRunsWild, OffsetsMoved)):
                 raise
             log.warning("batch failed, applying it message by message", problem=problem_of(error), size=len(messages))
-            async with begin(self.engine, self.hint) as tx:
-                applied = await self._apply_singly(tx, messages)
+            with told_after_commit():
+                async with begin(self.engine, self.hint) as tx:
+                    applied = await self._apply_singly(tx, messages)
         _count(applied)
 
     # -- all at once --------------------------------------------------------------------------------------------
 
-    async def _apply_whole(self, tx: AsyncConnection, messages: Sequence[Read]) -> list[Applicable]:
+    async def _apply_whole(self, tx: Transaction, messages: Sequence[Read]) -> list[Applicable]:
         now = clock.now()
         fresh = await self._fresh(tx, messages)
         blocked = await self._blocked(tx, fresh)
@@ -85,14 +91,15 @@ class BatchApplier:
         claimed = await self._claim(tx, ready, now)
         for run in runs(claimed):
             if run[0].reaction.many and len(run) > 1:
-                await run[0].reaction.function(tx, [message.event for message in run])
+                with processing(run) as events:
+                    await run[0].reaction.function(tx, events)
             else:
                 for message in run:
                     await parking.apply_one(tx, message)
         await self._store(tx, messages, now)
         return claimed
 
-    async def _fresh(self, tx: AsyncConnection, messages: Sequence[Read]) -> list[Read]:
+    async def _fresh(self, tx: Transaction, messages: Sequence[Read]) -> list[Read]:
         """Locks the batch's offset rows, in key order, and drops what lies below them."""
         stored = await self._lock(tx, messages)
         for one in messages:
@@ -111,9 +118,9 @@ class BatchApplier:
             metrics.consumer_skipped_total.labels(reason="unknown").inc(unread)
         return fresh
 
-    async def _lock(self, tx: AsyncConnection, messages: Sequence[Read]) -> dict[Partition, int]:
+    async def _lock(self, tx: Transaction, messages: Sequence[Read]) -> dict[Partition, int]:
         partitions = sorted({(one.record.topic, one.record.partition) for one in messages})
-        rows = await tx.execute(
+        rows = await tx.fetch(
             _LOCK_OFFSETS, {"topics": [p[0] for p in partitions], "partitions": [p[1] for p in partitions]}
         )
         stored = {(row.topic, row.partition): row.next_offset for row in rows}
@@ -121,12 +128,12 @@ class BatchApplier:
             raise OffsetsMoved(f"no stored offset for {sorted(set(partitions) - set(stored))}")
         return stored
 
-    async def _blocked(self, tx: AsyncConnection, messages: Sequence[Read]) -> set[parking.Key]:
+    async def _blocked(self, tx: Transaction, messages: Sequence[Read]) -> set[parking.Key]:
         keys = {(one.record.topic, one.record.key) for one in messages if not isinstance(one, Skipped)}
         return await parking.blocked_among(tx, keys) if keys else set()
 
     async def _park_what_must_wait(
-        self, tx: AsyncConnection, messages: Sequence[Read], blocked: set[parking.Key], now: datetime
+        self, tx: Transaction, messages: Sequence[Read], blocked: set[parking.Key], now: datetime
     ) -> list[Applicable]:
         """Parks invalid messages and everything behind a blocked key; returns what may be applied."""
         ready: list[Applicable] = []
@@ -146,18 +153,18 @@ class BatchApplier:
             await parking.refuse_wild_parking(tx, now)
         return ready
 
-    async def _park_behind(self, tx: AsyncConnection, message: Applicable, now: datetime) -> None:
+    async def _park_behind(self, tx: Transaction, message: Applicable, now: datetime) -> None:
         await parking.park(
             tx, message.record, now, reason="behind", problem="an earlier message of its key is parked",
             event_id=message.event.id,
         )  # fmt: skip
 
-    async def _claim(self, tx: AsyncConnection, messages: Sequence[Applicable], now: datetime) -> list[Applicable]:
+    async def _claim(self, tx: Transaction, messages: Sequence[Applicable], now: datetime) -> list[Applicable]:
         """Claims the ids of the batch; what another transaction or an earlier place in the batch claimed is dropped."""
         ids = [message.event.id for message in messages if not message.bypasses_inbox]
         if not ids:
             return list(messages)
-        new = {row.id for row in await tx.execute(_CLAIM_IDS, {"ids": sorted(set(ids)), "now": now})}
+        new = {row.id for row in await tx.fetch(_CLAIM_IDS, {"ids": sorted(set(ids)), "now": now})}
         claimed = []
         for message in messages:
             if message.bypasses_inbox:
@@ -169,7 +176,7 @@ class BatchApplier:
             metrics.consumer_skipped_total.labels(reason="duplicate").inc(len(messages) - len(claimed))
         return claimed
 
-    async def _store(self, tx: AsyncConnection, messages: Sequence[Read], now: datetime) -> None:
+    async def _store(self, tx: Transaction, messages: Sequence[Read], now: datetime) -> None:
         reached: dict[Partition, int] = {}
         for one in messages:
             place = (one.record.topic, one.record.partition)
@@ -178,7 +185,7 @@ class BatchApplier:
 
     # -- one by one ---------------------------------------------------------------------------------------------
 
-    async def _apply_singly(self, tx: AsyncConnection, messages: Sequence[Read]) -> list[Applicable]:
+    async def _apply_singly(self, tx: Transaction, messages: Sequence[Read]) -> list[Applicable]:
         """The same batch with a savepoint around each message, so that only the guilty one fails."""
         now = clock.now()
         fresh = await self._fresh(tx, messages)
@@ -208,31 +215,34 @@ class BatchApplier:
         await self._store(tx, messages, now)
         return applied
 
-    async def _try(self, tx: AsyncConnection, message: Applicable, now: datetime) -> str | None:
+    async def _try(self, tx: Transaction, message: Applicable, now: datetime) -> str | None:
         try:
-            async with tx.begin_nested():
+            async with tx.savepoint():
                 if message.bypasses_inbox or await parking.claim_id(tx, message.event.id, now):
                     await parking.apply_one(tx, message)
         except Exception as error:
             if is_transient(error):
                 raise
-            log.exception("reaction failed", event_id=str(message.event.id), type=message.event.type)
+            log.exception(
+                "reaction failed", event_id=str(message.event.id), type=message.event.type,
+                trace_id=trace_id_of(message.record),
+            )  # fmt: skip
             return problem_of(error)
         return None
 
 
-async def store_offsets(tx: AsyncConnection, reached: dict[Partition, int], now: datetime) -> None:
+async def store_offsets(tx: Transaction, reached: dict[Partition, int], now: datetime) -> None:
     """Stores the next offset of each partition, and marks replicas that are filled by it."""
     places: list[Any] = sorted(reached)
-    await tx.execute(
+    await tx.write(
         _STORE_OFFSETS,
         {
             "topics": [place[0] for place in places],
             "partitions": [place[1] for place in places],
             "offsets": [reached[place] for place in places],
-            "now": now,
         },
     )
+    await tx.write(_MARK_FILLED, {"now": now})
 
 
 def _count(applied: Sequence[Applicable]) -> None:

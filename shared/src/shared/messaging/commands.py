@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Coroutine
 from types import ModuleType
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared.db.failures import problem_of
 from shared.errors import Unavailable
 from shared.settings import ServiceSettings
+
+ParkedState = Literal["waiting", "applied", "discarded"]
 
 
 class Operated(Protocol):
@@ -35,15 +37,22 @@ def messaging_commands(service: Operated) -> typer.Typer:
     return app
 
 
-def _answer(work: Coroutine[Any, Any, Any]) -> None:
+def _answer(service: Operated, work: Coroutine[Any, Any, Any]) -> None:
+    """Prints the answer as JSON. Raises Unavailable in a sentence when a server does not answer."""
     from aiokafka.errors import KafkaError
 
+    from shared.messaging.kafka import Cluster, silence
+
+    # What the client says of each attempt is in the one line that counts.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         answer = asyncio.run(work)
     except KafkaError as error:
-        raise Unavailable(f"Kafka does not answer: {error}") from error
-    except (OSError, SQLAlchemyError) as error:
-        raise Unavailable(f"the database does not answer: {problem_of(error)}") from error
+        raise silence(Cluster(service.settings().kafka_bootstrap), error) from error
+    except OSError as error:
+        raise Unavailable(
+            f"the database does not answer: {problem_of(error)}. Is DESK_DATABASE_URL right, does the server run?"
+        ) from error
     typer.echo(json.dumps(answer, default=str, indent=2, ensure_ascii=False))
 
 
@@ -52,54 +61,57 @@ def _add_questions(app: typer.Typer, service: Operated) -> None:
     def lag() -> None:
         from shared.messaging import operator
 
-        _answer(operator.lag(service.settings(), service.module("subscribers")))
+        _answer(service, operator.lag(service.settings(), service.module("subscribers")))
 
     @app.command(help="what is committed and not yet sent, and which keys cannot be sent")
     def backlog() -> None:
         from shared.messaging import operator
 
-        _answer(operator.backlog(service.settings()))
+        _answer(service, operator.backlog(service.settings()))
 
     @app.command(help="which process leads the relays of this database")
     def leader() -> None:
         from shared.messaging import operator
 
-        _answer(operator.leader(service.settings()))
+        _answer(service, operator.leader(service.settings()))
 
-    @app.command(help="the parked messages of a state (waiting, applied, discarded), without their values")
-    def parked(state: str = "waiting", limit: int = 100) -> None:
+    @app.command(help="the parked messages of a state, oldest first, without their values")
+    def parked(
+        state: Annotated[ParkedState, typer.Option(help="which of them")] = "waiting",
+        limit: Annotated[int, typer.Option(min=1, help="how many at most")] = 100,
+    ) -> None:
         from shared.messaging import operator
 
-        _answer(operator.parked(service.settings(), state, limit))
+        _answer(service, operator.parked(service.settings(), state, limit))
 
     @app.command(help="one parked message whole; its value may be personal")
     def show(number: int) -> None:
         from shared.messaging import operator
 
-        _answer(operator.show(service.settings(), number))
+        _answer(service, operator.show(service.settings(), number))
 
 
 def _add_actions(app: typer.Typer, service: Operated) -> None:
-    @app.command(help="try blocked keys again now: all of them, or one")
+    @app.command(help="let the service's jobs try blocked keys again at once: all of them, or one")
     def retry(key: Annotated[str | None, typer.Option()] = None) -> None:
         from shared.messaging import operator
 
-        _answer(operator.retry(service.settings(), key))
+        _answer(service, operator.retry(service.settings(), key))
 
     @app.command(help="give one parked message up; the row stays, with the reason")
     def discard(number: int, reason: Annotated[str, typer.Option()]) -> None:
         from shared.messaging import operator
 
-        _answer(operator.discard(service.settings(), number, reason))
+        _answer(service, operator.discard(service.settings(), number, reason))
 
     @app.command(help="let a key that could not be sent try again, after its cause was mended")
     def release(topic: str, key: str) -> None:
         from shared.messaging import operator
 
-        _answer(operator.release(service.settings(), topic, key))
+        _answer(service, operator.release(service.settings(), topic, key))
 
     @app.command("adopt-cluster", help="take the present Kafka cluster for this database's own")
     def adopt_cluster() -> None:
         from shared.messaging import operator
 
-        _answer(operator.adopt(service.settings(), service.module("subscribers")))
+        _answer(service, operator.adopt(service.settings(), service.module("subscribers")))

@@ -18,10 +18,12 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
-from sqlalchemy.ext.asyncio import AsyncEngine
+from faststream.security import BaseSecurity, SASLScram512
 
+from shared.db.engine import Engine
 from shared.db.failures import pause_after, problem_of
 from shared.messaging import positions
+from shared.messaging.access import group_of
 from shared.messaging.batch import BatchApplier, OffsetsMoved, Partition
 from shared.messaging.kafka import Cluster, missing_topics
 from shared.messaging.parking import ParkingRunsWild
@@ -52,7 +54,7 @@ class Consumer:
         self,
         *,
         service: str,
-        engine: AsyncEngine,
+        engine: Engine,
         cluster: Cluster,
         reactions: Reactions,
         hint: Callable[[], None],
@@ -92,8 +94,10 @@ class Consumer:
         """Consumes until cancelled. Waits for topics that do not exist yet: FastStream would hang on them."""
         await self._wait_for_topics()
         broker = KafkaBroker(
-            self.cluster.bootstrap,
+            # A list, because FastStream takes a text for one address, with commas and all.
+            [address.strip() for address in self.cluster.bootstrap.split(",")],
             client_id=f"{self.service}-consumer",
+            security=_security(self.cluster),
             consumer_only=True,
             allow_auto_create_topics=False,
             graceful_timeout=GRACEFUL_SECONDS,
@@ -103,7 +107,7 @@ class Consumer:
         subscriber = broker.subscriber(
             *[self.cluster.physical(topic.name) for topic in self.reactions.topics],
             batch=True,
-            group_id=self.cluster.physical(f"desk-{self.service}"),
+            group_id=self.cluster.physical(group_of(self.service)),
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
             max_records=self.max_batch,
@@ -309,6 +313,17 @@ class Consumer:
         if kafka is None:
             raise ConsumerStoppedError
         return kafka
+
+
+def _security(cluster: Cluster) -> BaseSecurity | None:
+    """The cluster's security as FastStream takes it; None where there is none."""
+    asked = cluster.security
+    context = asked.context()
+    if context is None:
+        return None
+    if asked.has_login:
+        return SASLScram512(asked.username or "", asked.secret(), ssl_context=context, use_ssl=True)
+    return BaseSecurity(ssl_context=context, use_ssl=True)
 
 
 class _Listener(ConsumerRebalanceListener):

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from shared.errors import Invalid, Unavailable
+from shared.messaging.security import Security
+from shared.settings import KafkaSettings
+from shared.telemetry.redaction import redact_text
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where Kafka is, and the prefix that keeps installations apart that share a cluster (empty in production)."""
+    """Where Kafka is, as whom it is reached, and the prefix that keeps installations apart that share a cluster (empty
+    in production)."""
 
     bootstrap: str
     prefix: str = ""
+    security: Security = field(default_factory=Security)
+
+    @classmethod
+    def of(cls, settings: KafkaSettings) -> Cluster:
+        """The cluster that the settings name."""
+        return cls(settings.kafka_bootstrap, settings.topic_prefix, Security.of(settings))
 
     def physical(self, topic: str) -> str:
         """The name of a topic as the broker knows it."""
@@ -26,10 +40,63 @@ class Cluster:
         return topic.removeprefix(self.prefix)
 
 
+def addresses_of(bootstrap: str) -> list[tuple[str, int]]:
+    """Host and port of every broker that is named. Raises Invalid where one of them is no address."""
+    found = []
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not port.isdecimal():
+            raise Invalid(
+                f"{redact_text(address.strip()) or 'nothing'} is no address of a broker: DESK_KAFKA_BOOTSTRAP must be "
+                "host:port, or several of them with commas in between"
+            )
+        found.append((host.removeprefix("[").removesuffix("]"), int(port)))
+    return found
+
+
+async def reach_any(bootstrap: str) -> None:
+    """Returns once one of the brokers that are named accepts a connection; all are tried at the same time, because one
+    that is silent must not hide another that answers. Raises Unavailable with the reason of each when none does."""
+    attempts = [asyncio.ensure_future(_reach(host, port)) for host, port in addresses_of(bootstrap)]
+    problems = []
+    try:
+        for attempt in asyncio.as_completed(attempts):
+            if (problem := await attempt) is None:
+                return
+            problems.append(problem)
+    finally:
+        for attempt in attempts:
+            attempt.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
+    raise Unavailable("; ".join(problems))
+
+
+async def _reach(host: str, port: int) -> str | None:
+    """Why a broker cannot be reached; None when it can."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError as error:
+        return f"{host}:{port}: {error.strerror or error}"
+    writer.close()
+    return None
+
+
+def silence(cluster: Cluster, error: KafkaError) -> Unavailable:
+    """A cluster that does not answer, in a sentence for whoever gave the address."""
+    reason = "" if isinstance(error, KafkaConnectionError) else f": {error}"
+    return Unavailable(
+        f"Kafka does not answer at {redact_text(cluster.bootstrap)}{reason}. Is DESK_KAFKA_BOOTSTRAP right, does the "
+        "broker run?"
+    )
+
+
 @asynccontextmanager
 async def admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An administrative client, closed at the end whatever happens."""
-    client = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap, request_timeout_ms=10_000)
+    """An administrative client, closed at the end whatever happens. Raises Invalid where the address is none."""
+    addresses_of(cluster.bootstrap)
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=cluster.bootstrap, request_timeout_ms=10_000, **cluster.security.options()
+    )
     try:
         await client.start()
         yield client
@@ -60,7 +127,9 @@ async def end_offsets(cluster: Cluster, topics: Iterable[str]) -> dict[tuple[str
         for topic in described
         for partition in topic["partitions"]
     ]
-    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=cluster.bootstrap, enable_auto_commit=False, **cluster.security.options()
+    )
     try:
         await consumer.start()
         ends = await consumer.end_offsets(partitions) if partitions else {}

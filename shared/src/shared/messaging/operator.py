@@ -7,12 +7,10 @@ from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared import clock
 from shared.db.engine import make_engine
-from shared.db.transaction import begin
+from shared.db.statement import sql
+from shared.db.transaction import Transaction, begin
 from shared.errors import Invalid, NotFound
 from shared.messaging import parking, positions
 from shared.messaging.kafka import Cluster, cluster_id, end_offsets
@@ -22,7 +20,7 @@ from shared.settings import ServiceSettings
 
 
 @asynccontextmanager
-async def _database(settings: ServiceSettings) -> AsyncIterator[AsyncConnection]:
+async def _database(settings: ServiceSettings) -> AsyncIterator[Transaction]:
     engine = make_engine(settings.database_url.get_secret_value(), application="desk operator", pool_size=2)
     try:
         async with begin(engine, lambda: None) as tx:
@@ -36,9 +34,9 @@ async def lag(settings: ServiceSettings, subscribers: ModuleType | None) -> list
     if subscribers is None:
         return []
     topics = [topic.name for topic in collect(subscribers).topics]
-    ends = await end_offsets(Cluster(settings.kafka_bootstrap, settings.topic_prefix), topics)
+    ends = await end_offsets(Cluster.of(settings), topics)
     async with _database(settings) as tx:
-        rows = await tx.execute(text("SELECT topic, partition, next_offset FROM runtime.offsets"))
+        rows = await tx.fetch(sql("SELECT topic, partition, next_offset FROM runtime.offsets"))
         stored = {(row.topic, row.partition): row.next_offset for row in rows}
     behind = {
         topic: [max(0, end - stored.get((name, number), 0)) for (name, number), end in ends.items() if name == topic]
@@ -53,46 +51,44 @@ async def lag(settings: ServiceSettings, subscribers: ModuleType | None) -> list
 async def backlog(settings: ServiceSettings) -> dict[str, Any]:
     """The outbox: rows, age of the oldest, and the keys that cannot be sent."""
     async with _database(settings) as tx:
-        row = (
-            await tx.execute(
-                text("""
+        row = await tx.fetch_one(
+            sql("""
                     SELECT count(*) AS rows, min(a.recorded_at) AS oldest
                     FROM runtime.outbox JOIN runtime.archive a USING (position)
                 """)
-            )
-        ).one()
-        blocked = (await tx.execute(text("SELECT * FROM runtime.unsendable ORDER BY position"))).mappings().all()
+        )
+        blocked = await tx.fetch(sql("SELECT * FROM runtime.unsendable ORDER BY position"))
     oldest = (clock.now() - row.oldest).total_seconds() if row.oldest else None
     return {"rows": row.rows, "oldest_seconds": oldest, "unsendable": [dict(one) for one in blocked]}
 
 
 async def leader(settings: ServiceSettings) -> dict[str, Any]:
     """The session that holds the leader's lock, and how many stand by."""
-    query = text("""
+    query = sql("""
         SELECT a.pid, a.application_name, a.client_addr::text AS address, a.backend_start, a.state_change
         FROM pg_locks l JOIN pg_stat_activity a USING (pid)
         WHERE l.locktype = 'advisory' AND l.granted AND l.objid = :lock
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     """)
-    relays = text("""
+    relays = sql("""
         SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '% relay'
     """)
     async with _database(settings) as tx:
-        row = (await tx.execute(query, {"lock": LEADER_LOCK})).mappings().first()
-        sessions = (await tx.execute(relays)).scalar_one()
+        row = await tx.fetch_first(query, {"lock": LEADER_LOCK})
+        sessions = await tx.fetch_value(relays)
     return {"leader": dict(row) if row else None, "standing_by": sessions - (1 if row else 0)}
 
 
 async def parked(settings: ServiceSettings, state: str, limit: int) -> list[dict[str, Any]]:
     """The parked messages of a state (waiting, applied, discarded), without their values."""
     async with _database(settings) as tx:
-        return [dict(row._mapping) for row in await parking.list_parked(tx, state, limit)]
+        return [dict(row) for row in await parking.list_parked(tx, state, limit)]
 
 
 async def show(settings: ServiceSettings, number: int) -> dict[str, Any]:
     """One parked message whole."""
     async with _database(settings) as tx:
-        row = dict((await parking.show_parked(tx, number))._mapping)
+        row = dict(await parking.show_parked(tx, number))
     row["headers"] = [
         {"name": name, "value": value.decode(errors="replace") if value is not None else None}
         for name, value in parking.unpacked(row["headers"])
@@ -103,9 +99,12 @@ async def show(settings: ServiceSettings, number: int) -> dict[str, Any]:
 
 
 async def retry(settings: ServiceSettings, key: str | None) -> dict[str, int]:
-    """Makes blocked keys due now."""
+    """Makes blocked keys due now; the service's jobs try them within seconds. Raises NotFound for a key that is not."""
     async with _database(settings) as tx:
-        return {"keys": await parking.retry_now(tx, clock.now(), key)}
+        due = await parking.retry_now(tx, clock.now(), key)
+    if key is not None and due == 0:
+        raise NotFound(f"nothing waits for key {key}: `messaging parked` lists what does")
+    return {"keys": due}
 
 
 async def discard(settings: ServiceSettings, number: int, reason: str) -> dict[str, int]:
@@ -120,17 +119,17 @@ async def discard(settings: ServiceSettings, number: int, reason: str) -> dict[s
 async def release(settings: ServiceSettings, topic: str, key: str) -> dict[str, str]:
     """Lets the relay try a key again. Raises NotFound when it is not blocked."""
     async with _database(settings) as tx:
-        found = await tx.execute(
-            text("DELETE FROM runtime.unsendable WHERE topic = :topic AND key = :key"), {"topic": topic, "key": key}
+        freed = await tx.execute(
+            sql("DELETE FROM runtime.unsendable WHERE topic = :topic AND key = :key"), {"topic": topic, "key": key}
         )
-        if found.rowcount == 0:
+        if not freed:
             raise NotFound(f"the relay does not hold back key {key} of {topic}: `messaging backlog` lists what it does")
     return {"topic": topic, "key": key}
 
 
 async def adopt(settings: ServiceSettings, subscribers: ModuleType | None) -> dict[str, Any]:
     """Takes the present cluster for this database's own."""
-    cluster = Cluster(settings.kafka_bootstrap, settings.topic_prefix)
+    cluster = Cluster.of(settings)
     topics = [topic.name for topic in collect(subscribers).topics] if subscribers is not None else []
     identity, ends = await cluster_id(cluster), await end_offsets(cluster, topics)
     async with _database(settings) as tx:

@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.contracts.envelope import Cause, Event, Sealed
 from shared.contracts.topics import topic_of
-from shared.db.transaction import PUBLISHED
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from shared.errors import Invalid
 from shared.ids import new_id
+from shared.telemetry import tracing
 
 # Kafka's default limit for a batch is 1 MiB; what does not fit is refused while somebody can still do something.
 MAX_VALUE_BYTES = 900_000
 
 # The unnest keeps the order of the arrays, so positions are taken in the order of the events.
-_INSERT = text("""
-    WITH archived AS (
-        INSERT INTO runtime.archive (id, topic, key, type, subject, occurred_at, recorded_at, origin, actor,
-                                     correlation_id, causation_id, traceparent, value)
-        SELECT * FROM unnest(
-            CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS text[]), CAST(:types AS text[]),
-            CAST(:subjects AS text[]), CAST(:occurred AS timestamptz[]), CAST(:recorded AS timestamptz[]),
-            CAST(:origins AS text[]), CAST(:actors AS text[]), CAST(:correlations AS text[]),
-            CAST(:causations AS text[]), CAST(:traces AS text[]), CAST(:values AS bytea[]))
-        RETURNING position
-    )
-    INSERT INTO runtime.outbox (position) SELECT position FROM archived
-""")
+_ARCHIVE = sql(
+    """
+    INSERT INTO runtime.archive (id, topic, key, type, subject, occurred_at, recorded_at, origin, actor,
+                                 correlation_id, causation_id, traceparent, value)
+    SELECT * FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:topics AS text[]), CAST(:keys AS text[]), CAST(:types AS text[]),
+        CAST(:subjects AS text[]), CAST(:occurred AS timestamptz[]), CAST(:recorded AS timestamptz[]),
+        CAST(:origins AS text[]), CAST(:actors AS text[]), CAST(:correlations AS text[]),
+        CAST(:causations AS text[]), CAST(:traces AS text[]), CAST(:values AS bytea[]))
+    RETURNING position
+    """,
+    called="archived",
+)
+_SEND = sql("INSERT INTO runtime.outbox (position) SELECT position FROM archived")
 
 
 class EventTooLarge(Invalid):
@@ -45,8 +45,8 @@ def seal(cause: Cause, *events: Event) -> list[Sealed[Any]]:
     return [Sealed(id=new_id(), data=event, cause=cause) for event in events]
 
 
-async def publish(tx: AsyncConnection, sealed: Sequence[Sealed[Any]]) -> None:
-    """Inserts the events, in this order, in one statement. Lock the aggregate before: positions order its events.
+async def publish(tx: Transaction, sealed: Sequence[Sealed[Any]]) -> None:
+    """Inserts the events, in this order, with the other writes. Lock the aggregate before: positions order its events.
 
     Raises EventTooLarge when a serialised event exceeds MAX_VALUE_BYTES; nothing is inserted then.
     """
@@ -56,8 +56,9 @@ async def publish(tx: AsyncConnection, sealed: Sequence[Sealed[Any]]) -> None:
     for one in sealed:
         for name, value in zip(_COLUMNS, _row(one), strict=True):
             columns[name].append(value)
-    await tx.execute(_INSERT, columns)
-    tx.info[PUBLISHED] = True
+    await tx.write(_ARCHIVE, columns)
+    await tx.write(_SEND, {})
+    tx.published = True
 
 
 _COLUMNS = (
@@ -75,5 +76,6 @@ def _row(one: Sealed[Any]) -> tuple[Any, ...]:
         )
     return (
         one.id, topic_of(type(data)).name, data.key(), data.type, data.subject(), cause.occurred_at, cause.recorded_at,
-        cause.origin, cause.actor, cause.correlation_id, cause.causation_id, cause.traceparent, value,
+        cause.origin, cause.actor, cause.correlation_id, cause.causation_id,
+        cause.traceparent or tracing.current(), value,
     )  # fmt: skip

@@ -10,15 +10,16 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.contracts.envelope import Headers, type_of
 from shared.db.failures import is_transient, problem_of
+from shared.db.statement import sql
+from shared.db.transaction import Transaction
 from shared.errors import NotFound
+from shared.messaging import spans
 from shared.messaging.reactions import Reactions
 from shared.messaging.records import Applicable, Invalid, Record, read_record
-from shared.telemetry import logs, metrics
+from shared.telemetry import logs, metrics, trace, tracing
 
 log = structlog.get_logger(__name__)
 
@@ -29,44 +30,44 @@ REPLAY_AT_ONCE = 200
 
 Key = tuple[str, str]
 
-_BLOCKED = text("""
+_BLOCKED = sql("""
     SELECT topic, key FROM runtime.blocked_keys
     WHERE (topic, key) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[])))
     ORDER BY topic, key FOR SHARE
 """)
-_PARK = text("""
+_PARK = sql("""
     INSERT INTO runtime.parked
         (topic, partition, "offset", key, event_id, type, headers, raw_key, value, reason, problem, parked_at)
     VALUES (:topic, :partition, :offset, :key, :event_id, :type, :headers, :raw_key, :value, :reason,
             :problem, :now)
     ON CONFLICT (topic, partition, "offset", event_id) DO NOTHING
 """)
-_BLOCK = text("""
+_BLOCK = sql("""
     INSERT INTO runtime.blocked_keys (topic, key, blocked_at, next_attempt_at) VALUES (:topic, :key, :now, :next)
     ON CONFLICT (topic, key) DO NOTHING
 """)
-_NEWLY_BLOCKED = text("SELECT count(*) FROM runtime.blocked_keys WHERE blocked_at > :since")
-_CLAIM_ID = text("INSERT INTO runtime.inbox (id, applied_at) VALUES (:id, :now) ON CONFLICT DO NOTHING RETURNING id")
+_NEWLY_BLOCKED = sql("SELECT count(*) FROM runtime.blocked_keys WHERE blocked_at > :since")
+_CLAIM_ID = sql("INSERT INTO runtime.inbox (id, applied_at) VALUES (:id, :now) ON CONFLICT DO NOTHING RETURNING id")
 
 
 class ParkingRunsWild(Exception):
     """Too many keys would be parked in a minute: the consumer must stop and somebody must look."""
 
 
-async def blocked_among(tx: AsyncConnection, keys: Collection[Key]) -> set[Key]:
+async def blocked_among(tx: Transaction, keys: Collection[Key]) -> set[Key]:
     """Which of these keys are blocked; locked against the retry that could free them meanwhile."""
     ordered = sorted(set(keys))
-    found = await tx.execute(_BLOCKED, {"topics": [key[0] for key in ordered], "keys": [key[1] for key in ordered]})
+    found = await tx.fetch(_BLOCKED, {"topics": [key[0] for key in ordered], "keys": [key[1] for key in ordered]})
     return {(row.topic, row.key) for row in found}
 
 
-async def claim_id(tx: AsyncConnection, id: UUID, now: datetime) -> bool:
+async def claim_id(tx: Transaction, id: UUID, now: datetime) -> bool:
     """Whether this transaction is the first to see the event."""
-    return (await tx.execute(_CLAIM_ID, {"id": id, "now": now})).first() is not None
+    return await tx.fetch_first(_CLAIM_ID, {"id": id, "now": now}) is not None
 
 
 async def park(
-    tx: AsyncConnection, record: Record, now: datetime, *, reason: str, problem: str, event_id: UUID | None = None
+    tx: Transaction, record: Record, now: datetime, *, reason: str, problem: str, event_id: UUID | None = None
 ) -> None:
     """Keeps the raw message and blocks its key."""
     await tx.execute(
@@ -81,10 +82,15 @@ async def park(
     )  # fmt: skip
     await tx.execute(_BLOCK, {"topic": record.topic, "key": record.key, "now": now, "next": now + timedelta(seconds=5)})
     metrics.consumer_parked_total.labels(reason=reason).inc()
-    log.error("message parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason)
+    if reason != "failed":  # the span of the reaction has told it
+        spans.tell_parked(record, event_id, reason)
+    log.error(
+        "message parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason,
+        trace_id=spans.trace_id_of(record),
+    )  # fmt: skip
 
 
-async def park_invalid(tx: AsyncConnection, message: Invalid, now: datetime) -> bool:
+async def park_invalid(tx: Transaction, message: Invalid, now: datetime) -> bool:
     """Parks what is not an event of ours, once: its id is claimed with it when it has one. False for a duplicate."""
     new = message.event_id is None or await claim_id(tx, message.event_id, now)
     if new:
@@ -92,50 +98,48 @@ async def park_invalid(tx: AsyncConnection, message: Invalid, now: datetime) -> 
     return new
 
 
-async def refuse_wild_parking(tx: AsyncConnection, now: datetime) -> None:
+async def refuse_wild_parking(tx: Transaction, now: datetime) -> None:
     """Raises ParkingRunsWild when this transaction would bring the last minute over its limit."""
-    blocked = (await tx.execute(_NEWLY_BLOCKED, {"since": now - timedelta(minutes=1)})).scalar_one()
+    blocked = await tx.fetch_value(_NEWLY_BLOCKED, {"since": now - timedelta(minutes=1)})
     if blocked > MAX_KEYS_PER_MINUTE:
         raise ParkingRunsWild(f"{blocked} keys blocked within a minute, more than {MAX_KEYS_PER_MINUTE}")
 
 
 # -- retry --------------------------------------------------------------------------------------------------------
 
-_DUE_KEY = text("""
+_DUE_KEY = sql("""
     SELECT topic, key FROM runtime.blocked_keys WHERE NOT gave_up AND next_attempt_at <= :now
     ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
-_QUEUE = text("""
+_QUEUE = sql("""
     SELECT * FROM runtime.parked WHERE topic = :topic AND key = :key AND state = 'waiting' ORDER BY id LIMIT :most
 """)
-_APPLIED = text("UPDATE runtime.parked SET state = 'applied', ended_at = :now, attempts = attempts + 1 WHERE id = :id")
-_DUPLICATE = text("""
+_APPLIED = sql("UPDATE runtime.parked SET state = 'applied', ended_at = :now, attempts = attempts + 1 WHERE id = :id")
+_DUPLICATE = sql("""
     UPDATE runtime.parked SET state = 'discarded', ended_at = :now, ended_because = 'it had been applied' WHERE id = :id
 """)
-_FAILED = text(
-    "UPDATE runtime.parked SET attempts = attempts + 1, problem = :problem WHERE id = :id RETURNING attempts"
-)
-_POSTPONE = text("""
+_FAILED = sql("UPDATE runtime.parked SET attempts = attempts + 1, problem = :problem WHERE id = :id RETURNING attempts")
+_POSTPONE = sql("""
     UPDATE runtime.blocked_keys SET next_attempt_at = :next, gave_up = :gave_up WHERE topic = :topic AND key = :key
 """)
-_FREE = text("DELETE FROM runtime.blocked_keys WHERE topic = :topic AND key = :key")
-_LOCK_KEY = text("""
+_FREE = sql("DELETE FROM runtime.blocked_keys WHERE topic = :topic AND key = :key")
+_LOCK_KEY = sql("""
     SELECT 1 FROM runtime.blocked_keys
     WHERE (topic, key) = (SELECT topic, key FROM runtime.parked WHERE id = :id) FOR UPDATE
 """)
-_COUNT = text("""
+_COUNT = sql("""
     SELECT (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS messages,
-           (SELECT count(*) FROM runtime.blocked_keys) AS keys
+           (SELECT count(*) FROM runtime.blocked_keys) AS blocked
 """)
 
 
-async def retry_parked(tx: AsyncConnection, now: datetime, reactions: Reactions) -> int:
+async def retry_parked(tx: Transaction, now: datetime, reactions: Reactions) -> int:
     """Replays one due key in order; frees it when its queue is empty. Returns 0 only when no key is due."""
     await _measure(tx)
-    due = (await tx.execute(_DUE_KEY, {"now": now})).first()
+    due = await tx.fetch_first(_DUE_KEY, {"now": now})
     if due is None:
         return 0
-    rows = (await tx.execute(_QUEUE, {"topic": due.topic, "key": due.key, "most": REPLAY_AT_ONCE})).all()
+    rows = await tx.fetch(_QUEUE, {"topic": due.topic, "key": due.key, "most": REPLAY_AT_ONCE})
     for row in rows:
         problem = await _replay(tx, row, reactions, now)
         if problem is not None:
@@ -147,13 +151,13 @@ async def retry_parked(tx: AsyncConnection, now: datetime, reactions: Reactions)
     return 1
 
 
-async def _measure(tx: AsyncConnection) -> None:
-    counted = (await tx.execute(_COUNT)).one()
+async def _measure(tx: Transaction) -> None:
+    counted = await tx.fetch_one(_COUNT)
     metrics.parked_messages.set(counted.messages)
-    metrics.blocked_keys.set(counted.keys)
+    metrics.blocked_keys.set(counted.blocked)
 
 
-async def _replay(tx: AsyncConnection, row: Any, reactions: Reactions, now: datetime) -> str | None:
+async def _replay(tx: Transaction, row: Any, reactions: Reactions, now: datetime) -> str | None:
     """Applies one parked message under a savepoint; the problem, when it fails again."""
     message = read_record(record_of(row), reactions)
     if isinstance(message, Invalid):
@@ -162,7 +166,7 @@ async def _replay(tx: AsyncConnection, row: Any, reactions: Reactions, now: date
         await tx.execute(_APPLIED, {"id": row.id, "now": now})
         return None
     try:
-        async with tx.begin_nested():
+        async with tx.savepoint():
             # The id of an invalid message was claimed when it was parked: it is its own, not a duplicate's.
             claimed = row.reason == "invalid" or message.bypasses_inbox or await claim_id(tx, message.event.id, now)
             if claimed:
@@ -175,24 +179,27 @@ async def _replay(tx: AsyncConnection, row: Any, reactions: Reactions, now: date
     return None
 
 
-async def _postpone(tx: AsyncConnection, row: Any, problem: str, now: datetime) -> None:
-    attempts = (await tx.execute(_FAILED, {"id": row.id, "problem": _storable(problem)})).scalar_one()
+async def _postpone(tx: Transaction, row: Any, problem: str, now: datetime) -> None:
+    attempts = await tx.fetch_value(_FAILED, {"id": row.id, "problem": _storable(problem)})
     gave_up = attempts >= MAX_ATTEMPTS
     pause = timedelta(seconds=min(3600, 5 * 2**attempts))
     await tx.execute(_POSTPONE, {"topic": row.topic, "key": row.key, "next": now + pause, "gave_up": gave_up})
     log.error("parked message failed again", parked=row.id, attempts=attempts, gave_up=gave_up, problem=problem)
 
 
-async def apply_one(tx: AsyncConnection, message: Applicable) -> None:
-    """Calls the reaction with this one event; its log lines carry the event, the ticket, the actor and the request."""
-    event = message.event
-    with logs.working_on(
-        event_id=event.id,
-        ticket_id=getattr(event.data, "ticket_id", None),
-        actor=event.actor,
-        correlation_id=event.correlation_id,
-    ):
-        await message.reaction.function(tx, [event] if message.reaction.many else event)
+async def apply_one(tx: Transaction, message: Applicable) -> None:
+    """Calls the reaction with this one event; its log lines carry event, ticket, actor, request and trace."""
+    with spans.processing((message,)) as (event,):
+        above = trace.parse(event.traceparent)
+        with logs.working_on(
+            event_id=event.id,
+            ticket_id=getattr(event.data, "ticket_id", None),
+            actor=event.actor,
+            correlation_id=event.correlation_id,
+            trace_id=above.trace_id if above is not None else None,
+            span_id=above.span_id if above is not None and tracing.is_on() else None,
+        ):
+            await message.reaction.function(tx, [event] if message.reaction.many else event)
 
 
 # -- what an operator does ----------------------------------------------------------------------------------------
@@ -205,48 +212,47 @@ class NothingParked(NotFound):
     title = "Nothing is parked there"
 
 
-async def list_parked(tx: AsyncConnection, state: str = "waiting", limit: int = 100) -> Sequence[Any]:
+async def list_parked(tx: Transaction, state: str = "waiting", limit: int = 100) -> Sequence[Any]:
     """The parked messages of a state, oldest first, without their values (those may be personal)."""
-    query = text("""
+    query = sql("""
         SELECT p.id, p.topic, p.partition, p."offset", p.key, p.type, p.reason, p.problem, p.attempts, p.parked_at,
-               b.next_attempt_at, b.gave_up
-        FROM runtime.parked p LEFT JOIN runtime.blocked_keys b USING (topic, key)
+               b.next_attempt_at, b.gave_up, p.ended_at, p.ended_because
+        FROM runtime.parked p
+        LEFT JOIN runtime.blocked_keys b ON p.state = 'waiting' AND (b.topic, b.key) = (p.topic, p.key)
         WHERE p.state = :state ORDER BY p.id LIMIT :limit
     """)
-    return (await tx.execute(query, {"state": state, "limit": limit})).all()
+    return await tx.fetch(query, {"state": state, "limit": limit})
 
 
-async def show_parked(tx: AsyncConnection, id: int) -> Any:
+async def show_parked(tx: Transaction, id: int) -> Any:
     """One parked message whole. Raises NothingParked."""
-    row = (await tx.execute(text("SELECT * FROM runtime.parked WHERE id = :id"), {"id": id})).first()
+    row = await tx.fetch_first(sql("SELECT * FROM runtime.parked WHERE id = :id"), {"id": id})
     if row is None:
         raise NothingParked(f"no parked message has the number {id}: `messaging parked` lists them")
     return row
 
 
-async def retry_now(tx: AsyncConnection, now: datetime, key: str | None = None) -> int:
+async def retry_now(tx: Transaction, now: datetime, key: str | None = None) -> int:
     """Makes blocked keys (all, or one) due at once, those that were given up too. Returns how many."""
-    query = text("""
+    query = sql("""
         UPDATE runtime.blocked_keys SET next_attempt_at = :now, gave_up = false
         WHERE CAST(:key AS text) IS NULL OR key = :key
     """)
-    return (await tx.execute(query, {"now": now, "key": key})).rowcount
+    return await tx.execute(query, {"now": now, "key": key})
 
 
-async def discard_parked(tx: AsyncConnection, id: int, reason: str, now: datetime) -> None:
+async def discard_parked(tx: Transaction, id: int, reason: str, now: datetime) -> None:
     """Gives one waiting message up, for a reason that is kept with it. Its event is never applied, not even when it
     comes again (a state record may: the next one of its key replaces it anyway). Raises NothingParked."""
     # The key first, as the retry does it: the other order would deadlock with a retry that is at this message.
     await tx.execute(_LOCK_KEY, {"id": id})
-    row = (
-        await tx.execute(
-            text("""
+    row = await tx.fetch_first(
+        sql("""
                 UPDATE runtime.parked SET state = 'discarded', ended_at = :now, ended_because = :reason
                 WHERE id = :id AND state = 'waiting' RETURNING topic, key, event_id
             """),
-            {"id": id, "reason": reason, "now": now},
-        )
-    ).first()
+        {"id": id, "reason": reason, "now": now},
+    )
     if row is None:
         raise NothingParked(f"no waiting message has the number {id}: `messaging parked` lists them")
     if row.event_id is not None:

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared import clock
-from shared.db.transaction import begin
+from shared.db.engine import Engine
+from shared.db.statement import sql
+from shared.db.transaction import Transaction, begin
 from shared.messaging.batch import Partition, store_offsets
 from shared.messaging.kafka import Cluster, cluster_id
 
@@ -37,30 +37,30 @@ class LogBehindDatabase(Refused):
     """A partition ends before the offset that this database has reached."""
 
 
-_ADOPTED = text("SELECT id FROM runtime.cluster")
-_ADOPT_FIRST = text("""
+_ADOPTED = sql("SELECT id FROM runtime.cluster")
+_ADOPT_FIRST = sql("""
     INSERT INTO runtime.cluster (id, adopted_at) SELECT :id, :now WHERE NOT EXISTS (SELECT FROM runtime.cluster)
     ON CONFLICT DO NOTHING
 """)
-_ENSURE = text("""
+_ENSURE = sql("""
     INSERT INTO runtime.offsets (topic, partition, next_offset)
     SELECT topic, partition, 0 FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])) AS n(topic, partition)
     ORDER BY topic, partition ON CONFLICT DO NOTHING
 """)
-_STORED = text("""
+_STORED = sql("""
     SELECT topic, partition, next_offset FROM runtime.offsets
     WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
 """)
-_ALL_STORED = text("SELECT topic, partition, next_offset FROM runtime.offsets")
-_RESET = text("""
+_ALL_STORED = sql("SELECT topic, partition, next_offset FROM runtime.offsets")
+_RESET = sql("""
     UPDATE runtime.offsets SET next_offset = 0
     WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
 """)
-_FORGET_REPLICAS = text("""
+_FORGET_REPLICAS = sql("""
     DELETE FROM runtime.replicas
     WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
 """)
-_AIM = text("""
+_AIM = sql("""
     INSERT INTO runtime.replicas (topic, partition, target_offset, filled_at)
     SELECT topic, partition, target, CASE WHEN reached >= target THEN CAST(:now AS timestamptz) END
     FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:targets AS bigint[]),
@@ -70,7 +70,7 @@ _AIM = text("""
 
 
 async def load(
-    engine: AsyncEngine, cluster: Cluster, logs: Mapping[Partition, Log], compacted: Collection[str]
+    engine: Engine, cluster: Cluster, logs: Mapping[Partition, Log], compacted: Collection[str]
 ) -> dict[Partition, int]:
     """Where to begin in each partition; no row means 0. Also notes how far each replica has to read to be filled: give
     the logs of all partitions of the compacted topics, or a replica would count as filled when a part of it is.
@@ -92,9 +92,9 @@ async def load(
     return {place: max(at, logs[place].begin) for place, at in stored.items()}
 
 
-async def _require_cluster(tx: AsyncConnection, identity: str) -> None:
+async def _require_cluster(tx: Transaction, identity: str) -> None:
     await tx.execute(_ADOPT_FIRST, {"id": identity, "now": clock.now()})
-    known = (await tx.execute(_ADOPTED)).scalar_one()
+    known = await tx.fetch_value(_ADOPTED)
     if known != identity:
         raise OtherCluster(
             f"this database has read cluster {known}, and the brokers belong to {identity}: if that is meant, say "
@@ -102,11 +102,11 @@ async def _require_cluster(tx: AsyncConnection, identity: str) -> None:
         )
 
 
-async def _stored(tx: AsyncConnection, logs: Mapping[Partition, Log]) -> dict[Partition, int]:
+async def _stored(tx: Transaction, logs: Mapping[Partition, Log]) -> dict[Partition, int]:
     places = sorted(logs)
     arrays = {"topics": [place[0] for place in places], "partitions": [place[1] for place in places]}
     await tx.execute(_ENSURE, arrays)
-    return {(row.topic, row.partition): row.next_offset for row in await tx.execute(_STORED, arrays)}
+    return {(row.topic, row.partition): row.next_offset for row in await tx.fetch(_STORED, arrays)}
 
 
 def _require_not_ahead(stored: Mapping[Partition, int], logs: Mapping[Partition, Log]) -> None:
@@ -122,7 +122,7 @@ def _require_not_ahead(stored: Mapping[Partition, int], logs: Mapping[Partition,
         )
 
 
-async def _aim(tx: AsyncConnection, logs: Mapping[Partition, Log], stored: Mapping[Partition, int]) -> None:
+async def _aim(tx: Transaction, logs: Mapping[Partition, Log], stored: Mapping[Partition, int]) -> None:
     if not logs:
         return
     places = sorted(logs)
@@ -138,17 +138,17 @@ async def _aim(tx: AsyncConnection, logs: Mapping[Partition, Log], stored: Mappi
     )
 
 
-async def adopt_cluster(tx: AsyncConnection, identity: str, ends: Mapping[Partition, int]) -> int:
+async def adopt_cluster(tx: Transaction, identity: str, ends: Mapping[Partition, int]) -> int:
     """Takes a cluster for this database's own: offsets begin at 0 again, the inbox keeps effects single.
 
     Of the cluster that is its own already only the partitions are reset that end before their stored offset: the
     others are well, and their consumers would not notice. Returns how many were reset.
     """
-    known = (await tx.execute(_ADOPTED)).scalar_one_or_none()
-    await tx.execute(text("DELETE FROM runtime.cluster"))
+    known = await tx.fetch_value(_ADOPTED)
+    await tx.execute(sql("DELETE FROM runtime.cluster"))
     await tx.execute(_ADOPT_FIRST, {"id": identity, "now": clock.now()})
-    stored = {(row.topic, row.partition): row.next_offset for row in await tx.execute(_ALL_STORED)}
+    stored = {(row.topic, row.partition): row.next_offset for row in await tx.fetch(_ALL_STORED)}
     places = [place for place, at in sorted(stored.items()) if known != identity or at > ends.get(place, at)]
     arrays = {"topics": [place[0] for place in places], "partitions": [place[1] for place in places]}
     await tx.execute(_FORGET_REPLICAS, arrays)
-    return (await tx.execute(_RESET, arrays)).rowcount
+    return await tx.execute(_RESET, arrays)

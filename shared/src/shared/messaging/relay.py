@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Coroutine
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import asyncpg
@@ -24,9 +25,11 @@ from shared import clock
 from shared.contracts.envelope import Cause, headers_of
 from shared.db.engine import direct_connection
 from shared.db.failures import pause_after
+from shared.messaging import spans
 from shared.messaging.hint import CHANNEL
 from shared.messaging.kafka import Cluster
 from shared.telemetry import metrics
+from shared.telemetry.tracing import Span
 
 log = structlog.get_logger(__name__)
 
@@ -254,28 +257,34 @@ class Relay:
         """Sends the rows in order and waits for every answer; one outcome per row, None where it was acknowledged."""
         producer = await self._ready_producer()
         acknowledgements: list[Awaitable[object] | BaseException] = []
+        opened: list[Span | None] = []
         for row in rows:
+            opened.append(spans.open_sending(row))
             try:
                 acknowledgements.append(
                     await producer.send(
                         self.cluster.physical(row["topic"]),
                         key=row["key"].encode(),
                         value=row["value"],
-                        headers=self._headers(row),
+                        headers=self._headers(row, opened[-1]),
                     )
                 )
             except KafkaError as error:
                 # A later row of its key must not overtake this one: the rest of the batch is not tried.
                 acknowledgements += [error] * (len(rows) - len(acknowledgements))
                 break
-        outcomes = [await _outcome(one) for one in acknowledgements]
+        outcomes = [
+            spans.close_sending(span, await _outcome(one)) for span, one in zip_longest(opened, acknowledgements)
+        ]
         metrics.relay_sent_total.inc(sum(error is None for error in outcomes))
         return outcomes
 
-    def _headers(self, row: asyncpg.Record) -> list[tuple[str, bytes]]:
+    def _headers(self, row: asyncpg.Record, span: Span | None) -> list[tuple[str, bytes]]:
         cause = Cause(
             actor=row["actor"], occurred_at=row["occurred_at"], recorded_at=row["recorded_at"], origin=row["origin"],
-            correlation_id=row["correlation_id"], causation_id=row["causation_id"], traceparent=row["traceparent"],
+            correlation_id=row["correlation_id"], causation_id=row["causation_id"],
+            # Whoever receives it is below the sending, which is below what caused the event.
+            traceparent=span.traceparent if span is not None else row["traceparent"],
         )  # fmt: skip
         return headers_of(
             id=row["id"], source=self.source, type=row["type"], subject=row["subject"], sequence=row["position"],
@@ -298,6 +307,7 @@ class Relay:
                 linger_ms=0,
                 request_timeout_ms=int(self.request_timeout_seconds * 1000),
                 metadata_max_age_ms=30_000,
+                **self.cluster.security.options(),
             )
             try:
                 await producer.start()
@@ -358,12 +368,11 @@ class Relay:
         metrics.relay_blocked_keys.set(row["blocked"])
 
 
-async def _outcome(acknowledgement: Awaitable[object] | BaseException) -> BaseException | None:
+async def _outcome(acknowledgement: Awaitable[object] | BaseException) -> object:
+    """Where Kafka put a record, or the error."""
     if isinstance(acknowledgement, BaseException):
         return acknowledgement
     try:
-        await acknowledgement
+        return await acknowledgement
     except KafkaError as error:
-        refused: BaseException = error
-        return refused
-    return None
+        return error

@@ -16,6 +16,7 @@ from structlog.contextvars import bind_contextvars, bound_contextvars, merge_con
 from shared import clock
 from shared.contracts.envelope import instant
 from shared.telemetry.redaction import REDACTED, is_secret_name, redact, redact_text, render_traceback
+from shared.telemetry.repeats import Repeats
 
 # What these libraries say below warning is told better by the metrics of this product.
 _NOISY = ("aiokafka", "faststream", "httpx2", "httpcore2", "asyncio", "sqlalchemy.engine", "alembic.runtime.plugins")
@@ -37,6 +38,7 @@ def working_on(
     actor: str | None = None,
     correlation_id: str | None = None,
     trace_id: str | None = None,
+    span_id: str | None = None,
 ) -> Iterator[None]:
     """Every line that is written inside carries what is given here."""
     given = {
@@ -45,6 +47,7 @@ def working_on(
         "actor": actor,
         "correlation_id": correlation_id,
         "trace_id": trace_id,
+        "span_id": span_id,
     }
     with bound_contextvars(**{name: str(value) for name, value in given.items() if value is not None}):
         yield
@@ -56,6 +59,7 @@ def configure(service: str, part: str, level: str = "info", stream: TextIO | Non
     threshold = getattr(logging, level.upper())
     chain = _configure_structlog(service, part, threshold, target)
     handler = logging.StreamHandler(target)
+    handler.addFilter(Repeats("aiokafka", "faststream"))
     handler.addFilter(_guard_arguments)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -1,4 +1,4 @@
-"""W3C trace context: reads, writes and continues a `traceparent`."""
+"""W3C trace context: reads, writes and begins a `traceparent`."""
 
 from __future__ import annotations
 
@@ -38,16 +38,11 @@ def parse(text: str | None) -> TraceParent | None:
     return TraceParent(trace_id, span_id, int(flags, 16) & _SAMPLED)
 
 
-def child(traceparent: str | None) -> str:
-    """The traceparent of a new span below the given one, in a new trace when that is missing or not valid."""
-    above = parse(traceparent)
-    if above is None:
-        return str(TraceParent(_random_id(16), _random_id(8)))
-    return str(TraceParent(above.trace_id, _random_id(8), above.flags))
-
-
-def _random_id(size: int) -> str:
-    """A random id of `size` bytes in hexadecimal; all zeros would mean that there is none."""
-    while not (text := secrets.token_hex(size)).strip("0"):
-        continue  # pragma: no cover
-    return text
+def new_trace() -> TraceParent:
+    """A new trace of which nobody keeps spans: its id joins log lines and events, and it is marked as not sampled."""
+    while True:
+        drawn = secrets.token_hex(24)
+        trace_id, span_id = drawn[:32], drawn[32:]
+        # All zeros would mean that there is none.
+        if trace_id.strip("0") and span_id.strip("0"):
+            return TraceParent(trace_id, span_id, 0)

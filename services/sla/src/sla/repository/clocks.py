@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from shared.db.statement import sql
+from shared.db.transaction import Row, Transaction
 from sla.domain.clock import CLOCK_KINDS, Clock, Fact, FactKind, Terms
 from sla.domain.ticket_clock import TicketClock
 
@@ -63,7 +62,7 @@ FACT_DOCUMENT = """
 """
 # The facts read here are those from before this statement. That is all there are: the consumer holds the partition of a
 # ticket while it applies its events, so nobody else adds a fact of the same ticket meanwhile.
-_ADD_FACTS_AND_LOCK_CLOCKS = text(f"""
+_ADD_FACTS_AND_LOCK_CLOCKS = sql(f"""
     {_GIVEN_FACTS}
     SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f
                  WHERE f.ticket_id = c.ticket_id AND (f.concerns IS NULL OR f.concerns = c.kind)) AS facts
@@ -71,7 +70,7 @@ _ADD_FACTS_AND_LOCK_CLOCKS = text(f"""
     WHERE c.ticket_id = ANY(CAST(:tickets AS uuid[])) AND c.kind = ANY(CAST(:clock_kinds AS text[]))
     ORDER BY c.id FOR UPDATE OF c
 """)
-_ADD_FACTS_AND_READ_EARLIER = text(f"""
+_ADD_FACTS_AND_READ_EARLIER = sql(f"""
     {_GIVEN_FACTS}
     SELECT f.ticket_id, {FACT_DOCUMENT} AS fact FROM sla.clock_facts f
     WHERE f.ticket_id = ANY(CAST(:tickets AS uuid[]))
@@ -79,21 +78,21 @@ _ADD_FACTS_AND_READ_EARLIER = text(f"""
 
 
 async def add_facts_and_lock_clocks(
-    tx: AsyncConnection, facts: Sequence[TicketFact], now: datetime
+    tx: Transaction, facts: Sequence[TicketFact], now: datetime
 ) -> list[ClockWithFacts]:
     """Records the facts and locks the clocks that they may concern. A ticket that is not open yet has none."""
     concerned = {kind for one in facts for kind in (CLOCK_KINDS if one.fact.concerns is None else (one.fact.concerns,))}
     parameters = {**_fact_columns(facts, now), "clock_kinds": sorted(concerned)}
-    rows = await tx.execute(_ADD_FACTS_AND_LOCK_CLOCKS, parameters)
+    rows = await tx.fetch(_ADD_FACTS_AND_LOCK_CLOCKS, parameters)
     return [ClockWithFacts(clock_of(row), tuple(map(fact_of, row.facts or ()))) for row in rows]
 
 
 async def add_facts_and_read_earlier(
-    tx: AsyncConnection, facts: Sequence[TicketFact], now: datetime
+    tx: Transaction, facts: Sequence[TicketFact], now: datetime
 ) -> dict[UUID, list[Fact]]:
     """Records the facts; returns what was known of their tickets before, by ticket."""
     earlier: dict[UUID, list[Fact]] = {}
-    for row in await tx.execute(_ADD_FACTS_AND_READ_EARLIER, _fact_columns(facts, now)):
+    for row in await tx.fetch(_ADD_FACTS_AND_READ_EARLIER, _fact_columns(facts, now)):
         earlier.setdefault(row.ticket_id, []).append(fact_of(row.fact))
     return earlier
 
@@ -104,7 +103,7 @@ _ARM = """
     FROM unnest(CAST(:timer_dues AS timestamptz[]), CAST(:timer_clocks AS uuid[]), CAST(:timer_generations AS int[]),
                 CAST(:timer_percents AS int[])) AS t(due_at, clock_id, generation, percent)
 """
-_INSERT_CLOCKS = text(f"""
+_INSERT_CLOCKS = sql(f"""
     WITH new AS (
         INSERT INTO sla.clocks (id, ticket_id, kind, client_id, contract_id, contract_version, target_seconds, terms,
                                 origin, correlation_id, state, started_at, since, counted_seconds, due_at, hold,
@@ -127,27 +126,24 @@ _INSERT_CLOCKS = text(f"""
     ), armed AS ({_ARM} JOIN new ON new.id = t.clock_id)
     SELECT id FROM new
 """)
-_STORE_CLOCKS = text(f"""
-    WITH gone AS (
-        DELETE FROM sla.timers WHERE id = ANY(CAST(:fired AS bigint[]))
-    ), stored AS (
-        UPDATE sla.clocks c
-        SET state = g.state, since = g.since, counted_seconds = g.counted_seconds, due_at = g.due_at, hold = g.hold,
-            breached_at = g.breached_at, warned_percent = g.warned_percent, judged_until = g.judged_until,
-            generation = g.generation, started_at = g.started_at
-        FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:started AS timestamptz[]),
-                    CAST(:since AS timestamptz[]), CAST(:counted AS bigint[]), CAST(:dues AS timestamptz[]),
-                    CAST(:holds AS text[]), CAST(:breached AS timestamptz[]), CAST(:warned AS int[]),
-                    CAST(:judged AS timestamptz[]), CAST(:generations AS int[]))
-             AS g(id, state, started_at, since, counted_seconds, due_at, hold, breached_at, warned_percent,
-                  judged_until, generation)
-        WHERE c.id = g.id
-    )
-    {_ARM}
+_FORGET_TIMERS = sql("DELETE FROM sla.timers WHERE id = ANY(CAST(:fired AS bigint[]))")
+_STORE_CLOCKS = sql("""
+    UPDATE sla.clocks c
+    SET state = g.state, since = g.since, counted_seconds = g.counted_seconds, due_at = g.due_at, hold = g.hold,
+        breached_at = g.breached_at, warned_percent = g.warned_percent, judged_until = g.judged_until,
+        generation = g.generation, started_at = g.started_at
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:started AS timestamptz[]),
+                CAST(:since AS timestamptz[]), CAST(:counted AS bigint[]), CAST(:dues AS timestamptz[]),
+                CAST(:holds AS text[]), CAST(:breached AS timestamptz[]), CAST(:warned AS int[]),
+                CAST(:judged AS timestamptz[]), CAST(:generations AS int[]))
+         AS g(id, state, started_at, since, counted_seconds, due_at, hold, breached_at, warned_percent,
+              judged_until, generation)
+    WHERE c.id = g.id
 """)
+_ARM_TIMERS = sql(_ARM)
 
 
-async def insert_clocks(tx: AsyncConnection, clocks: Sequence[TicketClock]) -> set[UUID]:
+async def insert_clocks(tx: Transaction, clocks: Sequence[TicketClock]) -> set[UUID]:
     """Inserts new clocks with their timers. Returns the ids of those whose ticket had no clock of that kind before."""
     columns = {
         "tickets": [one.ticket_id for one in clocks],
@@ -160,28 +156,31 @@ async def insert_clocks(tx: AsyncConnection, clocks: Sequence[TicketClock]) -> s
         "origins": [one.origin for one in clocks],
         "correlations": [one.correlation_id for one in clocks],
     }
-    rows = await tx.execute(_INSERT_CLOCKS, {**columns, **_state_columns(clocks), **_timer_columns(clocks)})
+    rows = await tx.fetch(_INSERT_CLOCKS, {**columns, **_state_columns(clocks), **_timer_columns(clocks)})
     return {row.id for row in rows}
 
 
-async def store_clocks(tx: AsyncConnection, clocks: Sequence[TicketClock], fired: Sequence[int] = ()) -> None:
+async def store_clocks(tx: Transaction, clocks: Sequence[TicketClock], fired: Sequence[int] = ()) -> None:
     """Stores the state of locked clocks, sets the alarms that are still to be set, and deletes fired timers."""
-    await tx.execute(_STORE_CLOCKS, {"fired": list(fired), **_state_columns(clocks), **_timer_columns(clocks)})
+    if fired:
+        await tx.write(_FORGET_TIMERS, {"fired": list(fired)})
+    await tx.write(_STORE_CLOCKS, _state_columns(clocks))
+    await tx.write(_ARM_TIMERS, _timer_columns(clocks))
 
 
 # A target still holds at its due and is missed after it, so a timer is due strictly after its instant. The timer is
 # locked before its clock and neither is waited for: a consumer locks clocks first.
-_CLAIM_DUE = text("""
+_CLAIM_DUE = sql("""
     SELECT t.id AS timer_id, t.generation AS armed_generation, c.*
     FROM sla.timers t JOIN sla.clocks c ON c.id = t.clock_id
     WHERE t.due_at < :now ORDER BY t.due_at, t.id LIMIT :portion FOR UPDATE OF t, c SKIP LOCKED
 """)
-_NEXT_DUE = text("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
+_NEXT_DUE = sql("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
 
 
-async def claim_due(tx: AsyncConnection, now: datetime, portion: int) -> list[Claimed]:
+async def claim_due(tx: Transaction, now: datetime, portion: int) -> list[Claimed]:
     """Locks at most `portion` overdue timers with their clocks, the oldest first; passes over what others hold."""
-    rows = await tx.execute(_CLAIM_DUE, {"now": now, "portion": portion})
+    rows = await tx.fetch(_CLAIM_DUE, {"now": now, "portion": portion})
     clocks: dict[UUID, TicketClock] = {}
     return [
         Claimed(row.timer_id, clocks.setdefault(row.id, clock_of(row)), row.armed_generation != row.generation)
@@ -189,22 +188,22 @@ async def claim_due(tx: AsyncConnection, now: datetime, portion: int) -> list[Cl
     ]
 
 
-async def next_due(tx: AsyncConnection) -> datetime | None:
+async def next_due(tx: Transaction) -> datetime | None:
     """The instant of the earliest timer; None when there is none."""
-    found: datetime | None = await tx.scalar(_NEXT_DUE)
+    found: datetime | None = await tx.fetch_value(_NEXT_DUE)
     return found
 
 
-async def wake_timers(tx: AsyncConnection, channel: str) -> None:
+async def wake_timers(tx: Transaction, channel: str) -> None:
     """Tells a sleeping worker, at commit, that an alarm lies within its sleep."""
-    await tx.execute(text("SELECT pg_notify(:channel, '')"), {"channel": channel})
+    await tx.execute(sql("SELECT pg_notify(:channel, '')"), {"channel": channel})
 
 
 def _terms_document(terms: Terms) -> str:
     return json.dumps({"pausing_holds": sorted(terms.pausing_holds), "warn_percents": terms.warn_percents})
 
 
-def clock_of(row: Row[Any]) -> TicketClock:
+def clock_of(row: Row) -> TicketClock:
     """A clock from its whole row."""
     terms = row.terms
     return TicketClock(

@@ -9,26 +9,25 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from shared.contracts.sla import PromisedTarget
+from shared.db.statement import sql
+from shared.db.transaction import Row, Transaction
 from sla.domain.contract import Contract, ContractTemplate, Promises, Warnings
 
 _CONTRACT = "id, version, client_id, contract_type, valid_from, valid_until, promises"
-_CURRENT_CONTRACTS = text(f"""
+_CURRENT_CONTRACTS = sql(f"""
     SELECT DISTINCT ON (id) {_CONTRACT} FROM sla.contracts WHERE id = ANY(CAST(:ids AS text[]))
     ORDER BY id, version DESC
 """)
 # The default type comes along as a row without a client, so that one statement answers for every ticket of a batch.
-_CONTRACTS_OF_CLIENTS = text(f"""
+_CONTRACTS_OF_CLIENTS = sql(f"""
     (SELECT DISTINCT ON (client_id, id) {_CONTRACT} FROM sla.contracts WHERE client_id = ANY(CAST(:clients AS text[]))
      ORDER BY client_id, id, version DESC)
     UNION ALL
     SELECT id, version, NULL, id, NULL, NULL, promises FROM sla.contract_types WHERE id = :default_type
 """)
-_CONTRACT_TYPES = text("SELECT id, name, promises, version FROM sla.contract_types ORDER BY id FOR UPDATE")
-_UPSERT_TYPES = text("""
+_CONTRACT_TYPES = sql("SELECT id, name, promises, version FROM sla.contract_types ORDER BY id FOR UPDATE")
+_UPSERT_TYPES = sql("""
     INSERT INTO sla.contract_types (id, name, promises, version, recorded_at, recorded_by)
     SELECT g.id, g.name, CAST(g.promises AS jsonb), 1, :now, :actor
     FROM unnest(CAST(:ids AS text[]), CAST(:names AS text[]), CAST(:promises AS text[])) AS g(id, name, promises)
@@ -36,7 +35,7 @@ _UPSERT_TYPES = text("""
     SET name = excluded.name, promises = excluded.promises, version = sla.contract_types.version + 1,
         recorded_at = excluded.recorded_at, recorded_by = excluded.recorded_by
 """)
-_INSERT_CONTRACTS = text("""
+_INSERT_CONTRACTS = sql("""
     INSERT INTO sla.contracts (id, version, client_id, contract_type, valid_from, valid_until, promises, recorded_at,
                                recorded_by)
     SELECT g.id, g.version, g.client_id, g.contract_type, g.valid_from, g.valid_until, CAST(g.promises AS jsonb), :now,
@@ -48,19 +47,19 @@ _INSERT_CONTRACTS = text("""
 """)
 
 
-async def current_contracts(tx: AsyncConnection, ids: Iterable[str]) -> dict[str, Contract]:
+async def current_contracts(tx: Transaction, ids: Iterable[str]) -> dict[str, Contract]:
     """The latest version of each of these contracts that exists."""
-    rows = await tx.execute(_CURRENT_CONTRACTS, {"ids": list(ids)})
+    rows = await tx.fetch(_CURRENT_CONTRACTS, {"ids": list(ids)})
     return {row.id: contract_of(row) for row in rows}
 
 
 async def contracts_of_clients(
-    tx: AsyncConnection, clients: Iterable[str], default_type: str
+    tx: Transaction, clients: Iterable[str], default_type: str
 ) -> tuple[dict[str, list[Contract]], Promises | None]:
     """The latest versions by client, and what the default type promises (None when it was never recorded)."""
     found: dict[str, list[Contract]] = {}
     default = None
-    rows = await tx.execute(_CONTRACTS_OF_CLIENTS, {"clients": list(clients), "default_type": default_type})
+    rows = await tx.fetch(_CONTRACTS_OF_CLIENTS, {"clients": list(clients), "default_type": default_type})
     for row in rows:
         if row.client_id is None:
             default = promises_of(row.promises)
@@ -69,15 +68,13 @@ async def contracts_of_clients(
     return found, default
 
 
-async def lock_contract_types(tx: AsyncConnection) -> dict[str, ContractTemplate]:
+async def lock_contract_types(tx: Transaction) -> dict[str, ContractTemplate]:
     """All contract types, locked."""
-    rows = await tx.execute(_CONTRACT_TYPES)
+    rows = await tx.fetch(_CONTRACT_TYPES)
     return {row.id: ContractTemplate(row.id, row.name, promises_of(row.promises)) for row in rows}
 
 
-async def store_contract_types(
-    tx: AsyncConnection, types: Sequence[ContractTemplate], now: datetime, actor: str
-) -> None:
+async def store_contract_types(tx: Transaction, types: Sequence[ContractTemplate], now: datetime, actor: str) -> None:
     """Records these types in place of what they were."""
     columns = {
         "ids": [one.id for one in types],
@@ -87,7 +84,7 @@ async def store_contract_types(
     await tx.execute(_UPSERT_TYPES, {**columns, "now": now, "actor": actor})
 
 
-async def insert_contracts(tx: AsyncConnection, contracts: Sequence[Contract], now: datetime, actor: str) -> set[str]:
+async def insert_contracts(tx: Transaction, contracts: Sequence[Contract], now: datetime, actor: str) -> set[str]:
     """Adds new versions. Returns the ids of those that nobody else added first."""
     columns = {
         "ids": [one.id for one in contracts],
@@ -98,11 +95,11 @@ async def insert_contracts(tx: AsyncConnection, contracts: Sequence[Contract], n
         "untils": [one.valid_until for one in contracts],
         "promises": [_promises_document(one.promises) for one in contracts],
     }
-    rows = await tx.execute(_INSERT_CONTRACTS, {**columns, "now": now, "actor": actor})
+    rows = await tx.fetch(_INSERT_CONTRACTS, {**columns, "now": now, "actor": actor})
     return {row.id for row in rows}
 
 
-def contract_of(row: Row[Any]) -> Contract:
+def contract_of(row: Row) -> Contract:
     """A contract from a row with its columns."""
     return Contract(
         id=row.id,

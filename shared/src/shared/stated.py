@@ -1,0 +1,43 @@
+"""What callers state in JSON, taken only in the form that the description gives: instants, and whole numbers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic_core import PydanticCustomError
+
+# Beyond these years an offset, a term of notice or a column of the database overflows; nothing here is of then.
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+_FIRST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+_BEYOND = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
+
+
+def _require_text(value: Any) -> Any:
+    # pydantic takes 1764000000 and "1764000000" for seconds, and larger ones for milliseconds.
+    if isinstance(value, int | float) or (isinstance(value, str) and value.strip().lstrip("+-").isdigit()):
+        raise PydanticCustomError("instant_as_number", "an instant as a text")
+    return value
+
+
+def _require_near(value: datetime) -> datetime:
+    if not _FIRST <= value < _BEYOND:
+        years = {"first": FIRST_YEAR, "last": LAST_YEAR}
+        raise PydanticCustomError("instant_out_of_range", "an instant of the years {first} to {last}", years)
+    return value
+
+
+def _require_number(value: Any) -> Any:
+    # pydantic takes true for 1 and "2" for 2.
+    if isinstance(value, bool | str | bytes):
+        raise PydanticCustomError("int_type", "a whole number")
+    return value
+
+
+# An instant with its offset, of the years 1970 to 2199.
+Instant = Annotated[AwareDatetime, BeforeValidator(_require_text), AfterValidator(_require_near)]
+
+# For Annotated[int, Field(...), AS_NUMBER], in this order, or the bounds would not be described: neither a text nor a
+# truth value is one.
+AS_NUMBER = BeforeValidator(_require_number)

@@ -1,0 +1,56 @@
+"""How long a newcomer waits: `make up` in a fresh clone, with nothing in any cache and then with everything there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from runner.ports import free_port
+from tests.load.figures import Table
+from tests.load.scene import Options, Scene
+from tests.support.databases import CHECKOUT
+
+# Where the caches of pip, uv and the jars would be found although the home is another.
+_CACHES = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "UV_CACHE_DIR", "PIP_CACHE_DIR", "DESK_CACHE", "DESK_STATE")
+
+
+def measure_up(scene: Scene, _options: Options) -> list[Table]:
+    """Seconds of each `make up`, from the call to its end, when everything answers."""
+    clone, home = scene.folder / "clone", scene.folder / "home"
+    home.mkdir()
+    subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
+    environment = {name: value for name, value in os.environ.items() if name not in _CACHES}
+    environment |= {"HOME": str(home), "DESK_PORT_BASE": str(_free_base())}
+    table = Table(
+        "up: seconds of `make up` in a clone of the last commit",
+        ("when", "seconds"),
+        notes=["cold: an empty home, so every package and jar is downloaded; that part is the network's"],
+    )
+    try:
+        for when in ("cold", "again, while it runs"):
+            table.rows.append((when, _make("up", clone, environment)))
+        _make("down", clone, environment)
+        table.rows.append(("warm, after make down", _make("up", clone, environment)))
+        _make("reset", clone, environment)
+        table.rows.append(("warm, after make reset", _make("up", clone, environment)))
+    finally:
+        _make("reset", clone, environment)
+        shutil.rmtree(clone, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+    return [table]
+
+
+def _make(target: str, clone: Path, environment: dict[str, str]) -> float:
+    began = time.perf_counter()
+    done = subprocess.run(["make", target], cwd=clone, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"make {target} failed:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+    return time.perf_counter() - began
+
+
+def _free_base() -> int:
+    """A hundred ports of which at least one is free now; the installation says so when another is taken."""
+    return max(10_000, free_port() // 100 * 100)

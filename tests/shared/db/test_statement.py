@@ -1,0 +1,52 @@
+"""Named parameters become PostgreSQL's own, and statements that belong together become one."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.db.statement import Statement, joined, query, sql
+
+
+def test_each_name_has_one_place_however_often_it_is_said() -> None:
+    made = sql("SELECT :a + :b, CAST(:a AS text), 'at 10:30', '50 %', x::int FROM t WHERE c = :b")
+    assert made.text == "SELECT $1 + $2, CAST($1 AS text), 'at 10:30', '50 %', x::int FROM t WHERE c = $2"
+    assert made.names == ("a", "b")
+    assert made.arguments({"b": 2, "a": 1, "more": 3}) == [1, 2]
+
+
+def test_a_parameter_that_is_missing_is_named() -> None:
+    with pytest.raises(KeyError, match="a"):
+        sql("SELECT :a").arguments({"b": 1})
+
+
+def test_only_what_says_so_is_plain() -> None:
+    assert query("SELECT 1").plain
+    assert not sql("SELECT 1").plain
+
+
+def test_pieces_keep_their_parameters_apart_when_they_are_joined() -> None:
+    made = joined(
+        [
+            sql("INSERT INTO a VALUES (:x, :y) RETURNING id", called="stored"),
+            sql("UPDATE b SET y = :y WHERE x = :x"),
+            sql("INSERT INTO c SELECT id, :x FROM stored"),
+        ]
+    )
+    assert made.text == (
+        "WITH stored AS (INSERT INTO a VALUES ($1, $2) RETURNING id), part_1 AS (UPDATE b SET y = $3 WHERE x = $4) "
+        "INSERT INTO c SELECT id, $5 FROM stored"
+    )
+    assert made.names == ("x", "y", "y", "x", "x")
+
+
+def test_one_piece_stays_as_it_is() -> None:
+    piece = sql("DELETE FROM a")
+    assert joined([piece]) is piece
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_piece_with_a_with_of_its_own_is_refused(place: int) -> None:
+    pieces: list[Statement] = [sql("DELETE FROM a")]
+    pieces.insert(place, sql("\n  with x as (DELETE FROM b) DELETE FROM c"))
+    with pytest.raises(ValueError, match="no WITH inside a WITH"):
+        joined(pieces)

@@ -1,0 +1,299 @@
+"""What a transaction sends, and that it does what a plain one would: judged against PostgreSQL without any joining."""
+
+# ruff: noqa: PT012 - that a transaction fails is seen only around all of it
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.db.engine import make_engine
+from shared.db.failures import is_transient, problem_of
+from shared.db.statement import query, sql
+from shared.db.transaction import Transaction, UnexpectedRows, begin
+from tests.support.databases import OWNER, Database
+from tests.support.statements import round_trips
+
+Make = Callable[[str], Awaitable[Database]]
+
+ADD = sql("INSERT INTO public.things VALUES (:id, :name) RETURNING id", called="added")
+NOTE = sql("INSERT INTO public.notes (thing) SELECT id FROM added")
+RENAME = sql("UPDATE public.things SET name = :name WHERE id = :id")
+REMOVE = sql("DELETE FROM public.things WHERE id = :id")
+COUNT = query("SELECT count(*) FROM public.things")
+ALL = query("SELECT id, name FROM public.things ORDER BY id")
+
+
+@pytest.fixture
+async def db(database: Make) -> Database:
+    made = await database("runtime")
+    async with made.connect(OWNER) as owner:
+        await owner.execute(
+            """
+            CREATE TABLE public.things (id int PRIMARY KEY, name text);
+            CREATE TABLE public.notes (thing int REFERENCES public.things, said jsonb);
+            GRANT SELECT, INSERT, UPDATE, DELETE ON public.things, public.notes TO PUBLIC;
+            """
+        )
+    return made
+
+
+async def test_what_waits_goes_out_as_one_statement_that_needs_no_transaction(db: Database) -> None:
+    with round_trips(db.engine) as sent:
+        async with db.begin() as tx:
+            assert await tx.fetch_value(COUNT) == 0
+            await tx.write(ADD, {"id": 1, "name": "a"})
+            await tx.write(NOTE, {})
+    assert [words.split()[0] for words in sent] == ["SELECT", "WITH"]
+    assert await db.count("SELECT count(*) FROM public.notes WHERE thing = 1") == 1
+
+
+async def test_a_transaction_begins_with_what_locks_and_ends_with_what_waits(db: Database) -> None:
+    async with db.begin() as tx:
+        await tx.execute(ADD, {"id": 1, "name": "a"})
+    with round_trips(db.engine) as sent:
+        async with db.begin() as tx:
+            await tx.fetch_one(sql("SELECT id FROM public.things WHERE id = 1 FOR UPDATE"))
+            await tx.fetch_value(COUNT)
+            await tx.write(RENAME, {"id": 1, "name": "b"})
+            assert tx.begun
+    assert [words.split()[0] for words in sent] == ["BEGIN", "SELECT", "SELECT", "UPDATE", "COMMIT"]
+
+
+async def test_nothing_is_sent_for_nothing(db: Database) -> None:
+    with round_trips(db.engine) as sent:
+        async with db.begin():
+            pass
+    assert sent == []
+
+
+async def test_what_waits_is_done_before_the_next_statement_can_miss_it(db: Database) -> None:
+    async with db.begin() as tx:
+        await tx.write(ADD, {"id": 1, "name": "a"})
+        assert await tx.fetch_value(COUNT) == 1
+        await tx.write(RENAME, {"id": 1, "name": "b"})
+        await tx.write(RENAME, {"id": 1, "name": "c"})
+        assert (await tx.fetch_one(ALL)).name == "c"
+        await tx.write(REMOVE, {"id": 1})
+        assert await tx.execute(REMOVE, {"id": 1}) == 0
+
+
+@pytest.mark.parametrize("last", ["write", "execute"])
+async def test_an_error_undoes_everything_whether_it_waited_or_not(db: Database, last: str) -> None:
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with db.begin() as tx:
+            await tx.write(ADD, {"id": 1, "name": "a"})
+            await tx.flush()
+            await getattr(tx, last)(ADD, {"id": 1, "name": "again"})
+    assert await db.count("SELECT count(*) FROM public.things") == 0
+
+
+async def test_nothing_that_waits_is_done_after_an_error_of_the_caller(db: Database) -> None:
+    with pytest.raises(LookupError):
+        async with db.begin() as tx:
+            await tx.write(ADD, {"id": 1, "name": "a"})
+            raise LookupError
+    assert await db.count("SELECT count(*) FROM public.things") == 0
+
+
+async def test_a_savepoint_undoes_what_is_inside_and_keeps_what_waited_before(db: Database) -> None:
+    async with db.begin() as tx:
+        await tx.write(ADD, {"id": 1, "name": "before"})
+        with pytest.raises(asyncpg.UniqueViolationError):
+            async with tx.savepoint():
+                await tx.execute(ADD, {"id": 2, "name": "inside"})
+                await tx.write(ADD, {"id": 1, "name": "twice"})
+        with pytest.raises(LookupError):
+            async with tx.savepoint():
+                await tx.write(ADD, {"id": 3, "name": "inside"})
+                raise LookupError
+        await tx.write(ADD, {"id": 4, "name": "after"})
+    async with db.engine.connect() as reader:
+        assert [row.id for row in await reader.fetch(ALL)] == [1, 4]
+
+
+async def test_rows_are_read_by_name_and_their_number_is_checked(db: Database) -> None:
+    async with db.begin() as tx:
+        for number in (1, 2):
+            await tx.execute(ADD, {"id": number, "name": "a"})
+        assert await tx.execute(sql("UPDATE public.things SET name = 'b'")) == 2
+        with pytest.raises(UnexpectedRows, match="not 2"):
+            await tx.fetch_one(ALL)
+        with pytest.raises(UnexpectedRows, match="not 2"):
+            await tx.fetch_first(ALL)
+        row = await tx.fetch_first(query("SELECT id, name FROM public.things WHERE id = :id"), {"id": 1})
+        assert row is not None
+        assert (row.id, row["name"], dict(row)) == (1, "b", {"id": 1, "name": "b"})
+        with pytest.raises(AttributeError, match="colour"):
+            _ = row.colour
+        assert await tx.fetch_first(query("SELECT 1 WHERE false")) is None
+        assert await tx.fetch_value(query("SELECT 1 WHERE false")) is None
+
+
+async def test_documents_are_written_and_read_as_what_they_mean(db: Database) -> None:
+    async with db.begin() as tx:
+        for said in ({"a": [1, None, "ñ"]}, '{"a": [1, null, "ñ"]}'):
+            await tx.execute(sql("INSERT INTO public.notes (said) VALUES (:said)"), {"said": said})
+        rows = await tx.fetch(query("SELECT said, said::text AS words FROM public.notes"))
+    assert [(row.said, row.words) for row in rows] == [({"a": [1, None, "ñ"]}, '{"a": [1, null, "ñ"]}')] * 2
+
+
+async def test_the_relay_is_told_after_the_commit_and_not_after_an_error(db: Database) -> None:
+    seen: list[int] = []
+
+    def hint() -> None:
+        seen.append(1)
+
+    with pytest.raises(LookupError):
+        async with begin(db.engine, hint) as tx:
+            tx.published = True
+            raise LookupError
+    async with begin(db.engine, hint):
+        pass
+    assert seen == []
+    async with begin(db.engine, hint) as tx:
+        tx.published = True
+        assert seen == []
+    assert seen == [1]
+
+
+async def test_a_connection_is_lent_clean_after_an_error_and_a_cut(db: Database) -> None:
+    engine = make_engine(db.url, application="test", pool_size=1)
+    try:
+        with pytest.raises(asyncpg.PostgresError):
+            async with begin(engine, lambda: None) as tx:
+                await tx.execute(sql("SELECT 1 / 0"))
+        with pytest.raises(Exception) as caught:  # noqa: PT011  what the driver raises here depends on its timing
+            async with begin(engine, lambda: None) as tx:
+                await tx.execute(sql("SELECT pg_terminate_backend(pg_backend_pid())"))
+        assert is_transient(caught.value)
+        async with engine.connect() as reader:
+            assert await reader.fetch_value(query("SELECT 1")) == 1
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize(("mode", "fails"), [("prefer", False), ("require", True)])
+async def test_a_url_may_say_how_to_encrypt(db: Database, mode: str, fails: bool) -> None:
+    """The server of the tests speaks no TLS: to insist on it must fail, to prefer it must not."""
+    engine = make_engine(f"{db.url}?sslmode={mode}", application="test", pool_size=1)
+    try:
+        async with engine.connect() as reader:
+            assert await reader.fetch_value(query("SELECT 1")) == 1
+        refused = False
+    except ConnectionError:
+        refused = True
+    finally:
+        await engine.dispose()
+    assert refused is fails
+
+
+async def test_a_problem_does_not_say_what_the_statement_was_given(db: Database) -> None:
+    for words, values in (
+        ("SELECT CAST(:value AS int)", {"value": "Marta Giménez"}),
+        ("SELECT CAST(CAST(:value AS text) AS int)", {"value": "Marta Giménez"}),
+    ):
+        with pytest.raises(asyncpg.DataError) as caught:
+            async with db.begin() as tx:
+                await tx.execute(sql(words), values)
+        assert "Marta" not in problem_of(caught.value)
+        assert problem_of(caught.value).startswith(type(caught.value).__name__)
+
+
+# -- the oracle: the same steps by plain statements -------------------------------------------------------------------
+
+_numbers = st.integers(1, 4)
+_names = st.sampled_from(["a", "b", "c"])
+_step = st.one_of(
+    st.tuples(st.just("add"), st.booleans(), _numbers, _names),
+    st.tuples(st.just("rename"), st.booleans(), _numbers, _names),
+    st.tuples(st.just("remove"), st.booleans(), _numbers, st.just("")),
+    st.tuples(st.just("count"), st.just(False), st.just(0), st.just("")),
+    st.tuples(st.just("fail"), st.just(False), st.just(0), st.just("")),
+)
+_block = st.lists(_step, max_size=6)
+_story = st.lists(st.tuples(st.booleans(), _block), max_size=4)
+_STATEMENTS = {
+    "add": sql("INSERT INTO public.things VALUES (:id, :name) ON CONFLICT DO NOTHING"),
+    "rename": RENAME,
+    "remove": REMOVE,
+}
+
+
+class Refused(Exception):
+    """A step that fails on purpose."""
+
+
+async def _play(tx: Transaction, block: list[Any], counts: list[int]) -> None:
+    changed: set[int] = set()
+    for kind, waits, number, name in block:
+        if kind == "fail":
+            raise Refused
+        if kind == "count":
+            counts.append(await tx.fetch_value(COUNT))
+            continue
+        # Two changes of the same row may not wait together; a command that makes them flushes between.
+        if number in changed:
+            await tx.flush()
+        changed.add(number)
+        change = tx.write if waits else tx.execute
+        await change(_STATEMENTS[kind], {"id": number, "name": name})
+
+
+def _expect(things: dict[int, str], block: list[Any], counts: list[int]) -> dict[int, str] | None:
+    """What a block makes of the things; None when it fails."""
+    things = dict(things)
+    for kind, _waits, number, name in block:
+        if kind == "fail":
+            return None
+        if kind == "count":
+            counts.append(len(things))
+        elif kind == "add":
+            things.setdefault(number, name)
+        elif kind == "rename" and number in things:
+            things[number] = name
+        elif kind == "remove":
+            things.pop(number, None)
+    return things
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(story=_story, ends_well=st.booleans())
+async def test_a_transaction_of_any_steps_ends_as_plain_statements_would(
+    db: Database, story: list[tuple[bool, list[Any]]], ends_well: bool
+) -> None:
+    async with db.begin() as tx:
+        await tx.execute(sql("DELETE FROM public.things"))
+    expected: dict[int, str] = {}
+    counts: list[int] = []
+    counts_expected: list[int] = []
+    failed = False
+    try:
+        async with db.begin() as tx:
+            for guarded, block in story:
+                outcome = _expect(expected, block, counts_expected)
+                if guarded:
+                    try:
+                        async with tx.savepoint():
+                            await _play(tx, block, counts)
+                    except Refused:
+                        assert outcome is None
+                        continue
+                else:
+                    await tx.flush()
+                    await _play(tx, block, counts)
+                assert outcome is not None
+                expected = outcome
+            if not ends_well:
+                raise Refused
+    except Refused:
+        failed = True
+    async with db.engine.connect() as reader:
+        found = {row.id: row.name for row in await reader.fetch(ALL)}
+    assert counts == counts_expected
+    assert found == ({} if failed else expected)
