@@ -103,7 +103,7 @@ class Fuzzer:
 
     def _config(self) -> str:
         # As TOML, of which JSON's texts and lists are a part. The tokens stand in the environment alone.
-        lines = ['headers = { Authorization = "Bearer ${FUZZ_TOKEN_0}" }']
+        lines = ["cache = { enabled = false }", 'headers = { Authorization = "Bearer ${FUZZ_TOKEN_0}" }']
         of_operations: dict[str, list[str]] = defaultdict(list)
         of_all = ["[parameters]"]
         for number, (name, values) in enumerate(self.values.items()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -88,9 +88,9 @@ def private_postgres(folder: Path) -> EmbeddedPostgres:
     return EmbeddedPostgres(folder, settings=VOLATILE)
 
 
-def private_kafka(folder: Path) -> EmbeddedKafka:
+def private_kafka(folder: Path, settings: Mapping[str, str] | None = None) -> EmbeddedKafka:
     """A broker of one test's own, to be killed, frozen or wiped; not started yet. It shares the session's jars."""
-    return EmbeddedKafka(folder, CACHE)
+    return EmbeddedKafka(folder, CACHE, settings=settings or {})
 
 
 def _find_postgres(folder: Path, notes: list[str]) -> Server:

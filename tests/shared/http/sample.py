@@ -105,6 +105,12 @@ async def sleep_long(tx: Tx) -> None:
     await tx.execute(sql("SELECT pg_sleep(10)"))
 
 
+@routes.post("/full")
+async def fill_the_disk(tx: Tx) -> None:
+    """What PostgreSQL says when it has no room."""
+    await tx.execute(sql("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$"))
+
+
 @routes.post("/wrong")
 async def run_wrong_statement(tx: Tx) -> None:
     """Runs a statement that no other moment would make right."""

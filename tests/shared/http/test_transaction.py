@@ -176,6 +176,13 @@ async def test_a_statement_that_takes_too_long_is_a_503(issuer: LocalIssuer, app
         assert outcome(await client.post("/v1/slow")) == UNAVAILABLE
 
 
+async def test_a_full_disk_is_a_503_that_says_who_can_help(issuer: LocalIssuer, app: FastAPI) -> None:
+    async with client_of(app, issuer.token()) as client:
+        answer = await client.post("/v1/full")
+    assert outcome(answer) == UNAVAILABLE
+    assert "disk is full" in answer.json()["detail"]
+
+
 async def test_a_wrong_statement_is_an_error_of_this_service(issuer: LocalIssuer, app: FastAPI) -> None:
     async with client_of(app, issuer.token()) as client:
         answer = await client.post("/v1/wrong")

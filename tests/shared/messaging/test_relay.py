@@ -24,8 +24,8 @@ from shared.messaging.topics import create_topics
 from shared.telemetry import metrics
 from tests.conftest import make_topics
 from tests.shared.messaging.process import started
-from tests.shared.messaging.story import cause, opened, publish_all, read_topic, relay_of, running
-from tests.support.databases import Database
+from tests.shared.messaging.story import cause, opened, publish_all, read_topic, relay_of, running, ticket
+from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 from tests.support.servers import private_kafka
 
@@ -238,6 +238,26 @@ async def test_a_record_that_the_broker_rejects_blocks_its_key_only(database: Ma
     deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 150))
     assert len(deliveries) == 150
     require_order(deliveries)
+
+
+async def test_a_row_that_no_record_can_be_made_of_blocks_its_key_only(database: Make, cluster: Cluster) -> None:
+    db = await database("runtime")
+    await publish_all(db, story_of(5, 50))
+    # What a faulty release, or somebody's hand, may have left: an instant without a place in a calendar.
+    async with db.connect(OWNER) as owner:
+        await owner.execute(
+            "UPDATE runtime.archive SET occurred_at = '-infinity' WHERE position = "
+            "(SELECT min(position) FROM runtime.outbox JOIN runtime.archive USING (position) WHERE key = $1)",
+            str(ticket(3)),
+        )
+    async with running(relay_of(db, cluster)):
+        await eventually(lambda: _blocked(db, 1), within=40)
+        await eventually(lambda: _left(db, 10), within=40)
+    deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 40))
+    assert len(deliveries) == 40
+    require_order(deliveries)
+    async with db.connect() as connection:
+        assert "no record can be made of it" in await connection.fetchval("SELECT problem FROM runtime.unsendable")
 
 
 async def _blocked(db: Database, count: int) -> bool:

@@ -13,6 +13,7 @@ from shared.telemetry.logs import get_logger
 
 # Beside what is transient for everybody: a caller may try again after a statement timeout, or when a standby took over.
 _PASSING_STATES = {"57014", "25006"}
+_DISK_FULL = "53100"
 
 log = get_logger(__name__)
 
@@ -61,6 +62,11 @@ def _translated(error: BaseException, *, passing: bool) -> BaseException:
     if not passing:
         return error
     log.warning("the database did not do it", reason=error)
+    if state_of(error) == _DISK_FULL:
+        return Unavailable(
+            "The database's disk is full, so nothing was stored. Whoever runs this system has to free some room; then "
+            "try again, with the same Idempotency-Key."
+        )
     return Unavailable(
         "The database does not answer at present. Try again; with the same Idempotency-Key nothing is done twice."
     )

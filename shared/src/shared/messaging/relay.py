@@ -72,9 +72,13 @@ _UNKNOWN = """
 """
 
 
+class Unwritable(Exception):
+    """A row of the archive that no record can be made of."""
+
+
 def is_rejection(error: BaseException) -> bool:
-    """Whether the broker refused the record itself, so that sending it again cannot help."""
-    return isinstance(error, REJECTIONS) or getattr(error, "errno", None) == INVALID_RECORD
+    """Whether it is the record itself that cannot be sent, so that trying it again cannot help."""
+    return isinstance(error, (*REJECTIONS, Unwritable)) or getattr(error, "errno", None) == INVALID_RECORD
 
 
 class Relay:
@@ -261,15 +265,10 @@ class Relay:
         for row in rows:
             opened.append(spans.open_sending(row))
             try:
-                acknowledgements.append(
-                    await producer.send(
-                        self.cluster.physical(row["topic"]),
-                        key=row["key"].encode(),
-                        value=row["value"],
-                        headers=self._headers(row, opened[-1]),
-                    )
-                )
-            except KafkaError as error:
+                headers = self._headers(row, opened[-1])
+                topic, key = self.cluster.physical(row["topic"]), row["key"].encode()
+                acknowledgements.append(await producer.send(topic, key=key, value=row["value"], headers=headers))
+            except (KafkaError, Unwritable) as error:
                 # A later row of its key must not overtake this one: the rest of the batch is not tried.
                 acknowledgements += [error] * (len(rows) - len(acknowledgements))
                 break
@@ -280,16 +279,20 @@ class Relay:
         return outcomes
 
     def _headers(self, row: asyncpg.Record, span: Span | None) -> list[tuple[str, bytes]]:
-        cause = Cause(
-            actor=row["actor"], occurred_at=row["occurred_at"], recorded_at=row["recorded_at"], origin=row["origin"],
-            correlation_id=row["correlation_id"], causation_id=row["causation_id"],
-            # Whoever receives it is below the sending, which is below what caused the event.
-            traceparent=span.traceparent if span is not None else row["traceparent"],
-        )  # fmt: skip
-        return headers_of(
-            id=row["id"], source=self.source, type=row["type"], subject=row["subject"], sequence=row["position"],
-            cause=cause,
-        )  # fmt: skip
+        try:
+            cause = Cause(
+                actor=row["actor"], occurred_at=row["occurred_at"], recorded_at=row["recorded_at"],
+                origin=row["origin"], correlation_id=row["correlation_id"], causation_id=row["causation_id"],
+                # Whoever receives it is below the sending, which is below what caused the event.
+                traceparent=span.traceparent if span is not None else row["traceparent"],
+            )  # fmt: skip
+            return headers_of(
+                id=row["id"], source=self.source, type=row["type"], subject=row["subject"], sequence=row["position"],
+                cause=cause,
+            )  # fmt: skip
+        except Exception as error:
+            # Whatever is wrong with this row must not keep the keys of all others waiting.
+            raise Unwritable(f"no record can be made of it: {type(error).__name__}") from error
 
     async def _delete(self, connection: asyncpg.Connection, positions: list[int]) -> None:
         if positions:
