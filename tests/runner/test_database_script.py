@@ -26,8 +26,9 @@ DATABASES = """
 """
 INSIDE = """
     SELECT (SELECT nspacl::text FROM pg_namespace WHERE nspname = 'public') AS public,
-           (SELECT array_agg(pg_get_userbyid(defaclrole) || defaclobjtype::text || defaclacl::text)
-            FROM pg_default_acl) AS later
+           (SELECT array_agg(DISTINCT concat_ws(' ', pg_get_userbyid(defaclrole), defaclobjtype,
+                                                pg_get_userbyid(grantee), privilege_type, is_grantable))
+            FROM pg_default_acl, aclexplode(defaclacl)) AS later
 """
 ROLES = """
     SELECT rolname, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole FROM pg_roles

@@ -64,8 +64,8 @@ def _translated(error: BaseException, *, passing: bool) -> BaseException:
     log.warning("the database did not do it", reason=error)
     if state_of(error) == _DISK_FULL:
         return Unavailable(
-            "The database's disk is full, so nothing was stored. Whoever runs this system has to free some room; then "
-            "try again, with the same Idempotency-Key."
+            "The database's disk is full, and nothing was stored. Try again when whoever runs this system has made "
+            "room; with the same Idempotency-Key nothing is done twice."
         )
     return Unavailable(
         "The database does not answer at present. Try again; with the same Idempotency-Key nothing is done twice."
