@@ -67,6 +67,15 @@ async def require_each_once(db: Database, count: int) -> None:
     require_order_per_key(rows)
 
 
+async def test_one_of_several_brokers_that_are_named_is_enough(database: Make, cluster: Cluster) -> None:
+    """A cluster is named by several addresses, and the first of them may be the one that is down."""
+    db = await prepared(database)
+    await send(cluster, *story_of(2, 10))
+    several = Cluster(f"127.0.0.1:9, {cluster.bootstrap}", cluster.prefix)
+    async with running(consumer_of(db, several, reactions())):
+        await eventually(lambda: applied(db, 10))
+
+
 async def test_each_event_is_applied_once_and_in_order(database: Make, cluster: Cluster) -> None:
     db = await prepared(database)
     await send(cluster, *story_of(9, 1500))
