@@ -1,0 +1,1 @@
+"""The system in containers, really built and run by `make verify-containers`."""

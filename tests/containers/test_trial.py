@@ -1,0 +1,160 @@
+"""compose.yaml as somebody tries it out: up, the demo, processes killed and back, two of each, down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import httpx2
+import pytest
+
+from tests.containers.callers import Callers, rows, settle
+from tests.containers.engine import (
+    PARTS,
+    SERVICES,
+    Installation,
+    crash,
+    docker,
+    inspect,
+    run,
+    wait_until_ready,
+)
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
+
+# One of each kind, of four different services.
+ONE_OF_EACH = [("tickets", "api"), ("sla", "consumer"), ("inventory", "relay"), ("devlink", "jobs")]
+
+
+def secret_of(trial: Installation) -> str:
+    """What the development issuer gives tokens for."""
+    return docker("exec", trial.one("issuer"), "cat", "/tmp/desk/issuer/secret")
+
+
+def elsewhere(trial: Installation) -> dict[str, str]:
+    """The environment in which `desk demo` plays against these containers."""
+    return {
+        **os.environ,
+        "DESK_TOKENS_FROM": trial.address("issuer", port=8490),
+        "DESK_CLIENT_SECRET": secret_of(trial),
+        **{f"DESK_{service.upper()}_URL": trial.address(f"{service}-api") for service in SERVICES},
+    }
+
+
+def play(trial: Installation) -> str:
+    """What `make demo` says; it fails when a reaction does not come."""
+    return run(sys.executable, "-m", "runner.cli", "demo", env=elsewhere(trial), within=300).stdout
+
+
+def token(trial: Installation, persona: str = "supervisor") -> str:
+    """An access token of a persona."""
+    form = {"grant_type": "client_credentials", "client_id": persona, "client_secret": secret_of(trial)}
+    answer = httpx2.post(f"{trial.address('issuer', port=8490)}/token", data=form, trust_env=False)
+    return str(answer.raise_for_status().json()["access_token"])
+
+
+def test_every_process_of_every_service_is_well_and_what_runs_once_has_ended(trial: Installation) -> None:
+    found = {trial.name_of(container): inspect(container)["State"] for container in trial.containers()}
+    assert {f"{service}-{part}" for service in SERVICES for part in PARTS} <= set(found)
+    ended = {name: state["ExitCode"] for name, state in found.items() if state["Status"] == "exited"}
+    once = {"databases", "topics", "inventory-demo", "sla-demo", *[f"{service}-migrate" for service in SERVICES]}
+    assert ended == dict.fromkeys(once, 0)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("part", PARTS)
+def test_a_process_runs_without_any_privilege(trial: Installation, service: str, part: str) -> None:
+    container = trial.one(f"{service}-{part}")
+    status = dict(
+        line.split(":\t", 1)
+        for line in docker("exec", container, "cat", "/proc/1/status").splitlines()
+        if ":\t" in line
+    )
+    assert status["Uid"].split() == ["10001"] * 4
+    assert {status[name].strip("0") for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {""}
+    assert status["NoNewPrivs"] == "1"
+    for place in ("/", "/opt/app", "/etc", "/run/secrets"):
+        assert run("docker", "exec", container, "touch", f"{place}/x", check=False).returncode != 0, place
+    environment = docker("exec", container, "env")
+    assert "postgresql://" not in environment, "a secret in the environment is seen by everything"
+
+
+def test_the_demo_plays_against_it(trial: Installation) -> None:
+    assert "T-000001 closed" in play(trial)
+
+
+def test_the_databases_let_nobody_else_in(trial: Installation) -> None:
+    query = "SELECT datname, datacl FROM pg_database WHERE datname LIKE 'desk_%' ORDER BY 1"
+    found = {row[0]: row[1] for row in rows(trial, "tickets", query)}
+    assert found == {
+        f"desk_{service}": "{desk_%_owner=CTc/desk_%_owner,desk_%_service=c/desk_%_owner}".replace("%", service)
+        for service in SERVICES
+    }
+
+
+@pytest.mark.parametrize(("service", "part"), ONE_OF_EACH)
+def test_a_process_that_dies_is_started_again(trial: Installation, service: str, part: str) -> None:
+    container = trial.one(f"{service}-{part}")
+    before = inspect(container)
+    crash(container)
+
+    def is_another() -> bool:
+        now = inspect(container)
+        return bool(now["RestartCount"] > before["RestartCount"] and now["State"]["Running"])
+
+    wait_until(is_another, 60)
+    wait_until_ready(container)
+
+
+async def test_nothing_is_lost_while_one_of_each_kind_is_killed_and_comes_back(trial: Installation) -> None:
+    callers = Callers(lambda: [trial.address("tickets-api")], token(trial), per_second=5)
+    async with callers.calling():
+        for service, part in ONE_OF_EACH[1:]:
+            container = trial.one(f"{service}-{part}")
+            await asyncio.to_thread(docker, "kill", container)
+            # What `docker kill` ends counts as wanted: it stays down until compose is told again.
+            await asyncio.to_thread(wait_until, lambda at=container: not inspect(at)["State"]["Running"])
+            await asyncio.to_thread(trial.compose, "up", "--detach", "--no-deps", f"{service}-{part}")
+            await asyncio.to_thread(wait_until_ready, trial.one(f"{service}-{part}"))
+    assert callers.failed == 0, "opening needs none of those that were killed"
+    assert len(callers.accepted) > 50
+    await settle(trial, callers.accepted)
+
+
+def test_an_api_that_is_killed_is_back_on_its_port(trial: Installation) -> None:
+    container, address = trial.one("tickets-api"), trial.address("tickets-api")
+    docker("kill", container)
+    with pytest.raises(httpx2.TransportError):
+        httpx2.get(f"{address}/livez", trust_env=False)
+    trial.compose("up", "--detach", "--no-deps", "tickets-api")
+    wait_until_ready(trial.one("tickets-api"))
+    assert "closed" in play(trial)
+
+
+def test_two_of_each_share_the_work_and_one_relay_leads(trial: Installation) -> None:
+    scaled = [word for service in SERVICES for part in PARTS for word in ("--scale", f"{service}-{part}=2")]
+    trial.compose("up", "--detach", *scaled)
+    trial.wait_until_well()
+    for service in SERVICES:
+        for part in PARTS:
+            assert len(trial.of(f"{service}-{part}")) == 2, f"{service}-{part}"
+        addresses = {trial.address(f"{service}-api", copy) for copy in (0, 1)}
+        assert len(addresses) == 2
+        for address in addresses:
+            assert httpx2.get(f"{address}/readyz", trust_env=False).status_code == 200
+        leaders = rows(
+            trial, service, "SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        )  # fmt: skip
+        assert leaders == [["1"]], f"one relay of {service} leads, the other stands by"
+    assert "closed" in play(trial)
+
+
+def test_down_leaves_nothing_behind(trial: Installation) -> None:
+    trial.down()
+    label = f"label=com.docker.compose.project={trial.project}"
+    assert docker("ps", "--all", "--quiet", "--filter", label) == ""
+    assert docker("volume", "ls", "--quiet", "--filter", label) == ""
+    assert docker("network", "ls", "--quiet", "--filter", label) == ""

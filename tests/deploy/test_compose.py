@@ -1,0 +1,183 @@
+"""The compose files: every process there, apart, in order, without privileges, limited, and closed to the outside."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any
+
+import pytest
+
+from tests.deploy.files import DEPLOY, PARTS, SERVICES, Document, compose
+
+FILES = {"development": ("compose.yaml",), "production": ("compose.yaml", "compose.production.yaml")}
+SERVERS = ("postgres", "kafka", "kafka-2", "kafka-3")
+DEMO = {"issuer", "inventory-demo", "sla-demo"}
+SERVERS_OF = {"development": {"postgres", "kafka"}, "production": set(SERVERS)}
+
+
+def problems_of(name: str, service: Document) -> list[str]:
+    """What a container lacks."""
+    once = service.get("restart") == "no"
+    told = []
+    if service.get("read_only") is not True:
+        told.append("its root can be written")
+    if service.get("cap_drop") != ["ALL"] or service.get("cap_add") or service.get("privileged"):
+        told.append("it has capabilities")
+    if "no-new-privileges:true" not in service.get("security_opt", []):
+        told.append("it may gain privileges")
+    if not {"mem_limit", "cpus", "pids_limit"} <= set(service):
+        told.append("it has no limits")
+    if service.get("logging", {}).get("options", {}).get("max-size") is None:
+        told.append("its log grows for ever")
+    healthy = service.get("healthcheck", {})
+    if not (healthy.get("disable") if once else healthy.get("test")):
+        told.append("a command has no health, everything else must have")
+    if not once and service.get("restart") != "unless-stopped":
+        told.append("it stays down")
+    if service.get("user") == "root" or service.get("network_mode") or service.get("pid") or service.get("ipc"):
+        told.append("it is not apart from the machine")
+    told += [
+        f"published to everybody: {port}" for port in service.get("ports", []) if not port.startswith("127.0.0.1:")
+    ]
+    told += [
+        f"a writable folder of the machine: {mount}" for mount in service.get("volumes", []) if _is_writable_bind(mount)
+    ]
+    if not re.search(r":(\d|\$\{DESK_VERSION)", service.get("image", "")):
+        told.append("its image is not pinned")
+    return [f"{name}: {one}" for one in told]
+
+
+def _is_writable_bind(mount: str) -> bool:
+    return mount.startswith((".", "/", "~")) and not mount.endswith(":ro")
+
+
+@pytest.fixture(params=FILES)
+def services(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The services of an installation."""
+    found: dict[str, Any] = compose(*FILES[request.param])["services"]
+    return found
+
+
+def test_no_container_lacks_anything(services: dict[str, Any]) -> None:
+    assert [told for name, service in services.items() for told in problems_of(name, service)] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"read_only": False}, "written"),
+        ({"cap_add": ["NET_ADMIN"]}, "capabilities"),
+        ({"security_opt": []}, "privileges"),
+        ({"mem_limit": None}, None),
+        ({"restart": "always"}, "down"),
+        ({"ports": ["8410:8000"]}, "everybody"),
+        ({"ports": ["0.0.0.0:8410:8000"]}, "everybody"),
+        ({"volumes": ["/var/run/docker.sock:/var/run/docker.sock"]}, "folder"),
+        ({"network_mode": "host"}, "apart"),
+        ({"image": "psa-desk-tickets"}, "pinned"),
+        ({"healthcheck": {}}, "health"),
+    ],
+)
+def test_what_a_container_lacks_is_seen(change: Document, said: str | None) -> None:
+    service = copy.deepcopy(compose("compose.yaml")["services"]["tickets-api"])
+    if said is None:
+        del service["mem_limit"]
+        said = "limits"
+    else:
+        service.update(change)
+    assert any(said in told for told in problems_of("tickets-api", service))
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_process_of_every_service_is_there_and_nothing_else(kind: str) -> None:
+    found = set(compose(*FILES[kind])["services"])
+    processes = {f"{service}-{part}" for service in SERVICES for part in PARTS}
+    once = {"databases", "topics", *[f"{service}-migrate" for service in SERVICES]}
+    assert found == processes | once | SERVERS_OF[kind] | DEMO | ({"access"} if kind == "production" else set())
+
+
+def test_what_is_for_trying_out_starts_only_when_it_is_asked_for(services: dict[str, Any]) -> None:
+    assert {name for name, service in services.items() if service.get("profiles") == ["demo"]} == DEMO
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_process_waits_for_what_it_needs_and_for_no_more(services: dict[str, Any], service: str) -> None:
+    done = {"condition": "service_completed_successfully"}
+    migrated = {f"{service}-migrate": done}
+    assert services[f"{service}-migrate"]["depends_on"] == {"databases": done}
+    # Tickets are opened while the broker is down, so an api must start then too.
+    assert services[f"{service}-api"]["depends_on"] == services[f"{service}-jobs"]["depends_on"] == migrated
+    for part in ("consumer", "relay"):
+        assert services[f"{service}-{part}"]["depends_on"] == {**migrated, "topics": done}
+
+
+def test_in_production_rights_come_before_topics_and_brokers_before_rights() -> None:
+    services = compose(*FILES["production"])["services"]
+    assert services["topics"]["depends_on"]["access"] == {"condition": "service_completed_successfully"}
+    assert set(services["access"]["depends_on"]) == {"kafka", "kafka-2", "kafka-3"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("part", PARTS)
+def test_a_serving_process_is_given_its_own_secrets_only(service: str, part: str) -> None:
+    """Never the owner's address, with which it could change history, nor what belongs to another service."""
+    found = compose(*FILES["production"])["services"][f"{service}-{part}"]["secrets"]
+    sources = {one if isinstance(one, str) else one["source"] for one in found}
+    assert sources == {"kafka_ca", f"{service}_kafka_password", f"{service}_database_url"}
+
+
+def test_the_servers_are_reached_from_inside_only(services: dict[str, Any]) -> None:
+    for name in SERVERS:
+        if name in services:
+            assert "ports" not in services[name]
+            assert services[name]["networks"] == ["inside"]
+    assert {name for name, service in services.items() if "edge" in service.get("networks", [])} == {
+        *[f"{service}-api" for service in SERVICES], "issuer",
+    }  # fmt: skip
+
+
+def test_the_inner_network_leads_nowhere(services: dict[str, Any]) -> None:
+    assert compose("compose.yaml")["networks"]["inside"] == {"internal": True}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_name_that_is_used_is_declared(kind: str) -> None:
+    document = compose(*FILES[kind])
+    for name, service in document["services"].items():
+        for other in service.get("depends_on", {}):
+            assert other in document["services"], name
+        for secret in service.get("secrets", []):
+            assert (secret if isinstance(secret, str) else secret["source"]) in document["secrets"], name
+        for mount in service.get("volumes", []):
+            assert mount.startswith((".", "/")) or mount.partition(":")[0] in document["volumes"], name
+        assert set(service["networks"]) <= set(document["networks"]), name
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.production.yaml"])
+def test_old_and_new_compose_read_the_file(name: str) -> None:
+    """docker-compose 1.29 refuses a name at the top; a version is obsolete for the new one."""
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    assert not re.search(r"^(name|version):", text, re.MULTILINE)
+    assert "deploy:" not in text, "limits of a swarm are not those of compose"
+
+
+def test_no_listener_of_production_is_open() -> None:
+    services = compose(*FILES["production"])["services"]
+    for name in ("kafka", "kafka-2", "kafka-3"):
+        told = services[name]["environment"]
+        assert told["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"] == "CLIENTS:SASL_SSL,CONTROLLER:SSL,BROKERS:SSL"
+        assert told["KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND"] == "false"
+        assert told["KAFKA_AUTHORIZER_CLASS_NAME"].endswith(".StandardAuthorizer")
+        for listener in ("BROKERS", "CONTROLLER"):
+            assert told[f"KAFKA_LISTENER_NAME_{listener}_SSL_CLIENT_AUTH"] == "required"
+        # The image makes demands of its own on a listener whose name holds SSL.
+        assert "SSL://" not in told["KAFKA_ADVERTISED_LISTENERS"]
+
+
+def test_any_one_broker_of_production_may_be_lost() -> None:
+    services = compose(*FILES["production"])["services"]
+    numbers = {services[name]["environment"]["KAFKA_NODE_ID"] for name in ("kafka", "kafka-2", "kafka-3")}
+    assert len(numbers) == 3
+    told = services["kafka"]["environment"]
+    assert (told["KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR"], told["KAFKA_MIN_INSYNC_REPLICAS"]) == ("3", "2")
