@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
+from shared.contracts.topics import BY_TYPE, TOPIC_OF
 from tests.journeys.desk import act, clock_of, facts, has_reacted, open_ticket, until, view
-from tests.support.system import System
+from tests.support.system import SERVICES, System
 
 
 async def test_a_ticket_gets_its_environment_clocks_and_task_in_one_view(system: System) -> None:
@@ -21,6 +22,7 @@ async def test_a_ticket_gets_its_environment_clocks_and_task_in_one_view(system:
         assert clock_of(ticket, "response")["target_seconds"] == 15 * 60
         assert 0 < clock_of(ticket, "resolution")["remaining_seconds"] <= 4 * 3600
 
+        await act(agent, opened["id"], "assign", assignee="martin.fernandez")
         await act(agent, opened["id"], "respond", text="Estamos revisando, la llamamos en diez minutos.")
         ticket = await until(agent, opened["id"], lambda seen: clock_of(seen, "response")["state"] == "met")
 
@@ -143,3 +145,22 @@ async def test_two_escalations_are_two_tasks_and_a_repeated_view_changes_nothing
         assert len({task["escalation_id"] for task in ticket["tasks"]}) == 2
         again = await view(agent, opened["id"])
     assert {task["id"] for task in again["tasks"]} == {task["id"] for task in ticket["tasks"]}
+
+
+async def test_what_each_service_published_is_what_the_catalogue_says_it_does(system: System) -> None:
+    """Counted in the archives after the journeys above, of which this is the last."""
+    counted = {
+        service: {
+            row["type"]: (row["topic"], row["events"])
+            for row in await system.rows(
+                service, "SELECT type, min(topic) AS topic, count(*) AS events FROM runtime.archive GROUP BY type"
+            )
+        }
+        for service in SERVICES
+    }
+    for service, types in counted.items():
+        foreign = {name for name in types if TOPIC_OF[name].owner != service}
+        assert foreign == set(), f"{service} published types of others"
+        assert {name: topic for name, (topic, _) in types.items()} == {name: TOPIC_OF[name].name for name in types}
+    told = {name: events for types in counted.values() for name, (_, events) in types.items()}
+    assert set(told) == set(BY_TYPE), f"run all of this file; the journeys caused {sorted(told.items())}"
