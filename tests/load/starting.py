@@ -45,7 +45,10 @@ def measure_up(scene: Scene, _options: Options) -> list[Table]:
 
 def _make(target: str, clone: Path, environment: dict[str, str]) -> float:
     began = time.perf_counter()
-    done = subprocess.run(["make", target], cwd=clone, env=environment, capture_output=True, text=True, check=False)
+    # `make reset` asks before it deletes.
+    done = subprocess.run(
+        ["make", target], cwd=clone, env=environment, input="y\n", capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"make {target} failed:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
     return time.perf_counter() - began
