@@ -16,9 +16,9 @@ from runner.jars import LOCK, SPECIFICATION, _drop_halves, read_lock
 from runner.registry import environment_of_installer, silent_registry, told
 
 # What the three installers say; addresses are made up.
-PIP = "  Fetching project page and analyzing links: http://index.example/simple/uv/\nNewConnectionError: [Errno 111] " \
+PIP = "  Fetching project page and analyzing links: http://index.example/packages/uv/\nNewConnectionError: [Errno 111] " \
     "Connection refused"  # fmt: skip
-UV = "error: Request failed after 3 retries\n  cause: Failed to fetch: http://me:hunter2@index.example/simple/a/" \
+UV = "error: Request failed after 3 retries\n  cause: Failed to fetch: http://me:hunter2@index.example/packages/a/" \
     "\n  cause: dns error\n  cause: Name or service not known"  # fmt: skip
 MAVEN = "HTTPSConnectionPool(host='maven.example', port=443): Max retries exceeded with url: /m/a.pom (Caused by " \
     "ConnectTimeoutError('Connection to maven.example timed out'))"  # fmt: skip
@@ -29,8 +29,8 @@ PROXY = "HTTPSConnectionPool(host='maven.example', port=443): Max retries exceed
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (PIP, "http://index.example/simple/uv/ does not answer (connection refused)"),
-        (UV, "http://index.example/simple/a/ does not answer (name or service not known)"),
+        (PIP, "http://index.example/packages/uv/ does not answer (connection refused)"),
+        (UV, "http://index.example/packages/a/ does not answer (name or service not known)"),
         (MAVEN, "maven.example does not answer (timed out)"),
         (PROXY, "maven.example does not answer through the proxy 127.0.0.1:9 (unable to connect to proxy)"),
         ("error: No space left on device (os error 28)", None),
@@ -45,8 +45,8 @@ def test_the_address_and_the_reason_are_read_from_what_the_installer_says(said: 
 
 
 def test_an_index_that_is_named_for_pip_is_meant_for_uv_as_well() -> None:
-    named = {"PIP_INDEX_URL": "http://index.example/simple"}
-    assert environment_of_installer(named)["UV_DEFAULT_INDEX"] == "http://index.example/simple"
+    named = {"PIP_INDEX_URL": "http://index.example/packages"}
+    assert environment_of_installer(named)["UV_DEFAULT_INDEX"] == "http://index.example/packages"
     other = {**named, "UV_INDEX_URL": "http://other.example"}
     assert environment_of_installer(other) == other
 
@@ -57,14 +57,14 @@ def test_an_index_that_refuses_is_named_in_one_line_with_what_to_do(tmp_path: Pa
     python = str(tmp_path / "venv" / "bin" / "python")
     done = subprocess.run(
         [sys.executable, registry.__file__, python, "-m", "pip", "install", "-vv", "--no-cache-dir", "psa-nowhere==1"],
-        env={"PATH": os.defpath, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"},
+        env={"PATH": os.defpath, "PIP_INDEX_URL": "http://127.0.0.1:9/packages", "PIP_RETRIES": "0"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith("http://127.0.0.1:9/simple does not answer (connection refused). Connect")
+    assert done.stderr.startswith("http://127.0.0.1:9/packages does not answer (connection refused). Connect")
     assert len(done.stderr.splitlines()) == 1
 
 

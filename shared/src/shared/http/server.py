@@ -55,22 +55,9 @@ async def serve(
     Port 0 takes any free one; `bound` is told which. Raises OSError, which names the address, when the port is taken,
     and RuntimeError when the application does not start.
     """
-    limits = limits or ConnectionLimits()
     listener = _listen(host, port)
     address = listener.getsockname()[1]
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        interface="asgi3",
-        http=limited(limits),
-        timeout_keep_alive=limits.idle_seconds,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    server = _Server(config)
+    server = _Server(_configured(app, limits or ConnectionLimits()))
     log.info("listening", host=host, port=address)
     if bound is not None:
         bound(address)
@@ -85,6 +72,21 @@ async def serve(
             await stopping
         await running
         listener.close()
+
+
+def _configured(app: ASGIApp, limits: ConnectionLimits) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        interface="asgi3",
+        http=limited(limits),
+        timeout_keep_alive=limits.idle_seconds,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
