@@ -16,9 +16,9 @@ from runner.jars import LOCK, SPECIFICATION, _drop_halves, read_lock
 from runner.registry import environment_of_installer, silent_registry, told
 
 # What the three installers say; addresses are made up.
-PIP = "  Fetching project page and analyzing links: http://index.example/packages/uv/\nNewConnectionError: [Errno 111] " \
+PIP = "  Fetching project page and analyzing links: http://index.example/all/uv/\nNewConnectionError: [Errno 111] " \
     "Connection refused"  # fmt: skip
-UV = "error: Request failed after 3 retries\n  cause: Failed to fetch: http://me:hunter2@index.example/packages/a/" \
+UV = "error: Request failed after 3 retries\n  cause: Failed to fetch: http://me:hunter2@index.example/all/a/" \
     "\n  cause: dns error\n  cause: Name or service not known"  # fmt: skip
 MAVEN = "HTTPSConnectionPool(host='maven.example', port=443): Max retries exceeded with url: /m/a.pom (Caused by " \
     "ConnectTimeoutError('Connection to maven.example timed out'))"  # fmt: skip
@@ -29,8 +29,8 @@ PROXY = "HTTPSConnectionPool(host='maven.example', port=443): Max retries exceed
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (PIP, "http://index.example/packages/uv/ does not answer (connection refused)"),
-        (UV, "http://index.example/packages/a/ does not answer (name or service not known)"),
+        (PIP, "http://index.example/all/uv/ does not answer (connection refused)"),
+        (UV, "http://index.example/all/a/ does not answer (name or service not known)"),
         (MAVEN, "maven.example does not answer (timed out)"),
         (PROXY, "maven.example does not answer through the proxy 127.0.0.1:9 (unable to connect to proxy)"),
         ("error: No space left on device (os error 28)", None),

@@ -1,7 +1,8 @@
 """Apache Kafka's jars: fetched by a Maven resolver written in Python, each checked against the committed lock.
 
 `jgo.lock.toml` beside this file is the output of `jgo lock` under the environment of `_jgo_environment`, without the
-lines about modules (all jars go on the class path); the runner never writes it. The resolver itself verifies nothing, so nothing is run that was not hashed here.
+lines about modules (all jars go on the class path); the runner never writes it. The resolver itself verifies nothing,
+so nothing is run that was not hashed here.
 """
 
 from __future__ import annotations
