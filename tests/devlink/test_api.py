@@ -116,6 +116,11 @@ async def test_a_task_is_changed_by_who_has_seen_it_and_once_for_each_key(
     assert first.content == again.content
     old = await http.post(path, json=body, headers=at(1))
     assert (old.status_code, old.json()["version"], old.headers["etag"]) == (412, 2, '"2"')
+    (since,) = old.json()["since"]
+    assert (since["version"], since["actor"]) == (2, "nora")
+    assert {"move": ("status", "new", "triaged"), "assign": ("assignee", None, "nora")}[action] == (
+        since["field"], since["old"], since["new"],
+    )  # fmt: skip
     assert (await http.get(f"/v1/tasks/{id_}")).headers["etag"] == '"2"'
 
 

@@ -152,6 +152,11 @@ async def test_a_record_is_changed_by_whoever_has_seen_its_version(
         done = await http.put(path, json=changed, headers={"if-match": '"1"'})
         assert (done.status_code, done.headers["etag"]) == (200, '"2"')
     assert len(await published(inventory)) == before + 2
+    late = await http.put(path, json=facts, headers={"if-match": '"1"'})
+    told = (await published(inventory))[-1]
+    assert (late.status_code, [(one["version"], one["type"], one["actor"]) for one in late.json()["since"]]) == (
+        412, [(2, told["type"], told["actor"])],
+    )  # fmt: skip
 
 
 async def test_of_many_who_record_the_same_at_once_one_does(http: httpx2.AsyncClient) -> None:

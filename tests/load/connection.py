@@ -29,11 +29,16 @@ class Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Sends a whole request; the status and the body of the answer. Raises ConnectionError when it is cut off."""
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or not self.is_open:
             raise ConnectionError("the server closed the connection")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has kept it; it ends what rests for long."""
+        return self._transport is not None and not self._transport.is_closing()
 
     def close(self) -> None:
         """Ends the connection."""

@@ -186,6 +186,8 @@ class Watch:
         self._waiting[json.loads(body)["id"]] = intended
 
     async def _ask(self, request: bytes) -> tuple[int, bytes]:
+        while self._idle and not self._idle[-1].is_open:
+            self._idle.pop()
         connection = self._idle.pop() if self._idle else await Connection.open(next(self._targets))
         answer = await connection.ask(request)
         self._idle.append(connection)

@@ -75,6 +75,10 @@ async def test_a_contract_is_changed_by_whoever_has_seen_its_version(http: httpx
         # The second time it is equal and changes nothing, so the old version does no harm.
         assert (await http.put(path, json=changed, headers={"if-match": '"1"'})).headers["etag"] == '"2"'
     assert len(await published(sla)) == 2
+    late = await http.put(path, json=FACTS, headers={"if-match": '"1"'})
+    assert (late.status_code, [(one["version"], one["type"], one["actor"]) for one in late.json()["since"]]) == (
+        412, [(2, "desk.contract.recorded.v1", "bruno")],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from devlink.domain.task import Link, Task
 from shared.contracts.envelope import Cause
-from shared.db.statement import sql
+from shared.db.statement import query, sql
 from shared.db.transaction import Transaction
 
 # A second message about the same escalation, at the same time or later, waits at the unique reference and then finds
@@ -35,9 +35,9 @@ _CREATE = sql("""
         FROM wanted w JOIN created USING (id)
     ), traced AS (
         INSERT INTO devlink.trace (task_id, ticket_id, field, old, new, actor, source, correlation_id, causation_id,
-                                   occurred_at, recorded_at)
+                                   occurred_at, recorded_at, version)
         SELECT w.id, w.ticket_id, 'status', NULL, 'new', w.actor, w.source, w.correlation_id, w.causation_id,
-               w.occurred_at, w.recorded_at
+               w.occurred_at, w.recorded_at, 1
         FROM wanted w JOIN created USING (id)
     )
     SELECT id, number FROM created
@@ -51,6 +51,11 @@ _LOAD = sql("""
     FROM devlink.tasks t WHERE id = :id FOR NO KEY UPDATE OF t
 """)
 
+_CHANGES_SINCE = query("""
+    SELECT version, field, old, new, occurred_at, actor FROM devlink.trace
+    WHERE task_id = :id AND version > :version ORDER BY position LIMIT 20
+""")
+
 _STORE = sql("""
     UPDATE devlink.tasks SET status = :status, assignee = :assignee, fix_version = :fix_version,
            declined_reason = :declined_reason, version = :version, changed_at = :recorded_at
@@ -58,8 +63,8 @@ _STORE = sql("""
 """)
 _TRACE = sql("""
     INSERT INTO devlink.trace (task_id, field, old, new, actor, source, correlation_id, causation_id, occurred_at,
-                               recorded_at)
-    SELECT :id, field, old, new, :actor, :source, :correlation_id, :causation_id, :occurred_at, :recorded_at
+                               recorded_at, version)
+    SELECT :id, field, old, new, :actor, :source, :correlation_id, :causation_id, :occurred_at, :recorded_at, :version
     FROM jsonb_to_recordset(:changes) AS c(field text, old text, new text)
 """)
 
@@ -95,6 +100,11 @@ async def load_task(tx: Transaction, id: UUID) -> Task | None:
         return None
     links = tuple(Link(UUID(one["ticket_id"]), UUID(one["escalation_id"])) for one in row.links or ())
     return Task(row.id, row.status, row.assignee, row.fix_version, row.declined_reason, row.version, links)
+
+
+async def changes_since(tx: Transaction, id: UUID, version: int) -> list[dict[str, Any]]:
+    """What was changed on a task after it had this version, the oldest first, at most twenty."""
+    return [dict(row) for row in await tx.fetch(_CHANGES_SINCE, {"id": id, "version": version})]
 
 
 async def store_task(tx: Transaction, cause: Cause, task: Task, *, source: str) -> None:

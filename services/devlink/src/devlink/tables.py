@@ -66,5 +66,6 @@ trace = Table(
     text("causation_id", nullable=True),
     instant("occurred_at"),
     instant("recorded_at"),
+    Column("version", Integer, nullable=True),
 )
 Index("trace_of_task", trace.c.task_id, trace.c.position)

@@ -30,6 +30,7 @@ from shared.contracts.inventory import (
 )
 from shared.contracts.tickets import TicketOpened
 from shared.db.transaction import Transaction
+from shared.messaging.archive import changes_since
 from shared.messaging.outbox import publish, seal
 from shared.versions import ANYTHING, Expected
 
@@ -63,7 +64,7 @@ async def record_clients(
 ) -> int:
     """Records clients and publishes those that changed; how many did. Raises VersionNotStated, VersionChanged."""
     changed = await repository.store_clients(tx, cause, clients)
-    _check_versions("client", changed, expected)
+    await _check_versions(tx, "client", changed, expected)
     return await _publish_changed(tx, cause, [_client_recorded(client) for client in clients], changed)
 
 
@@ -72,7 +73,7 @@ async def record_products(
 ) -> int:
     """Records products and publishes those that changed; how many did. Raises VersionNotStated, VersionChanged."""
     changed = await repository.store_products(tx, cause, products)
-    _check_versions("product", changed, expected)
+    await _check_versions(tx, "product", changed, expected)
     events = [ProductRecorded(id=one.id, name=one.name, retired=one.retired) for one in products]
     return await _publish_changed(tx, cause, events, changed)
 
@@ -94,7 +95,7 @@ async def record_modules(
             _check_known(f"module {record.id}", "client", record.client_id, around.clients)
         check_same_module(around.modules.get(record.id), module)
     changed = await repository.store_modules(tx, cause, modules)
-    _check_versions("module", changed, expected)
+    await _check_versions(tx, "module", changed, expected)
     return await _publish_changed(tx, cause, [_module_recorded(module) for module in modules], changed)
 
 
@@ -114,7 +115,7 @@ async def record_installations(
         check_same_installation(record.id, around.installations.get(record.id), placement)
         check_modules(record.id, placement, record.modules, around.modules)
     changed = await repository.store_installations(tx, cause, installations)
-    _check_versions("installation", changed, expected)
+    await _check_versions(tx, "installation", changed, expected)
     return await _publish_changed(tx, cause, [_installation_recorded(one) for one in installations], changed)
 
 
@@ -192,10 +193,13 @@ async def _publish_changed(tx: Transaction, cause: Cause, events: Sequence[Event
     return len(told)
 
 
-def _check_versions(kind: str, changed: Stored, expected: Expected) -> None:
+async def _check_versions(tx: Transaction, kind: str, changed: Stored, expected: Expected) -> None:
     """Refuses a change of what the caller has not seen; what was equal is no change, so it needs no version."""
     for changed_id, version in changed.items():
-        expected.check(f"The {kind} {changed_id}", version - 1)
+        present = version - 1
+        if not expected.is_met(present):
+            since = await changes_since(tx, f"{kind}:{changed_id}", seen=expected.newest, present=present)
+            expected.check(f"The {kind} {changed_id}", present, since=since)
 
 
 def _check_known(what: str, kind: str, id: str, known: frozenset[str]) -> None:

@@ -14,6 +14,7 @@ from shared.contracts.tickets import Kind
 from shared.db.transaction import Transaction
 from shared.errors import Conflict, Invalid, Unavailable
 from shared.ids import new_id
+from shared.messaging.archive import changes_since
 from shared.messaging.outbox import publish, seal
 from shared.versions import ANYTHING, Expected
 from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
@@ -249,7 +250,10 @@ async def record_contracts(
     if not changed:
         return []
     for version in changed:
-        expected.check(f"The contract {version.id}", version.version - 1)
+        present = version.version - 1
+        if not expected.is_met(present):
+            since = await changes_since(tx, f"contract:{version.id}", seen=expected.newest, present=present)
+            expected.check(f"The contract {version.id}", present, since=since)
     added = await contract_rows.insert_contracts(tx, changed, cause.recorded_at, cause.actor)
     for version in changed:
         if version.id not in added:

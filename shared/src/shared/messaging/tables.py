@@ -39,6 +39,7 @@ archive = Table(
     text_column("traceparent", nullable=True),
     Column("value", LargeBinary, nullable=False),
 )
+Index("archive_of_record", archive.c.key, archive.c.position, postgresql_where=text("key LIKE '%:%'"))
 
 # What is not yet acknowledged by Kafka. The row is only the position: the relay joins the archive and deletes the row.
 outbox = Table("outbox", metadata, Column("position", BigInteger, primary_key=True, autoincrement=False))
