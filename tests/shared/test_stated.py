@@ -39,6 +39,8 @@ def test_an_instant_of_a_file_is_taken() -> None:
         (1764000000, "instant_as_number"),
         (1764000000000.5, "instant_as_number"),
         ("1764000000", "instant_as_number"),
+        ("1764000000.5", "instant_as_number"),
+        (" 1.764e9", "instant_as_number"),
         ("-1", "instant_as_number"),
         (True, "instant_as_number"),
         ("2026-11-02T14:03:00", "timezone_aware"),

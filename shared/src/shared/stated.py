@@ -15,10 +15,18 @@ _BEYOND = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 
 
 def _require_text(value: Any) -> Any:
-    # pydantic takes 1764000000 and "1764000000" for seconds, and larger ones for milliseconds.
-    if isinstance(value, int | float) or (isinstance(value, str) and value.strip().lstrip("+-").isdigit()):
+    # pydantic takes 1764000000, "1764000000" and "1.764e9" for seconds, and larger ones for milliseconds.
+    if isinstance(value, int | float) or (isinstance(value, str) and _is_number(value)):
         raise PydanticCustomError("instant_as_number", "an instant as a text")
     return value
+
+
+def _is_number(words: str) -> bool:
+    try:
+        float(words)
+    except ValueError:
+        return False
+    return True
 
 
 def _require_near(value: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,11 @@ class Expected:
             )
         now = f"{what} is at version {present} now" if present else f"{what} does not exist"
         raise VersionChanged(f"{now}: look at it again, then decide.", version=present, **told)
+
+    async def require(self, what: str, present: int, since: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
+        """As `check`; `since` tells what was changed after `newest` and is only asked for whoever has to be told."""
+        if not self.is_met(present):
+            self.check(what, present, since=await since() if self.stated else [])
 
 
 # For whoever has no version in hand: files, jobs, reactions.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 import pytest
 
 from shared.db.failures import is_transient, pause_after
@@ -17,6 +19,31 @@ def test_the_pause_grows_to_its_limit_and_stays_there_for_any_outage() -> None:
     assert [pause_after(failures, first=0.1) for failures in (1, 2, 3)] == [0.2, 0.4, 0.8]
     assert pause_after(100, first=0.1) == 5.0
     assert pause_after(100_000, first=0.1) == 5.0
+
+
+async def test_a_lock_that_is_not_had_in_time_is_waited_for_again(
+    database: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.db.engine.LOCK_TIMEOUT", "50ms")
+    db = await database("runtime")
+    async with db.begin() as holder:
+        await holder.execute(sql("SELECT pg_advisory_xact_lock(7)"))
+        with pytest.raises(asyncpg.LockNotAvailableError) as caught:
+            async with db.begin() as waiter:
+                await waiter.execute(sql("SELECT pg_advisory_xact_lock(7)"))
+    assert is_transient(caught.value)
+
+
+async def test_two_statements_at_once_on_one_connection_are_a_mistake_of_ours(database: Make) -> None:
+    db = await database("runtime")
+    async with db.begin() as tx:
+        await tx.execute(sql("SELECT 1"))
+        sleeping = asyncio.create_task(tx.execute(sql("SELECT pg_sleep(0.2)")))
+        await asyncio.sleep(0)  # the first has begun
+        with pytest.raises(asyncpg.InterfaceError) as caught:
+            await tx.execute(sql("SELECT 1"))
+        await sleeping
+    assert not is_transient(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import literal, select
 
-from shared.db.statement import Statement, joined, query, sql
+from shared.db.statement import Statement, composed, joined, query, sql
 
 
 def test_each_name_has_one_place_however_often_it_is_said() -> None:
@@ -44,9 +45,47 @@ def test_one_piece_stays_as_it_is() -> None:
     assert joined([piece]) is piece
 
 
+def test_the_same_words_are_the_same_statement() -> None:
+    assert sql("SELECT :a") is sql("SELECT :a")
+    assert sql("DELETE FROM a", called="x") is not sql("DELETE FROM a", called="y")
+
+
+@pytest.mark.parametrize(
+    ("words", "table"),
+    [
+        ("INSERT INTO a.b (c) VALUES (1)", "a.b"),
+        ("\n    UPDATE a.b SET c = 1", "a.b"),
+        ("delete from  b WHERE c IN (SELECT 1 FROM d)", "b"),
+        ("SELECT 1 FROM a.b", None),
+    ],
+)
+def test_a_statement_knows_the_table_that_it_changes(words: str, table: str | None) -> None:
+    assert sql(words).table == table
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "SELECT 1 FROM a FOR UPDATE",
+        "SELECT 1 FROM a for no key update of a",
+        "SELECT 1 FROM a FOR KEY SHARE",
+        "SELECT pg_advisory_xact_lock(1)",
+        "SELECT pg_notify('a', '')",
+    ],
+)
+def test_what_locks_is_no_query(words: str) -> None:
+    with pytest.raises(ValueError, match="needs its transaction"):
+        query(words)
+
+
+def test_a_composed_select_that_locks_is_not_plain() -> None:
+    assert composed(select(literal(1)))[0].plain
+    assert not composed(select(literal(1)).with_for_update())[0].plain
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_piece_with_a_with_of_its_own_is_refused(place: int) -> None:
     pieces: list[Statement] = [sql("DELETE FROM a")]
-    pieces.insert(place, sql("\n  with x as (DELETE FROM b) DELETE FROM c"))
+    pieces.insert(place, sql("\n  with\nx as (DELETE FROM b) DELETE FROM c"))
     with pytest.raises(ValueError, match="no WITH inside a WITH"):
         joined(pieces)

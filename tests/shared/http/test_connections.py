@@ -222,6 +222,57 @@ async def test_a_chunk_that_is_no_chunk_ends_the_connection(issuer: LocalIssuer)
     assert answer == b""
 
 
+@pytest.mark.parametrize("endless", [b"x-more: " + b"b" * 500 + b"\r\n", b"b" * 500], ids=["lines", "value"])
+async def test_trailers_without_an_end_end_the_connection(issuer: LocalIssuer, endless: bytes) -> None:
+    head = b"POST /livez HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-more: "
+    async with served(sample_app(issuer.url, body_seconds=DEADLINE * 10), LIMITS) as port:
+        assert await talk(port, head, endless) == b""
+
+
+async def test_a_trailer_is_no_header(issuer: LocalIssuer) -> None:
+    body = b'11\r\n{"title": "hola"}\r\n0\r\n'
+    head = b"POST /v1/notes HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head += b"transfer-encoding: chunked\r\nconnection: close\r\n"
+    token = f"authorization: Bearer {issuer.token()}\r\n".encode()
+    async with served(sample_app(issuer.url), LIMITS) as port:
+        as_header = await talk(port, head + token + b"\r\n" + body + b"\r\n")
+        as_trailer = await talk(port, head + b"\r\n" + body + token + b"\r\n")
+    assert (as_header[9:12], as_trailer[9:12]) == (b"201", b"401")
+
+
+async def test_what_follows_a_refused_head_is_not_done(issuer: LocalIssuer) -> None:
+    done: list[int] = []
+    routes = APIRouter(prefix="/v1", dependencies=[needs("ticket:read")])
+
+    @routes.get("/counted")
+    async def count() -> None:
+        done.append(1)
+
+    request = f"GET /v1/counted HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {issuer.token()}\r\n".encode()
+    async with served(sample_app(issuer.url, routers=[routes]), LIMITS) as port:
+        answer = await talk(port, b"GET /livez HTTP/1.1\r\nx-long: " + b"a" * 5000 + b"\r\n\r\n" + request + b"\r\n")
+        assert problem_in(answer) == (431, "head-too-large")
+        assert done == []
+        assert (await talk(port, request + b"connection: close\r\n\r\n"))[9:12] == b"200"
+    assert done == [1]
+
+
+async def test_a_body_in_small_pieces_is_taken(issuer: LocalIssuer) -> None:
+    text = "hola " * 600
+    body = json.dumps({"title": "hola", "text": text}).encode()
+    pieces = b"".join(b"40\r\n" + body[at : at + 64].ljust(64) + b"\r\n" for at in range(0, len(body), 64))
+    head = f"POST /v1/notes HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {issuer.token()}\r\nconnection: close\r\n"
+    async with served(sample_app(issuer.url), LIMITS) as port:
+        answer = await talk(
+            port,
+            head.encode()
+            + b"content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+            + pieces
+            + b"0\r\n\r\n",
+        )
+    assert answer[9:12] == b"201"
+
+
 async def test_requests_in_a_row_are_answered_in_their_order(issuer: LocalIssuer) -> None:
     async with served(sample_app(issuer.url), LIMITS) as port:
         answer = await talk(

@@ -235,6 +235,21 @@ def test_anything_can_be_logged(output: Output) -> None:
     assert len(output.text) < 25_000
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"violates check\nDETAIL:  Failing row contains (1, Hola\n{CANARY} tel, null).",
+        f"invalid input for query argument $3: '{CANARY}\n {CANARY}' (expected str, got int)",
+        f'invalid input syntax for type integer: "{CANARY}"',
+        f'value "{CANARY}" is out of range for type integer',
+        f'malformed array literal: "{CANARY}"',
+    ],
+)
+def test_what_a_database_quotes_of_a_value_is_not_written(said: str) -> None:
+    assert CANARY not in redact_text(said)
+    assert redact_text(said)[:6] == said[:6]
+
+
 def test_a_text_without_secrets_is_unchanged() -> None:
     text = "El cliente no puede facturar: error 500 en https://afip.example/ws?a=1 (módulo ventas)"
     assert redact_text(text) == text

@@ -77,9 +77,7 @@ async def _locked(tx: Transaction, id: UUID, expected: Expected) -> Task:
     task = await repository.load_task(tx, id)
     if task is None:
         raise NoSuchTask(f"There is no task {id}.")
-    if not expected.is_met(task.version):
-        since = await repository.changes_since(tx, id, expected.newest)
-        expected.check("The task", task.version, since=since)
+    await expected.require("The task", task.version, lambda: repository.changes_since(tx, id, expected.newest))
     return task
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from inventory import repository
@@ -196,10 +197,8 @@ async def _publish_changed(tx: Transaction, cause: Cause, events: Sequence[Event
 async def _check_versions(tx: Transaction, kind: str, changed: Stored, expected: Expected) -> None:
     """Refuses a change of what the caller has not seen; what was equal is no change, so it needs no version."""
     for changed_id, version in changed.items():
-        present = version - 1
-        if not expected.is_met(present):
-            since = await changes_since(tx, f"{kind}:{changed_id}", seen=expected.newest, present=present)
-            expected.check(f"The {kind} {changed_id}", present, since=since)
+        told = partial(changes_since, tx, f"{kind}:{changed_id}", seen=expected.newest, present=version - 1)
+        await expected.require(f"The {kind} {changed_id}", version - 1, told)
 
 
 def _check_known(what: str, kind: str, id: str, known: frozenset[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -251,9 +252,8 @@ async def record_contracts(
         return []
     for version in changed:
         present = version.version - 1
-        if not expected.is_met(present):
-            since = await changes_since(tx, f"contract:{version.id}", seen=expected.newest, present=present)
-            expected.check(f"The contract {version.id}", present, since=since)
+        told = partial(changes_since, tx, f"contract:{version.id}", seen=expected.newest, present=present)
+        await expected.require(f"The contract {version.id}", present, told)
     added = await contract_rows.insert_contracts(tx, changed, cause.recorded_at, cause.actor)
     for version in changed:
         if version.id not in added:

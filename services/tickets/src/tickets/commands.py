@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -162,9 +163,8 @@ async def _load(tx: Transaction, ticket_id: UUID, expected: Expected) -> Ticket:
 
 async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:
     """Compares under the ticket's lock. What happened since is only read for whoever has to be told."""
-    if not expected.is_met(ticket.version):
-        since = await repository.facts_since(tx, ticket.id, expected.newest)
-        expected.check(ticket.number, ticket.version, since=since)
+    since = partial(repository.facts_since, tx, ticket.id, expected.newest)
+    await expected.require(ticket.number, ticket.version, since)
 
 
 async def _store(tx: Transaction, cause: Cause, ticket: Ticket, events: Sequence[TicketEvent]) -> Done:

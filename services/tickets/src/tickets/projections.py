@@ -256,5 +256,8 @@ async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     for event in events:
         projection, row_of = ROWS[type(event.data)]
         found.setdefault(projection.table, (projection, []))[1].append(row_of(event))
-    for table, (projection, rows) in found.items():
-        await tx.write(_UPSERTS[table], {"rows": json.dumps(projection.fold(rows), default=str)})
+    # In one order, whatever the order of the events: few combinations to prepare, and locks taken the same way.
+    for table, upsert in _UPSERTS.items():
+        if table in found:
+            projection, rows = found[table]
+            await tx.write(upsert, {"rows": json.dumps(projection.fold(rows), default=str)})

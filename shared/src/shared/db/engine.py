@@ -16,6 +16,7 @@ from shared.db.transaction import Reader, Row
 
 # A frozen process must not hold its locks for ever: PostgreSQL ends its transaction, and another process goes on.
 IDLE_IN_TRANSACTION = "3s"
+LOCK_TIMEOUT = "20s"
 CONNECT_SECONDS = 5.0
 LEND_SECONDS = 10.0
 # Statements of a release are few; what a filter puts together stays below this too.
@@ -63,14 +64,13 @@ class Engine:
 
     async def dispose(self) -> None:
         """Closes the connections; what is still lent has a moment to come back."""
-        pool, self._pool = self._pool, None
-        if pool is None:
+        if self._pool is None:
             return
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await pool.close()
+                await self._pool.close()
         except TimeoutError:
-            pool.terminate()
+            self._pool.terminate()
 
     async def _start(self) -> asyncpg.Pool:
         async with self._starting:
@@ -91,6 +91,8 @@ def make_engine(
     settings = {
         "idle_in_transaction_session_timeout": idle_in_transaction,
         "statement_timeout": statement_timeout,
+        # Shorter than the other, so that waiting for somebody else (55P03, try again) is told from being slow (57014).
+        "lock_timeout": LOCK_TIMEOUT,
         "jit": "off",
     }
     return Engine(url, application=application, pool_size=pool_size, settings=settings)

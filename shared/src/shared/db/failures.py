@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
+
 import asyncpg
 
 # What the driver raises; its own timeouts and broken sockets are OSError and TimeoutError.
 DatabaseFailure = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
-# Connection trouble, rollback by conflict, resources, shutdown; and a transaction that idled too long.
+# Connection trouble, rollback by conflict, resources, shutdown; a lock that was not had in time, and a transaction that
+# idled too long. Not a statement that took too long (57014): who waits for others gives up at the lock before that.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57P", "58")
 _TRANSIENT_STATES = frozenset({"55P03", "25P03", "25P04"})
 # A statement that was prepared before a table was altered: prepared anew it is well.
 _OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+# What the driver says of a connection that ended; it has no class for that.
+_GONE = (
+    "connection is closed",
+    "connection was closed",
+    "connection has been released",
+    "is cancelling",
+    "pool is clos",
+)
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 def pause_after(failures: int, *, first: float, most: float = 5.0) -> float:
@@ -22,10 +34,10 @@ def pause_after(failures: int, *, first: float, most: float = 5.0) -> float:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed later without anybody changing anything."""
-    if isinstance(error, asyncpg.DataError):
-        # The driver's own refusal of a parameter is an InterfaceError too; it would only come again.
-        return False
-    if isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError, *_OUTDATED)):
+    if isinstance(error, asyncpg.InterfaceError):
+        # Its others are mistakes of a caller, such as two statements at once on one connection.
+        return any(words in str(error) for words in _GONE)
+    if isinstance(error, (OSError, TimeoutError, asyncpg.InternalClientError, *_OUTDATED)):
         return True
     state = state_of(error)
     return state.startswith(_TRANSIENT_CLASSES) or state in _TRANSIENT_STATES
@@ -42,5 +54,5 @@ def problem_of(error: BaseException) -> str:
     told = lines[0] if lines else ""
     if isinstance(error, asyncpg.DataError):
         # The driver quotes the value that it could not send, PostgreSQL the text that it could not read.
-        told = told.partition(":")[0]
+        told = _QUOTED.sub('"…"', told.partition(":")[0])
     return f"{type(error).__name__}: {told}"[:500]

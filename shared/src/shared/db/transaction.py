@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from sqlalchemy import Select
 
+from shared.db.failures import DatabaseFailure
 from shared.db.statement import Statement, composed, joined
 
 if TYPE_CHECKING:
@@ -99,12 +100,13 @@ class Transaction(Reader):
         await self._prepare(statement)
         return _count(await self._connection.execute(statement.text, *statement.arguments(parameters)))
 
-    async def write(self, statement: Statement, parameters: Parameters) -> None:
+    async def write(self, statement: Statement, parameters: Parameters, *, beside: str | None = None) -> None:
         """Changes something of which nobody waits for an answer; an error comes when it is done, in this transaction.
 
-        Not for two changes of the same row: neighbours are done in no particular order.
+        Neighbours are done in no particular order and see nothing of each other, so what waits is done first when it
+        changes the same table. `beside` is a table whose rows that wait are certainly others than this one's.
         """
-        if any(statement is earlier for earlier, _ in self._waiting):
+        if any(statement.table == earlier.table != beside for earlier, _ in self._waiting):
             await self.flush()
         self._waiting.append((statement, statement.arguments(parameters)))
 
@@ -138,7 +140,7 @@ class Transaction(Reader):
         """Undoes it. A connection that broke has done so by itself, and the pool lends none that is not whole."""
         self._waiting.clear()
         if self._begun is not None:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with suppress(*DatabaseFailure):
                 await self._begun.rollback()
 
     async def _prepare(self, statement: Statement) -> None:

@@ -22,7 +22,8 @@ from shared.http.problems import Problem
 class ConnectionLimits:
     """What one connection may take, in seconds and bytes.
 
-    `head_seconds` is for request line and headers, from the connection (or the first byte of a further request) on.
+    `head_seconds` is for request line and headers, from the connection (or the first byte of a further request) on: who
+    connects ahead of time is let go after that. `head_bytes` holds for what stands between the pieces of a body too.
     `idle_seconds` may pass between two requests, `read_seconds` until the caller has read what was answered.
     """
 
@@ -66,6 +67,7 @@ class Connection(HttpToolsProtocol):
         self._head_since: float | None = None
         self._in_head = False
         self._head_size = 0
+        self._beside_body = 0
         self._unread_since: float | None = None
         self._refused_since: float | None = None
 
@@ -81,32 +83,46 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             # The parser tells a name or an address when it ends; one that has no end must be counted here.
             self._head_size += len(data)
-        elif self._head_since is None and self._is_idle():
+        elif not self._is_idle():
+            # What is no body is what frames its pieces, and trailers, which may have no end either.
+            self._beside_body += len(data)
+        elif self._head_since is None:
             # Empty lines may stand before a request; no number of them buys time.
             self._head_since = monotonic()
         super().data_received(data)
-        if self._in_head and self._head_size > self.limits.head_bytes:
+        if max(self._head_size, self._beside_body) > self.limits.head_bytes:
             self._refuse(_head_too_large(self.limits.head_bytes))
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        self._in_head, self._head_size = True, 0
+        if self._refused_since is not None:
+            return
+        self._in_head, self._head_size, self._beside_body = True, 0, 0
         if self._head_since is None:
             self._head_since = monotonic()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Of trailers nothing is kept: whoever checked the head (a proxy, this process) has not seen them."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Begins to answer, unless the head that is whole now was too large."""
+        """Begins to answer, unless the head that is whole now was too large, or an earlier one was refused."""
+        if self._refused_since is not None:
+            return
         size = len(self.url) + sum(len(name) + len(value) + _BYTES_BETWEEN for name, value in self.headers)
         if size > self.limits.head_bytes:
             self._refuse(_head_too_large(self.limits.head_bytes))
             return
-        self._in_head, self._head_since = False, None
+        self._in_head, self._head_since, self._head_size = False, None, 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Passes a piece of the body on; of a refused request there is nobody to pass it to."""
         if self._refused_since is None:
+            # Of the framing only the excess over the body counts: a sixteenth of it is generous for small pieces.
+            self._beside_body = max(0, self._beside_body - len(body) - len(body) // 16)
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -116,8 +132,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are not told
         """What the parser does not understand is answered as everything else is."""
-        if self._refused_since is None:
-            self._refuse(_MALFORMED)
+        self._refuse(_MALFORMED)
 
     def cut_when_late(self, now: float) -> None:
         """Ends the connection when its time is over; `now` is of the monotonic clock."""
@@ -125,7 +140,10 @@ class Connection(HttpToolsProtocol):
             # close() would wait for the reader, who may be the one that does not read; so would the kernel.
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.transport.abort()
-        elif _is_over(self._head_since, self.limits.head_seconds, now) and not self.flow.read_paused:
+        elif not self._is_idle() or self.flow.read_paused:
+            # The head of a further request that came early waits for the answer of this one, and so does its time.
+            self._head_since = now if self._head_since is not None else None
+        elif _is_over(self._head_since, self.limits.head_seconds, now):
             if self._in_head:
                 self._refuse(_HEAD_TOO_SLOW)
             else:
@@ -142,7 +160,9 @@ class Connection(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
 
     def _refuse(self, problem: Problem) -> None:
-        """Answers and closes; while another request of this connection is being answered it only closes."""
+        """Answers and closes, once; while another request of this connection is being answered it only closes."""
+        if self._refused_since is not None:
+            return
         self._refused_since, self._head_since, self._in_head = monotonic(), None, False
         if not self._is_idle() or self.transport.is_closing() or not self.transport.can_write_eof():
             self.transport.close()

@@ -21,8 +21,8 @@ log = get_logger(__name__)
 async def transaction(request: Request) -> AsyncIterator[Transaction]:
     """One transaction, committed before the answer starts.
 
-    Raises Unavailable when the database cannot do it now, and for every COMMIT that fails: whatever stood in the way
-    (a deferred constraint against a row of somebody else) came up meanwhile, and the same request sees it.
+    Raises Unavailable when the database cannot do it now, and for a COMMIT that fails: whatever stood in the way came
+    up meanwhile (a deferred constraint against a row of somebody else), and the same request sees it.
     """
     state = request.app.state
     committing = False
@@ -39,7 +39,7 @@ async def transaction(request: Request) -> AsyncIterator[Transaction]:
 async def reading(request: Request) -> AsyncIterator[Reader]:
     """A connection on which every statement stands alone: no BEGIN and no COMMIT, a third of the round trips.
 
-    For one SELECT, which is a snapshot in itself. Two that must agree need `Tx`.
+    For one SELECT, which is a snapshot in itself.
     """
     try:
         async with request.app.state.engine.connect() as connection:

@@ -1,13 +1,14 @@
-"""Setting users and rights on a cluster, so that they are the registry's and nothing else."""
+"""Setting users and rights on a cluster, so that those on our topics are the registry's."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest
@@ -26,6 +27,8 @@ from aiokafka.protocol.types import (
 from shared.errors import Conflict
 from shared.messaging.access import Access
 from shared.messaging.kafka import Cluster, admin
+
+log = structlog.get_logger(__name__)
 
 # The numbers of Kafka's protocol.
 ANY = 1
@@ -133,7 +136,9 @@ class Applied:
 async def apply(cluster: Cluster, granted: Iterable[Access]) -> Applied:
     """Grants what is missing, and takes away what these principals, or anybody on these topics, may do beyond it.
 
-    Running it again changes nothing. Raises GrantRefused, and KafkaError when no broker answers.
+    Rights that reach these topics by a prefix or on everything are told in a warning and left alone. A principal that
+    is no longer named loses its topics; its user and its groups, which give nothing without topics, stay. Running it
+    again changes nothing. Raises GrantRefused, and KafkaError when no broker answers.
     """
     wanted = {Entry.of(one) for one in granted}
     principals = {one.principal for one in wanted}
@@ -145,11 +150,24 @@ async def apply(cluster: Cluster, granted: Iterable[Access]) -> Applied:
             for one in present
             if one.principal in principals or (one.resource == RESOURCES["topic"] and one.name in topics)
         }
+        for one in sorted(present - ours):
+            if one.resource == RESOURCES["topic"] and _covers(one, topics):
+                # Not ours to take away, it may be of the whole cluster; but somebody must know of it.
+                log.warning(
+                    "a wider right reaches these topics", right=one.principal, on=one.name, allowed=one.permission
+                )
         for one in sorted(wanted - ours):
             await _ask(client, CreateAclsRequest(*one), one)
         for one in sorted(ours - wanted):
             await _ask(client, DeleteAclsRequest(*one), one)
     return Applied(len(wanted - ours), len(ours - wanted), len(wanted & ours))
+
+
+def _covers(entry: Entry, topics: Collection[str]) -> bool:
+    """Whether a right by prefix, or on everything, is one on some of these topics."""
+    if entry.pattern == PREFIXED:
+        return any(topic.startswith(entry.name) for topic in topics)
+    return entry.name == "*"
 
 
 async def set_passwords(cluster: Cluster, passwords: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from shared.contracts.envelope import Headers, type_of
 from shared.db.failures import is_transient, problem_of
-from shared.db.statement import sql
+from shared.db.statement import query, sql
 from shared.db.transaction import Transaction
 from shared.errors import NotFound
 from shared.messaging import spans
@@ -127,7 +127,7 @@ _LOCK_KEY = sql("""
     SELECT 1 FROM runtime.blocked_keys
     WHERE (topic, key) = (SELECT topic, key FROM runtime.parked WHERE id = :id) FOR UPDATE
 """)
-_COUNT = sql("""
+_COUNT = query("""
     SELECT (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS messages,
            (SELECT count(*) FROM runtime.blocked_keys) AS blocked
 """)

@@ -29,14 +29,24 @@ _SECRETS_IN_TEXT = (
         r"\1" + REDACTED,
     ),
     # PostgreSQL tells the values of the row that it refused, SQLAlchemy the parameters of the statement.
-    (re.compile(r"\bDETAIL:.*"), "DETAIL: " + REDACTED),
+    (
+        re.compile(r"\bDETAIL:.*?(?=\n(?:\[SQL:|HINT:|Traceback |\n?(?:The above|During handling))|\Z)", re.DOTALL),
+        "DETAIL: " + REDACTED,
+    ),
+    # The driver quotes the argument that it could not send, PostgreSQL the text that it could not read.
+    (
+        re.compile(r"((?:invalid (?:input|byte)|malformed \w+ literal)[^:\n]*:).*?(?=\n\S|\Z)", re.DOTALL),
+        r"\1 " + REDACTED,
+    ),
+    (re.compile(r'\bvalue "[^"]*" is out of range'), f'value "{REDACTED}" is out of range'),
     (re.compile(r"\[parameters:.*", re.DOTALL), "[parameters: " + REDACTED + "]"),
     (re.compile(r"\binput_value=.*?, input_type="), "input_value=" + REDACTED + ", input_type="),
 )
 # One search tells of nearly every text that none of these applies; a request's access line is written thousands of
 # times a second.
 _SUSPICIOUS = re.compile(
-    r"bearer|authorization|eyJ|://|passw|secret|_token|DETAIL:|\[parameters|input_value=", re.IGNORECASE
+    r"bearer|authorization|eyJ|://|passw|secret|_token|DETAIL:|\[parameters|input_value=|invalid |malformed |is out of",
+    re.IGNORECASE,
 )
 _DEEPEST = 8
 _LONGEST_TEXT = 16_384

@@ -28,7 +28,7 @@ class Span(Protocol):
     """Something that is being done. It is exported when it ends, if its trace is sampled; one that never ends is not.
 
     What is told must be an id, a name of this product or a number: never a text that somebody wrote, nor the message of
-    an error.
+    an error. (A correlation id is what a caller calls the matter; it stands in events and logs all the same.)
     """
 
     @property

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from shared.db.statement import sql
+from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
 from sla.domain.clock import CLOCK_KINDS, Clock, Fact, FactKind, Terms
 from sla.domain.ticket_clock import TicketClock
@@ -165,7 +165,8 @@ async def store_clocks(tx: Transaction, clocks: Sequence[TicketClock], fired: Se
     if fired:
         await tx.write(_FORGET_TIMERS, {"fired": list(fired)})
     await tx.write(_STORE_CLOCKS, _state_columns(clocks))
-    await tx.write(_ARM_TIMERS, _timer_columns(clocks))
+    # The timers that fired are old rows, those that are armed are new ones.
+    await tx.write(_ARM_TIMERS, _timer_columns(clocks), beside="sla.timers")
 
 
 # A target still holds at its due and is missed after it, so a timer is due strictly after its instant. The timer is
@@ -175,7 +176,7 @@ _CLAIM_DUE = sql("""
     FROM sla.timers t JOIN sla.clocks c ON c.id = t.clock_id
     WHERE t.due_at < :now ORDER BY t.due_at, t.id LIMIT :portion FOR UPDATE OF t, c SKIP LOCKED
 """)
-_NEXT_DUE = sql("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
+_NEXT_DUE = query("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
 
 
 async def claim_due(tx: Transaction, now: datetime, portion: int) -> list[Claimed]:
