@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.load.figures import Cell, Table, percentile
+from tests.load.figures import Cell, Table, middle, percentile
 from tests.load.generator import Closed, call
 from tests.load.loops import PLAIN, compare
 from tests.load.machine import cpu_of, family
@@ -37,9 +37,21 @@ def measure_sustained(scene: Scene, options: Options) -> list[Table]:
     scene.arrive(rate=10, seconds=WARM_UP_SECONDS)
     table = Table(
         "sustained: tickets accepted while everything reacts, and finished",
-        ("concurrency", "accepted", "accepted/s", "p50 ms", "p99 ms", "finished after s", "finished/s", "CPU ms/op"),
+        (
+            "concurrency",
+            "accepted",
+            "accepted/s",
+            "p50 ms",
+            "p99 ms",
+            "finished after s",
+            "finished/s",
+            "CPU ms/op",
+            "waiting, first half",
+            "second half",
+        ),
         notes=[
             "finished/s: all tickets by the time from the first request until the last has environment and clocks",
+            "waiting: tickets that are opened and not yet finished, every half second while the callers call; median",
             "CPU ms/op: all processes of all services for each ticket, until it is finished",
         ],
     )
@@ -61,7 +73,8 @@ def _sustain(scene: Scene, callers: int, seconds: float) -> tuple[tuple[Cell, ..
     """The row of the table, and CPU milliseconds for each ticket by service and part."""
     part_of = {one.running.pid: (one.service, one.part) for one in scene.system.all() if one.running}
     with cpu_of(lambda: part_of) as used, cpu_of(lambda: family(scene.database_server)) as database:
-        seen = call(Closed(scene.targets, scene.openings(), callers, seconds, 201))
+        with scene.backlog() as waiting:
+            seen = call(Closed(scene.targets, scene.openings(), callers, seconds, 201))
         answered = time.perf_counter()
         scene.settle()
         # From the first request on: that the callers' process had to start is not the product's affair.
@@ -73,6 +86,12 @@ def _sustain(scene: Scene, callers: int, seconds: float) -> tuple[tuple[Cell, ..
     costs["PostgreSQL", "all"] = database.seconds * 1000 / done
     row = (
         callers, seen.count, seen.count / seen.seconds, percentile(seen.answered, 50), percentile(seen.answered, 99),
-        finished, seen.count / finished, used.seconds * 1000 / done,
+        finished, seen.count / finished, used.seconds * 1000 / done, *_halves(waiting),
     )  # fmt: skip
     return row, costs
+
+
+def _halves(waiting: list[int]) -> tuple[Cell, Cell]:
+    """The median of the first half of the samples, and of the second."""
+    half = len(waiting) // 2
+    return middle(waiting[:half]), middle(waiting[half:])

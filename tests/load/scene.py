@@ -6,8 +6,9 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,7 @@ API_PROCESSES = 2
 # What the first requests of a process pay for is not counted.
 WARM_UP_SECONDS = 3.0
 SETTLED_SECONDS = 300
+BACKLOG_SECONDS = 0.5
 REACTED = """
     SELECT t.id FROM tickets.tickets t JOIN tickets.environments e ON e.ticket_id = t.id WHERE 2 = (
         SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL)
@@ -166,6 +168,20 @@ class Scene:
         """Waits until every ticket that was opened has everything."""
         asyncio.run(_settle(self.system.database_url("tickets", OWNER)))
 
+    @contextmanager
+    def backlog(self) -> Iterator[list[int]]:
+        """How many tickets are opened and not yet finished, sampled while the block runs: flat, or growing."""
+        samples: list[int] = []
+        over = threading.Event()
+        url = self.system.database_url("tickets", OWNER)
+        sampler = threading.Thread(target=lambda: asyncio.run(_sample(url, samples, over)))
+        sampler.start()
+        try:
+            yield samples
+        finally:
+            over.set()
+            sampler.join()
+
     # -- who answers --------------------------------------------------------------------------------------------
 
     def product(self, requests: list[str], expected: int, name: str = "PSA Desk") -> Subject:
@@ -226,6 +242,20 @@ async def _settle(url: str) -> None:
         async with asyncio.timeout(SETTLED_SECONDS):
             while await connection.fetchval(f"SELECT count(*) FROM ({REACTED}) done") < opened:
                 await asyncio.sleep(0.1)  # the resolution of a measure that takes many seconds
+    finally:
+        await connection.close()
+
+
+async def _sample(url: str, samples: list[int], over: threading.Event) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        while not over.is_set():
+            samples.append(
+                await connection.fetchval(
+                    f"SELECT (SELECT count(*) FROM tickets.tickets) - (SELECT count(*) FROM ({REACTED}) done)"
+                )
+            )
+            await asyncio.sleep(BACKLOG_SECONDS)  # the distance of the samples
     finally:
         await connection.close()
 
