@@ -147,6 +147,8 @@ class _Attributes(BaseModel):
 _data_attributes = TypeAdapter(dict[str, Any])
 
 # What fits into the BIGINT in which every consumer keeps it.
+_CONTENT_TYPE = "content-type"
+_CONTENT_TYPE_LENGTH = len(_CONTENT_TYPE)
 _LARGEST_SEQUENCE = 2**63 - 1
 _YEARS = range(1970, 2200)
 
@@ -235,12 +237,23 @@ def read(headers: Headers, key: bytes | None, value: bytes | None, known: Mappin
 
 
 def _stated(headers: Headers, value: bytes | None, attribute: str) -> str | None:
+    """One attribute alone: most records of a topic may be of no interest, and their others need not be read."""
     try:
-        stated = _structured(value)[0] if _is_structured(headers) else _binary_attributes(headers)
+        text = (
+            _structured(value)[0].get(attribute) if _is_structured(headers) else _binary_attribute(headers, attribute)
+        )
     except InvalidMessage:
         return None
-    text = stated.get(attribute)
     return text if isinstance(text, str) and "\0" not in text else None
+
+
+def _binary_attribute(headers: Headers, attribute: str) -> str | None:
+    wanted = f"ce_{attribute}"
+    found = [text for name, text in headers if name == wanted and text is not None]
+    try:
+        return found[0].decode() if len(found) == 1 else None
+    except UnicodeDecodeError:
+        return None
 
 
 def _attributes(stated: Mapping[str, Any]) -> _Attributes:
@@ -286,10 +299,12 @@ def _binary_attributes(headers: Headers) -> dict[str, str]:
 
 
 def _is_structured(headers: Headers) -> bool:
-    return any(
-        name.lower() == "content-type" and (text or b"").lower().startswith(b"application/cloudevents+json")
-        for name, text in headers
-    )
+    for name, text in headers:
+        # The length first: this is asked of every header of every record.
+        if len(name) == _CONTENT_TYPE_LENGTH and name.lower() == _CONTENT_TYPE:
+            if (text or b"").lower().startswith(b"application/cloudevents+json"):
+                return True
+    return False
 
 
 def _structured(value: bytes | None) -> tuple[dict[str, Any], bytes]:
