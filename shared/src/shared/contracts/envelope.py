@@ -301,9 +301,9 @@ def _binary_attributes(headers: Headers) -> dict[str, str]:
 def _is_structured(headers: Headers) -> bool:
     for name, text in headers:
         # The length first: this is asked of every header of every record.
-        if len(name) == _CONTENT_TYPE_LENGTH and name.lower() == _CONTENT_TYPE:
-            if (text or b"").lower().startswith(b"application/cloudevents+json"):
-                return True
+        is_type = len(name) == _CONTENT_TYPE_LENGTH and name.lower() == _CONTENT_TYPE
+        if is_type and (text or b"").lower().startswith(b"application/cloudevents+json"):
+            return True
     return False
 
 
