@@ -50,10 +50,11 @@ lock: | $(UV) ## pin the dependencies anew after a change of a pyproject.toml
 	@$(MAKE) --no-print-directory lock-images
 
 lock-images: | $(UV) ## write which packages of requirements.lock each image holds
-	@for image in $(IMAGES); do \
+	@set -o pipefail; for image in $(IMAGES); do \
 	  test $$image = runner && member=deploy || member=services/$$image; \
-	  $(COMPILE) -c requirements.lock $$member/pyproject.toml | sed 's/==.*//' | sort -u \
-	    > deploy/image/packages/$$image.txt; \
+	  list=deploy/image/packages/$$image.txt; \
+	  $(COMPILE) -c requirements.lock $$member/pyproject.toml | sed 's/==.*//' | sort -u > $$list.new \
+	    && mv $$list.new $$list || { rm -f $$list.new; exit 1; }; \
 	done
 
 up: install ## start the whole system and print where to look; repeat it as often as you like
@@ -92,11 +93,14 @@ verify-containers: install ## build the images, run everything in containers, an
 CHECKS := .venv/checks/.installed
 $(CHECKS): deploy/checks/requirements.lock | $(UV)
 	@echo "installing the checks of the deployment into .venv/checks ..."
-	@$(UV) venv --quiet --clear --python 3.11 .venv/checks
+	@$(UV) venv --quiet --clear --python $(BIN)/python .venv/checks
 	@$(FETCH) $(UV) pip sync --quiet --python .venv/checks/bin/python --require-hashes deploy/checks/requirements.lock
 	@touch $@
 
-checks: $(CHECKS) ## install what checks Dockerfile and compose files; the tests that need it run then
+# Without them the tests that need them are not run, and told: no reason to run none.
+checks: | $(UV) ## install what checks Dockerfile and compose files; the tests that need it run then
+	@$(MAKE) --no-print-directory --silent $(CHECKS) \
+	  || echo "hadolint and checkov are not installed: see above; \`make checks\` tries again"
 
 bench: install ## measure: make bench what="reaction views" takes some, make bench what=--help says more
 	@$(BIN)/python -m tests.load $(what)

@@ -9,7 +9,7 @@ import sys
 import httpx2
 import pytest
 
-from tests.containers.callers import Callers, rows, settle
+from tests.containers.counting import rows, settle
 from tests.containers.engine import (
     PARTS,
     SERVICES,
@@ -20,6 +20,7 @@ from tests.containers.engine import (
     run,
     wait_until_ready,
 )
+from tests.support.load import Load
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
@@ -109,8 +110,8 @@ def test_a_process_that_dies_is_started_again(trial: Installation, service: str,
 
 
 async def test_nothing_is_lost_while_one_of_each_kind_is_killed_and_comes_back(trial: Installation) -> None:
-    callers = Callers(lambda: [trial.address("tickets-api")], token(trial), per_second=5)
-    async with callers.calling():
+    load = Load([trial.address("tickets-api")], token(trial), per_second=5)
+    async with load.running():
         for service, part in ONE_OF_EACH[1:]:
             container = trial.one(f"{service}-{part}")
             await asyncio.to_thread(docker, "kill", container)
@@ -118,9 +119,9 @@ async def test_nothing_is_lost_while_one_of_each_kind_is_killed_and_comes_back(t
             await asyncio.to_thread(wait_until, lambda at=container: not inspect(at)["State"]["Running"])
             await asyncio.to_thread(trial.compose, "up", "--detach", "--no-deps", f"{service}-{part}")
             await asyncio.to_thread(wait_until_ready, trial.one(f"{service}-{part}"))
-    assert callers.failed == 0, "opening needs none of those that were killed"
-    assert len(callers.accepted) > 50
-    await settle(trial, callers.accepted)
+    assert load.failed == 0, "opening needs none of those that were killed"
+    assert len(load.accepted) > 50
+    await settle(trial, load.accepted)
 
 
 def test_an_api_that_is_killed_is_back_on_its_port(trial: Installation) -> None:

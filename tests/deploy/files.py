@@ -30,14 +30,15 @@ def compose(*names: str) -> Document:
     merged: Document = {}
     for name in names:
         read = yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))
-        _lay_over(merged, {key: value for key, value in read.items() if not key.startswith("x-")})
+        lay_over(merged, {key: value for key, value in read.items() if not key.startswith("x-")})
     return merged
 
 
-def _lay_over(below: Document, above: Document) -> None:
+def lay_over(below: Document, above: Document) -> None:
+    """Lay one read file over another, in place."""
     for key, value in above.items():
         if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _lay_over(below[key], value)
+            lay_over(below[key], value)
         elif key in ("secrets", "env_file") and isinstance(below.get(key), list):
             below[key] = [*below[key], *[one for one in value if one not in below[key]]]
         else:

@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 
+from runner.secret_files import OWNERS_ALONE
+from shared.settings import ServiceSettings
 from tests.deploy.files import DEPLOY, PARTS, SERVICES, Document, compose
 
 FILES = {"development": ("compose.yaml",), "production": ("compose.yaml", "compose.production.yaml")}
 SERVERS = ("postgres", "kafka", "kafka-2", "kafka-3")
 DEMO = {"issuer", "inventory-demo", "sla-demo"}
 SERVERS_OF = {"development": {"postgres", "kafka"}, "production": set(SERVERS)}
+# What a process opens besides its pool: its hints, and what leads (a relay, the jobs).
+BESIDE_THE_POOL = 2
+# Four migrations, commands of operators, administrators, and what PostgreSQL keeps for these.
+OTHERS = 50
+# PostgreSQL's own: checkpoints, vacuum, input and output.
+OWN_PROCESSES = 30
 
 
 def problems_of(name: str, service: Document) -> list[str]:
@@ -137,8 +145,24 @@ def test_the_servers_are_reached_from_inside_only(services: dict[str, Any]) -> N
     }  # fmt: skip
 
 
-def test_the_inner_network_leads_nowhere(services: dict[str, Any]) -> None:
-    assert compose("compose.yaml")["networks"]["inside"] == {"internal": True}
+@pytest.mark.parametrize("kind", FILES)
+def test_the_inner_network_leads_nowhere(kind: str) -> None:
+    assert compose(*FILES[kind])["networks"]["inside"] == {"internal": True}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_postgres_has_room_for_two_of_every_process_and_for_whoever_looks_after_them(kind: str) -> None:
+    postgres = compose(*FILES[kind])["services"]["postgres"]
+    (most,) = [int(word.partition("=")[2]) for word in postgres["command"] if word.startswith("max_connections=")]
+    pool = ServiceSettings.model_fields["database_pool_size"].default
+    assert most >= 2 * len(SERVICES) * len(PARTS) * (pool + BESIDE_THE_POOL) + OTHERS
+    # Each connection is a process of the server.
+    assert postgres["pids_limit"] >= most + OWN_PROCESSES
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_no_container_is_given_what_only_makes_certificates(kind: str) -> None:
+    assert set(compose(*FILES[kind])["secrets"]) & set(OWNERS_ALONE) == set()
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -67,11 +67,9 @@ def test_a_default_that_is_shown_is_the_default() -> None:
     for field, described in ServiceSettings.model_fields.items():
         name = name_of(field)
         if name in shown and name not in given(ENV / "service.env"):
-            assert (
-                shown[name] == f"{described.default:g}"
-                if isinstance(described.default, float)
-                else str(described.default)
-            )
+            default = described.default
+            expected = f"{default:g}" if isinstance(default, float) else str(default)
+            assert shown[name] == expected, name
 
 
 def test_no_secret_is_in_an_environment_file_or_in_the_environment_of_a_container() -> None:

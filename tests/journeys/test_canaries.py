@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,16 +15,15 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from runner.doctor.patient import Patient
-from runner.installation import SERVICES, Installation, command
+from runner.installation import SERVICES, Installation
 from shared.contracts.topics import TICKETS, TOPICS
 from shared.ids import new_id
 from tests.contracts.messages import example, record_of
 from tests.journeys.canaries import Canaries, Sighting, files_with, places, sightings
 from tests.journeys.desk import act, has_reacted, open_ticket, until, view
-from tests.runner.test_doctor import free_base
 from tests.support.collector import Collector, collecting
 from tests.support.eventually import eventually
-from tests.support.servers import CACHE
+from tests.support.installations import brought_up, say
 
 PERSONAS = ("agent", "supervisor", "implementer", "developer")
 # Where data and secrets are kept on purpose; everything else below the state folder is searched.
@@ -54,32 +51,14 @@ def desk(
     tmp_path_factory: pytest.TempPathFactory, collector: Collector, secrets_given: Canaries
 ) -> Iterator[Installation]:
     """A whole installation that logs as much as it can."""
-    state = tmp_path_factory.mktemp("canaries") / "state"
-    state.mkdir()
-    (state / "cache").symlink_to(CACHE)
-    installation = Installation(state, free_base())
     told = {
         "DESK_LOG_LEVEL": "debug",
         "DESK_KAFKA_PASSWORD": secrets_given.plant("password of Kafka"),
         "OTEL_EXPORTER_OTLP_HEADERS": f"authorization={secrets_given.plant('key of the collector')}",
         **collector.environment(),
     }
-    try:
-        done = say(installation, "up", **told)
-        assert done.returncode == 0, done.stdout + done.stderr
+    with brought_up(tmp_path_factory.mktemp("canaries"), **told) as installation:
         yield installation
-    finally:
-        say(installation, "reset", "--yes")
-
-
-def say(installation: Installation, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`desk` with these words, for this installation."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith("DESK_")}
-    place = {"DESK_STATE": str(installation.state), "DESK_PORT_BASE": str(installation.port_base)}
-    return subprocess.run(
-        command("runner.cli", *words), env={**given, **place, **environment}, capture_output=True, text=True,
-        timeout=150, check=False,
-    )  # fmt: skip
 
 
 class Story:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
@@ -16,14 +14,14 @@ import httpx2
 import pytest
 
 from runner.doctor.patient import Patient
-from runner.installation import SERVICES, Installation, command
-from runner.ports import free_port, is_free
+from runner.installation import SERVICES, Installation
+from runner.ports import is_free
 from runner.status import read_status
 from tests.support.eventually import eventually
-from tests.support.servers import CACHE
+from tests.support.installations import brought_up, say
 from tests.support.small_disk import MIB, SmallDisk
 
-pytestmark = [pytest.mark.verify, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 Mount = Callable[[int], AbstractContextManager[SmallDisk]]
 OPENED_AT_ONCE = 20
@@ -37,14 +35,6 @@ class Desk:
     disk: SmallDisk
     accepted: list[str] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
-
-    def say(self, *words: str) -> subprocess.CompletedProcess[str]:
-        given = {name: value for name, value in os.environ.items() if not name.startswith("DESK_")}
-        place = {"DESK_STATE": str(self.installation.state), "DESK_PORT_BASE": str(self.installation.port_base)}
-        everything = {**given, **place}
-        return subprocess.run(
-            command("runner.cli", *words), env=everything, capture_output=True, text=True, check=False, timeout=120
-        )
 
     async def open_tickets(self, client: httpx2.AsyncClient, count: int = OPENED_AT_ONCE) -> list[int]:
         """So many at the same time, each with a key of its own; the statuses of the answers."""
@@ -79,26 +69,16 @@ class Desk:
         return next(each.restarts for each in status.processes if each.name == name)
 
     async def ready(self) -> bool:
-        return (await asyncio.to_thread(self.say, "status")).returncode == 0
+        return (await asyncio.to_thread(say, self.installation, "status")).returncode == 0
 
 
 @pytest.fixture
 def desk(small_disk: Mount) -> Iterator[Desk]:
-    base = next(
-        base for base in iter(free_port, 0) if all(is_free(port) for port in Installation(CACHE, base).ports.values())
-    )
-    with small_disk(900 * MIB) as disk:
-        state = disk.folder / "state"
-        state.mkdir()
-        (state / "cache").symlink_to(CACHE)
-        desk = Desk(Installation(state, base), disk)
+    with small_disk(900 * MIB) as disk, brought_up(disk.folder) as installation:
         try:
-            done = desk.say("up")
-            assert done.returncode == 0, done.stdout + done.stderr
-            yield desk
+            yield Desk(installation, disk)
         finally:
             disk.free()
-            desk.say("reset", "--yes")
 
 
 async def burst_the_write_ahead_log(desk: Desk) -> None:
@@ -157,7 +137,7 @@ async def until(question: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 async def test_a_full_disk_costs_time_and_nothing_else(desk: Desk) -> None:
-    token = desk.say("token", "--as", "agent").stdout.strip()
+    token = say(desk.installation, "token", "--as", "agent").stdout.strip()
     url = desk.installation.url_of("tickets")
     async with httpx2.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=30) as client:
         assert set(await desk.open_tickets(client)) == {201}

@@ -220,8 +220,10 @@ async def test_hostile_bodies_are_refused_with_advice_and_store_nothing(system: 
             assert answer.headers["content-type"] == "application/problem+json", name
             assert answer.json()["detail"], name
             print(f"  {name:<40}{answer.status_code}  others waited at most {watch.longest * 1000:.0f} ms")
+    assert not watching.done(), f"somebody else was not answered: {watching.exception()!r}"
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
+    assert watching.cancelled()
     assert watch.asked > 2
     assert await system.rows("tickets", counted) == before
 

@@ -3,87 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from tests.journeys.desk import require_complete, require_order
 from tests.support.eventually import eventually
+from tests.support.load import Load
 from tests.support.servers import private_kafka, private_postgres
 from tests.support.system import PARTS, SERVICES, System
 
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(900)]
 
-CLIENTS = ("alimentos-don-evaristo", "distribuidora-nanduay", "farmacias-del-puente")
 SETTLED_SECONDS = 180
 
 
-class Load:
-    """Callers that open tickets and escalate every third to Development, whatever happens to the system.
-
-    A request that failed ambiguously is not repeated: what was opened is asked of the database at the end.
-    """
-
-    def __init__(self, system: System, per_second: float) -> None:
-        self.system = system
-        self.pause = 1 / per_second
-        self.accepted: list[str] = []
-        self.failed = 0
-        self._numbers = itertools.count()
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """The callers call inside."""
-        task = asyncio.create_task(self._call())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    async def _call(self) -> None:
-        async with contextlib.AsyncExitStack() as open_clients:
-            clients = [await open_clients.enter_async_context(httpx2.AsyncClient(timeout=10)) for _ in range(4)]
-            # Calls end before their clients close: a connection that is taken from a call would count as its failure.
-            async with asyncio.TaskGroup() as calls:
-                for number in self._numbers:
-                    calls.create_task(self._one(clients[number % 4], number))
-                    await asyncio.sleep(self.pause)  # the pace of the callers
-
-    async def _one(self, client: httpx2.AsyncClient, number: int) -> None:
-        apis = list(self.system.all("tickets", "api"))
-        url = apis[number % len(apis)].url
-        headers = {"authorization": f"Bearer {self._token()}"}
-        body = {
-            "client_id": CLIENTS[number % len(CLIENTS)],
-            "product_id": "factela",
-            "kind": "incident",
-            "severity": 1,
-            "title": f"carga {number}",
-        }
-        try:
-            opened = await client.post(f"{url}/v1/tickets", json=body, headers=headers)
-            opened.raise_for_status()
-            self.accepted.append(opened.json()["id"])
-            if number % 3 == 0:
-                escalate = {"target": "development", "reason": "bajo carga"}
-                address = f"{url}/v1/tickets/{self.accepted[-1]}/escalate"
-                seen = {"if-match": opened.headers["etag"]}
-                (await client.post(address, json=escalate, headers=headers | seen)).raise_for_status()
-        except httpx2.HTTPError:
-            self.failed += 1
-
-    def _token(self) -> str:
-        if not hasattr(self, "_signed"):
-            self._signed = self.system.token("supervisor")
-        return self._signed
+def load_on(system: System, per_second: float) -> Load:
+    """Callers of all of the system's apis; every third ticket is escalated to Development."""
+    urls = [api.url for api in system.all("tickets", "api")]
+    return Load(urls, system.token("supervisor"), per_second, escalating=3)
 
 
 async def settle_and_count(system: System, load: Load) -> None:
@@ -142,7 +83,7 @@ def doubled(tmp_path: Path, postgres_url: str, kafka_bootstrap: str) -> Iterator
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("service", SERVICES)
 async def test_any_process_is_killed_under_load(system: System, service: str, part: str) -> None:
-    load = Load(system, per_second=10)
+    load = load_on(system, per_second=10)
     async with load.running():
         await asyncio.sleep(1)  # some load before
         process = system.one(service, part)
@@ -156,7 +97,7 @@ async def test_any_process_is_killed_under_load(system: System, service: str, pa
 
 
 async def test_one_of_two_relays_and_one_of_three_consumers_are_killed(doubled: System) -> None:
-    load = Load(doubled, per_second=10)
+    load = load_on(doubled, per_second=10)
     async with load.running():
         await asyncio.sleep(2)  # some load before
         for service in SERVICES:
@@ -167,7 +108,7 @@ async def test_one_of_two_relays_and_one_of_three_consumers_are_killed(doubled: 
 
 
 async def test_a_leader_is_frozen_for_a_minute(doubled: System) -> None:
-    load = Load(doubled, per_second=5)
+    load = load_on(doubled, per_second=5)
     frozen = [doubled.processes[service, "relay"][0] for service in SERVICES]
     async with load.running():
         await asyncio.sleep(2)  # some load before
@@ -181,7 +122,7 @@ async def test_a_leader_is_frozen_for_a_minute(doubled: System) -> None:
 
 
 async def test_the_broker_is_off_for_half_a_minute_under_load(private: System) -> None:
-    load = Load(private, per_second=10)
+    load = load_on(private, per_second=10)
     async with load.running():
         await asyncio.sleep(2)  # some load before
         private.kafka.kill()
@@ -196,7 +137,7 @@ async def test_the_broker_is_off_for_half_a_minute_under_load(private: System) -
 
 
 async def test_a_rolling_restart_under_load(doubled: System) -> None:
-    load = Load(doubled, per_second=8)
+    load = load_on(doubled, per_second=8)
     order = list(doubled.all())
     random.Random(3).shuffle(order)
     async with load.running():

@@ -8,10 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from runner.ports import free_port
 from tests.load.figures import Table
 from tests.load.scene import Options, Scene
 from tests.support.databases import CHECKOUT
+from tests.support.installations import free_base
 
 # Where the caches of pip, uv and the jars would be found although the home is another.
 _CACHES = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "UV_CACHE_DIR", "PIP_CACHE_DIR", "DESK_CACHE", "DESK_STATE")
@@ -23,7 +23,7 @@ def measure_up(scene: Scene, _options: Options) -> list[Table]:
     home.mkdir()
     subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
     environment = {name: value for name, value in os.environ.items() if name not in _CACHES}
-    environment |= {"HOME": str(home), "DESK_PORT_BASE": str(_free_base())}
+    environment |= {"HOME": str(home), "DESK_PORT_BASE": str(free_base())}
     table = Table(
         "up: seconds of `make up` in a clone of the last commit",
         ("when", "seconds"),
@@ -52,8 +52,3 @@ def _make(target: str, clone: Path, environment: dict[str, str]) -> float:
     if done.returncode:
         raise RuntimeError(f"make {target} failed:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
     return time.perf_counter() - began
-
-
-def _free_base() -> int:
-    """A hundred ports of which at least one is free now; the installation says so when another is taken."""
-    return max(10_000, free_port() // 100 * 100)

@@ -26,11 +26,11 @@ from runner.doctor.services import check_processes, judge_waiting
 from runner.errors import RunnerError
 from runner.installation import Installation, command
 from runner.jars import ensure_jars, read_lock
-from runner.ports import free_port, is_free
 from runner.private_files import write_private
 from runner.processes import Identity
 from runner.status import ProcessStatus, Status, write_status
 from shared import clock
+from tests.support.installations import free_base
 from tests.support.servers import CACHE
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
@@ -40,14 +40,6 @@ NOBODY_LISTENS = "http://127.0.0.1:9"
 def patient(tmp_path: Path) -> Patient:
     (tmp_path / "state").mkdir()
     return Patient(Installation(tmp_path / "state", free_base()))
-
-
-def free_base() -> int:
-    """A base above which every port of an installation is free."""
-    while True:
-        base = free_port()
-        if all(is_free(port) for port in Installation(Path(), base).ports.values()):
-            return base
 
 
 def states(findings: Iterable[Finding]) -> dict[str, str]:

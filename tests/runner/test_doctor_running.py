@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +18,7 @@ import pytest
 from runner.doctor import examine
 from runner.doctor.findings import Finding
 from runner.doctor.patient import Patient
-from runner.installation import SERVICES, Installation, command, server_of
+from runner.installation import SERVICES, Installation, server_of
 from runner.postgres import EmbeddedPostgres
 from runner.processes import Identity
 from runner.status import Status, read_status
@@ -27,8 +26,7 @@ from shared.contracts.topics import CLIENTS, TICKETS, TOPICS
 from shared.messaging.kafka import Cluster
 from shared.messaging.topics import create_topics, differences
 from tests.conftest import delete_topics
-from tests.runner.test_doctor import free_base
-from tests.support.servers import CACHE
+from tests.support.installations import brought_up, free_base, say
 from tests.support.waiting import wait_until
 
 NOBODY_LISTENS = "127.0.0.1:9"
@@ -36,30 +34,8 @@ NOBODY_LISTENS = "127.0.0.1:9"
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    state = tmp_path_factory.mktemp("doctor") / "state"
-    state.mkdir()
-    (state / "cache").symlink_to(CACHE)
-    installation = Installation(state, free_base())
-    try:
-        done = say(installation, "up")
-        assert done.returncode == 0, done.stdout + done.stderr
+    with brought_up(tmp_path_factory.mktemp("doctor")) as installation:
         yield installation
-    finally:
-        say(installation, "reset", "--yes")
-
-
-def say(installation: Installation, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`desk` with these words, for this installation."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith("DESK_")}
-    place = {"DESK_STATE": str(installation.state), "DESK_PORT_BASE": str(installation.port_base)}
-    return subprocess.run(
-        command("runner.cli", *words),
-        env={**given, **place, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def found_by_doctor(installation: Installation) -> dict[str, Finding]:
@@ -152,6 +128,18 @@ def test_a_service_whose_database_does_not_fit_is_not_ready_and_says_why(desk: I
     assert found["inventory: ready"].state == "problem"
     assert "run `python -m inventory migrate`" in found["inventory: ready"].says
     assert found["tickets: ready"].state == "ok"
+
+
+def test_a_replica_that_is_not_filled_is_named_with_what_to_look_at(desk: Installation) -> None:
+    run_sql(desk, "tickets", f"UPDATE runtime.replicas SET filled_at = NULL WHERE topic = '{CLIENTS.name}'")
+    try:
+        found = found_by_doctor(desk)["tickets: ready"]
+    finally:
+        run_sql(desk, "tickets", "UPDATE runtime.replicas SET filled_at = now() WHERE filled_at IS NULL")
+    assert found.state == "problem"
+    assert f"not filled yet: {CLIENTS.name}" in found.says
+    assert "the consumer reads it by itself: does `kafka` above answer" in found.action
+    assert found_by_doctor(desk)["tickets: ready"].state == "ok"
 
 
 def test_topics_that_are_missing_or_otherwise_are_named(desk: Installation) -> None:

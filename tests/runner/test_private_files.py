@@ -54,6 +54,11 @@ def test_what_is_there_is_read_where_nothing_can_be_written(tmp_path: Path) -> N
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
 
 
+def test_a_file_that_its_folder_keeps_private_may_be_read_by_whoever_gets_there(tmp_path: Path) -> None:
+    make_private_once(tmp_path / "secret", lambda: "first", 0o444)
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o444
+
+
 def test_a_name_that_is_a_folder_cannot_be_replaced_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     (tmp_path / "status" / "full").mkdir(parents=True)
     with pytest.raises(OSError, match="status"):

@@ -12,7 +12,8 @@ from cryptography import x509
 
 from runner.errors import RunnerError
 from runner.installation import SERVICES
-from runner.secret_files import BROKERS, make_secrets
+from runner.secret_files import BROKERS, CA_KEY, OWNERS_ALONE, make_secrets
+from tests.runner.test_private_files import attempt
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,18 @@ def read(folder: Path) -> dict[str, str]:
 
 def test_nobody_else_can_look_into_the_folder_and_every_container_can_read_its_file(folder: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o444}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert {modes.pop(name) for name in OWNERS_ALONE} == {0o600}
+    assert set(modes.values()) == {0o444}
+
+
+def test_a_disk_that_takes_nothing_leaves_no_empty_secret_to_be_taken_for_one(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    make = "from runner.secret_files import make_secrets; make_secrets(Path(sys.argv[1]))"
+    done = attempt(make, folder)
+    assert done.returncode == 1
+    assert f"File too large: '{folder / 'postgres_password'}'" in done.stderr
+    assert list(folder.iterdir()) == []
 
 
 def test_a_folder_into_which_others_can_look_is_refused(tmp_path: Path) -> None:
@@ -77,6 +89,17 @@ def test_the_certificates_are_signed_by_the_authority_and_name_the_brokers(folde
         folder / "kafka_operator", folder / "kafka_operator_key"
     )
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(folder / "kafka_broker")
+
+
+def test_the_key_that_signs_may_be_kept_somewhere_else_until_something_must_be_signed(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    make_secrets(folder)
+    (folder / CA_KEY).unlink()
+    assert make_secrets(folder, ["reports"]) == ["reports_kafka_password"]
+    (folder / "kafka_operator").unlink()
+    with pytest.raises(RunnerError, match="kafka_operator must be signed: put kafka_ca_key back"):
+        make_secrets(folder)
+    assert not (folder / CA_KEY).exists()
 
 
 @pytest.mark.parametrize("name", ["Reports", "../etc", "sla", "", "a b"])

@@ -14,12 +14,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from runner import ports
 from runner.databases import drop_database
-from runner.installation import SERVICES, Installation, command
+from runner.installation import SERVICES, command
 from runner.processes import Identity
 from runner.status import Status, read_status
 from tests.runner import stand_in
+from tests.support.installations import free_base
 from tests.support.servers import CACHE
 from tests.support.waiting import wait_until
 
@@ -66,18 +66,10 @@ def _environment(folder: Path) -> dict[str, str]:
     given = {name: value for name, value in os.environ.items() if not name.startswith("DESK_")}
     return given | {
         "DESK_STATE": str(folder / "state"),
-        "DESK_PORT_BASE": str(_free_base()),
+        "DESK_PORT_BASE": str(free_base()),
         "STAND_IN_FOLDER": str(folder),
         "PYTHONPATH": str(folder / "packages"),
     }
-
-
-def _free_base() -> int:
-    """A base above which every port of an installation is free."""
-    while True:
-        base = ports.free_port()
-        if all(ports.is_free(port) for port in Installation(Path(), base).ports.values()):
-            return base
 
 
 def _make(folder: Path) -> Desk:

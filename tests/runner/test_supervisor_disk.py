@@ -14,7 +14,7 @@ from runner.disk import shortage
 from runner.errors import RunnerError, sentence_in
 from runner.installation import Installation
 from runner.processes import Identity
-from runner.status import Status, read_status, write_status
+from runner.status import State, Status, read_status, write_status
 from runner.supervisor import Supervisor
 
 
@@ -28,9 +28,15 @@ def fill(path: Path, *_: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
-def running() -> Status:
+def running(state: State = "ready") -> Status:
     """The status of a supervisor that lives: this process."""
-    return Status("ready", supervisor=Identity.of(os.getpid()))
+    return Status(state, supervisor=Identity.of(os.getpid()))
+
+
+def make_old(path: Path) -> None:
+    """As if nobody had confirmed the status for a minute."""
+    old = path.stat().st_mtime - STALE_AFTER_SECONDS - 60
+    os.utime(path, (old, old))
 
 
 def test_a_status_that_cannot_be_written_is_remarked_once_and_written_when_it_can_be(
@@ -84,8 +90,7 @@ def test_a_status_that_is_old_says_so_and_why(
     found = look(installation)
     assert found is not None
     assert (found.state, found.error) == ("ready", "")
-    old = path.stat().st_mtime - STALE_AFTER_SECONDS - 60
-    os.utime(path, (old, old))
+    make_old(path)
     monkeypatch.setattr(disk, "is_full", lambda _: is_full)
     found = look(installation)
     assert found is not None
@@ -93,6 +98,34 @@ def test_a_status_that_is_old_says_so_and_why(
     assert words in found.error
     with pytest.raises(RunnerError, match=words):
         bring_up(installation, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"), [(True, "^begun$"), (False, "still stopping after .* `desk down` ends it")]
+)
+def test_a_supervisor_that_takes_its_time_to_stop_is_waited_for(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, ended: bool, words: str
+) -> None:
+    waited: list[Identity] = []
+
+    def wait(identity: Identity, _seconds: float) -> bool:
+        waited.append(identity)
+        return ended
+
+    def begin(_: Installation) -> None:
+        raise RunnerError("begun")
+
+    path = installation.state / "status.json"
+    write_status(path, running("stopping"))
+    make_old(path)
+    found = look(installation)
+    assert found is not None
+    assert (found.state, found.error) == ("stopping", "")
+    monkeypatch.setattr(control, "wait_for_end", wait)
+    monkeypatch.setattr(control, "_start_supervisor", begin)
+    with pytest.raises(RunnerError, match=words):
+        bring_up(installation, lambda _: None)
+    assert waited == [found.supervisor]
 
 
 def test_what_may_go_is_named_where_old_logs_take_room(

@@ -41,7 +41,8 @@ def look(installation: Installation) -> Status | None:
     if not status.current():
         status.state = "stopped"
         status.error = "The supervisor is gone; what it started may still run. `desk up` puts everything right."
-    elif (age := age_of_status(path)) > STALE_AFTER_SECONDS:
+    elif status.state != "stopping" and (age := age_of_status(path)) > STALE_AFTER_SECONDS:
+        # What stops is written once and confirmed no more: each server may take long to end.
         status.state = "degraded"
         status.error = f"This is how it was {age:.0f} s ago: {_why_stale(installation)}"
     return status
@@ -164,7 +165,7 @@ def _require_room(installation: Installation) -> None:
     """What runs already goes on as it can, and says so; nothing new is begun on a disk that is too full for it."""
     status = look(installation)
     if status is not None and status.current():
-        if age_of_status(installation.state / "status.json") > STALE_AFTER_SECONDS:
+        if status.state == "degraded" and age_of_status(installation.state / "status.json") > STALE_AFTER_SECONDS:
             raise RunnerError(status.error)
     elif lack := disk.shortage(installation):
         raise RunnerError(f"{lack} Nothing was started.")
@@ -172,8 +173,13 @@ def _require_room(installation: Installation) -> None:
 
 def _wait_while_stopping(installation: Installation) -> None:
     status = look(installation)
-    if status is not None and status.state == "stopping" and status.supervisor is not None:
-        wait_for_end(status.supervisor, DOWN_WITHIN_SECONDS)
+    if status is None or status.state != "stopping" or status.supervisor is None:
+        return
+    if not wait_for_end(status.supervisor, DOWN_WITHIN_SECONDS):
+        raise RunnerError(
+            f"The supervisor (pid {status.supervisor.pid}) is still stopping after {DOWN_WITHIN_SECONDS:.0f} s. "
+            "`desk down` ends it and what it runs; then say `desk up` again."
+        )
 
 
 def _start_supervisor(installation: Installation) -> subprocess.Popen[bytes] | None:

@@ -1,4 +1,4 @@
-"""Files that only this installation's own user may read: keys, passwords, records."""
+"""Files that only this installation's own user may read or reach: keys, passwords, records."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ def write_private(path: Path, text: str) -> None:
         raise
 
 
-def make_private_once(path: Path, make: Callable[[], str]) -> str:
+def make_private_once(path: Path, make: Callable[[], str], mode: int = 0o600) -> str:
     """The content of a private file, made at its first use; of several processes that try at once, one makes it.
 
+    Another `mode` is for a file that its folder keeps private.
     Raises OSError that names the file when it cannot be made; then nothing is left of the attempt.
     """
     if not path.exists():
         new = _write_beside(path, make())
+        # Whole and closed before it has its name; the process's mask is not asked.
+        new.chmod(mode)
         try:
             path.hardlink_to(new)
         except FileExistsError:

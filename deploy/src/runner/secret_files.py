@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from runner.errors import RunnerError
 from runner.installation import SERVICES, database_of, owner_of, server_of
-from runner.private_files import make_password
+from runner.private_files import make_password, make_private_once
 from shared import clock
 
 DATABASE_HOST = "postgres:5432"
@@ -25,6 +25,9 @@ VALID = timedelta(days=800)
 
 CA, CA_KEY = "kafka_ca", "kafka_ca_key"
 BROKER, OPERATOR, OPERATOR_KEY = "kafka_broker", "kafka_operator", "kafka_operator_key"
+BROKER_KEY = "kafka_broker_key"
+# With these certificates are made; no container is given one, so that nobody but their owner need read them.
+OWNERS_ALONE = (CA_KEY, BROKER_KEY)
 
 
 class SecretFolder:
@@ -39,16 +42,16 @@ class SecretFolder:
         self.made: list[str] = []
 
     def once(self, name: str, make: Callable[[], str]) -> str:
-        """The content of a file, made when it is missing.
+        """The content of a file, made when it is missing. Raises OSError; then nothing is left of the attempt.
 
-        A container runs as another user, so the file itself is readable by all; its folder is what keeps it secret.
+        A container runs as another user, so what one is given is readable by all; its folder is what keeps it secret.
         """
         path = self.folder / name
-        if not path.exists():
-            path.write_text(make(), encoding="utf-8")
-            path.chmod(0o444)
+        missing = not path.exists()
+        content = make_private_once(path, make, 0o600 if name in OWNERS_ALONE else 0o444)
+        if missing:
             self.made.append(name)
-        return path.read_text(encoding="utf-8")
+        return content
 
 
 def make_secrets(folder: Path, outsiders: Sequence[str] = ()) -> list[str]:
@@ -79,9 +82,14 @@ def _make_database_secrets(files: SecretFolder) -> None:
 
 
 def _make_certificates(files: SecretFolder) -> None:
+    if (files.folder / CA).exists() and not (files.folder / CA_KEY).exists():
+        # The key that signs is kept somewhere else, as it should be; another one would fit nothing that is here.
+        if missing := [name for name in (BROKER, OPERATOR, OPERATOR_KEY) if not (files.folder / name).exists()]:
+            raise RunnerError(f"{', '.join(missing)} must be signed: put {CA_KEY} back into {files.folder} for that.")
+        return
     key = files.once(CA_KEY, _make_key)
     authority = files.once(CA, lambda: _sign("PSA Desk Kafka CA", key, key, None))
-    broker = files.once("kafka_broker_key", _make_key)
+    broker = files.once(BROKER_KEY, _make_key)
     # One file for the broker: its key and the chain, as PEM key stores of Kafka want it.
     files.once(BROKER, lambda: broker + _sign("kafka", broker, key, authority, BROKERS) + authority)
     operator = files.once(OPERATOR_KEY, _make_key)

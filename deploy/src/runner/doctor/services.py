@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -108,8 +108,17 @@ async def _check_readiness(patient: Patient, service: str) -> Finding:
     failed |= told.get("status", {}).get("problems", {})
     if failed or answer.status_code != 200:
         told_why = "; ".join(f"{check}: {why}" for check, why in failed.items()) or f"status {answer.status_code}"
-        return late(name, told_why, f"mend what it names; see `desk logs {service}`")
+        return late(name, told_why, _how_to_be_ready(service, failed))
     return ok(name, f"yes: {', '.join(told['checks'])}")
+
+
+def _how_to_be_ready(service: str, failed: Collection[str]) -> str:
+    if set(failed) == {"replicas"}:
+        return (
+            "reference data of other services is still missing; the consumer reads it by itself: does `kafka` above "
+            f"answer, are `{service}: messages` well? `desk logs {service}` says what the consumer does"
+        )
+    return f"mend what it names; see `desk logs {service}`"
 
 
 async def _check_database(engine: Engine, service: str, patient: Patient) -> AsyncIterator[Finding]:

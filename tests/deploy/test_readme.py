@@ -1,0 +1,61 @@
+"""What README.md tells people to type: in the right order, with files that exist, and overlays that fit."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+import pytest
+import yaml
+
+from runner.secret_files import make_secrets
+from tests.deploy.files import DEPLOY, ROOT, Document, compose, lay_over
+
+README = (DEPLOY / "README.md").read_text(encoding="utf-8")
+OUTSIDERS = "DESK_KAFKA_OUTSIDERS"
+
+
+def section(heading: str) -> str:
+    """The text below a heading."""
+    return README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def blocks(heading: str, language: str = "") -> list[str]:
+    """The blocks of code of a section, without their margin."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", section(heading), re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(text) for _, text in found]
+
+
+@pytest.mark.parametrize("heading", ["Try it", "In production"])
+def test_secrets_and_images_are_made_before_anything_starts(heading: str) -> None:
+    commands = blocks(heading)[0]
+    order = [commands.index(words) for words in ("desk secrets ", " build", " up -d")]
+    assert order == sorted(order)
+    named = re.findall(r"(?:-f|cp) (\S+)", commands)
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_whoever_runs_an_image_that_it_does_not_build_is_why_images_are_built_first() -> None:
+    services = compose("compose.yaml", "compose.production.yaml")["services"]
+    built = {service["image"] for service in services.values() if "build" in service}
+    assert {service["image"] for name, service in services.items() if name in ("topics", "access")} <= built
+
+
+def test_the_overlay_for_another_system_gives_access_its_name_and_its_password(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    (text,) = blocks("In production", "yaml")
+    overlay: Document = yaml.safe_load(text)
+    merged = compose("compose.yaml", "compose.production.yaml")
+    before = set(merged["services"]["access"]["secrets"])
+    lay_over(merged, overlay)
+    access = merged["services"]["access"]
+    name = access["environment"][OUTSIDERS]
+    (password,) = set(access["secrets"]) - before
+    folder = tmp_path_factory.mktemp("outsider") / "secrets"
+    make_secrets(folder, [name])
+    assert (folder / password).is_file()
+    assert password == f"{name}_kafka_password"
+    assert merged["secrets"][password]["file"] == f"${{DESK_SECRETS}}/{password}"
+    assert f"desk secrets FOLDER --outsider {name}`" in section("In production")
