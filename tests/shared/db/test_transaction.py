@@ -203,6 +203,17 @@ async def test_a_connection_is_lent_clean_after_an_error_and_a_cut(db: Database)
         await engine.dispose()
 
 
+async def test_an_engine_that_was_closed_connects_no_more(db: Database) -> None:
+    """A process that stops must not open connections behind its own back."""
+    engine = make_engine(db.url, application="test", pool_size=1)
+    async with engine.connect() as reader:
+        assert await reader.fetch_value(query("SELECT 1")) == 1
+    await engine.dispose()
+    with pytest.raises(asyncpg.InterfaceError, match="closed"):
+        async with engine.connect():
+            pass
+
+
 @pytest.mark.parametrize(("mode", "fails"), [("prefer", False), ("require", True)])
 async def test_a_url_may_say_how_to_encrypt(db: Database, mode: str, fails: bool) -> None:
     """The server of the tests speaks no TLS: to insist on it must fail, to prefer it must not."""

@@ -268,20 +268,23 @@ async def test_a_database_restored_from_an_older_dump_catches_up_by_itself(
     await send(cluster, *story_of(6, 300))
     async with running(consumer_of(db, cluster)):
         await eventually(lambda: applied(db, 300))
+    # A database is copied only while nobody is connected to it, and an engine that was closed stays closed.
     await db.engine.dispose()
     dump = f"{db.name}_dump"
     await clone_database(postgres_url, db.name, dump)
+    going_on = Database(db.name, postgres_url, make_engine(db.url, application="test"))
+    restored = Database(dump, postgres_url, make_engine(db.url.replace(db.name, dump), application="test"))
     try:
         await send(cluster, *story_of(6, 300, start=300))
-        async with running(consumer_of(db, cluster)):
-            await eventually(lambda: applied(db, 600))
-        restored = Database(dump, postgres_url, make_engine(db.url.replace(db.name, dump), application="test"))
+        async with running(consumer_of(going_on, cluster)):
+            await eventually(lambda: applied(going_on, 600))
         assert await restored.count("SELECT count(*) FROM public.effects") == 300
         async with running(consumer_of(restored, cluster)):
             await eventually(lambda: applied(restored, 600))
         await require_each_once(restored, 600)
-        await restored.engine.dispose()
     finally:
+        await going_on.engine.dispose()
+        await restored.engine.dispose()
         await drop_database(postgres_url, dump)
 
 

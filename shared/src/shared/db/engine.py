@@ -63,7 +63,7 @@ class Engine:
             yield Reader(connection)
 
     async def dispose(self) -> None:
-        """Closes the connections; what is still lent has a moment to come back."""
+        """Closes the connections for good; what is still lent has a moment to come back."""
         if self._pool is None:
             return
         try:
