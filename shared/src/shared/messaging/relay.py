@@ -41,16 +41,10 @@ LEADER_LOCK = 0x0DE5_0002
 IDLE_SESSION = "5s"
 POLL_SECONDS = 1.0
 BATCH = 500
-UNKNOWN_TOPICS_PAUSE_SECONDS = 10.0
+TOPICS_PAUSE_SECONDS = 10.0
 
 # The broker says of a record itself that it will never take it. InvalidRecord (87) has no class in aiokafka.
-REJECTIONS = (
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    InvalidMessageError,
-    InvalidTimestampError,
-    TopicAuthorizationFailedError,
-)
+REJECTIONS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
 INVALID_RECORD = 87
 
 _NEXT = """
@@ -66,7 +60,7 @@ _BACKLOG = """
            (SELECT count(*) FROM runtime.unsendable) AS blocked
     FROM (SELECT position FROM runtime.outbox ORDER BY position LIMIT 100000) o
 """
-_UNKNOWN = """
+_WAITING = """
     SELECT DISTINCT a.topic FROM (SELECT position FROM runtime.outbox ORDER BY position LIMIT 10000) o
     JOIN runtime.archive a USING (position) WHERE NOT a.topic = ANY($1::text[])
 """
@@ -101,8 +95,9 @@ class Relay:
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
+        # The topics that take records, and when that was asked last.
         self._known: list[str] = []
-        self._known_at = 0.0
+        self._known_at: float | None = None
         self._measured_at = 0.0
         self._failures = 0
 
@@ -164,7 +159,7 @@ class Relay:
             except KafkaError as error:
                 # Kafka's outage must not cost the lock: this process waits, and sends with a new producer.
                 self._note(error)
-                self._known = []
+                self._known_at = None
                 await self._patiently(connection, self._discard_producer())
                 await self._patiently(connection, self._pause())
                 continue
@@ -223,6 +218,12 @@ class Relay:
             return
         # After any failed batch an idempotent producer is stuck on that partition for ever: throw it away.
         await self._patiently(connection, self._discard_producer())
+        for row, error in zip(rows, outcomes, strict=True):
+            if isinstance(error, TopicAuthorizationFailedError):
+                # The cluster's rights are wrong, not the record: its topic waits until they are mended.
+                log.error("a topic may not be written by this service; its rows wait", topic=row["topic"])
+                self._known.remove(row["topic"])
+                return
         rejected = any(is_rejection(error) for error in errors)
         left = [row for row, error in zip(rows, outcomes, strict=True) if error is not None]
         if rejected:
@@ -340,16 +341,18 @@ class Relay:
     # -- topics and figures -------------------------------------------------------------------------------------
 
     async def _learn_topics(self, connection: asyncpg.Connection) -> None:
-        """A send to a missing topic blocks for the whole request timeout: rows of unknown topics stay, and alarm."""
+        """A send to a missing topic blocks for the whole request timeout: rows of such topics stay, and alarm."""
         now = time.monotonic()
-        if self._known and now - self._known_at < UNKNOWN_TOPICS_PAUSE_SECONDS:
-            return
-        if self._known:
-            unknown = await connection.fetch(_UNKNOWN, self._known)
-            if not unknown:
+        if self._known_at is not None:
+            if now - self._known_at < TOPICS_PAUSE_SECONDS:
+                return
+            waiting = await connection.fetch(_WAITING, self._known)
+            if not waiting:
                 self._known_at = now
                 return
-            log.error("rows wait for topics that do not exist", topics=[row["topic"] for row in unknown])
+            log.error(
+                "rows wait for topics that do not exist or may not be written", topics=[row["topic"] for row in waiting]
+            )
         self._known = await self._patiently(connection, self._fetch_topics())
         self._known_at = time.monotonic()
 
