@@ -203,6 +203,23 @@ async def test_a_connection_is_lent_clean_after_an_error_and_a_cut(db: Database)
         await engine.dispose()
 
 
+async def test_a_database_that_is_closed_for_maintenance_is_waited_for(db: Database) -> None:
+    administrator = await asyncpg.connect(db.admin_url)
+    engine = make_engine(db.url, application="test", pool_size=1)
+    try:
+        await administrator.execute(f'ALTER DATABASE "{db.name}" ALLOW_CONNECTIONS false')
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            async with engine.connect():
+                pass
+        assert is_transient(refused.value)
+        await administrator.execute(f'ALTER DATABASE "{db.name}" ALLOW_CONNECTIONS true')
+        async with engine.connect() as reader:
+            assert await reader.fetch_value(query("SELECT 1")) == 1
+    finally:
+        await administrator.close()
+        await engine.dispose()
+
+
 async def test_an_engine_that_was_closed_connects_no_more(db: Database) -> None:
     """A process that stops must not open connections behind its own back."""
     engine = make_engine(db.url, application="test", pool_size=1)

@@ -9,10 +9,10 @@ import asyncpg
 # What the driver raises; its own timeouts and broken sockets are OSError and TimeoutError.
 DatabaseFailure = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
-# Connection trouble, rollback by conflict, resources, shutdown; a lock that was not had in time, and a transaction that
-# idled too long. Not a statement that took too long (57014): who waits for others gives up at the lock before that.
+# Connection trouble, rollback by conflict, resources, shutdown; a database closed for maintenance (55000), a lock that
+# was not had in time, and a transaction that idled too long. Not a statement that took too long (57014): who waits for others gives up at the lock before that.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57P", "58")
-_TRANSIENT_STATES = frozenset({"55P03", "25P03", "25P04"})
+_TRANSIENT_STATES = frozenset({"55000", "55P03", "25P03", "25P04"})
 # A statement that was prepared before a table was altered: prepared anew it is well.
 _OUTDATED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 # What the driver says of a connection that ended; it has no class for that.
