@@ -10,7 +10,8 @@ import asyncpg
 DatabaseFailure = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 # Connection trouble, rollback by conflict, resources, shutdown; a database closed for maintenance (55000), a lock that
-# was not had in time, and a transaction that idled too long. Not a statement that took too long (57014): who waits for others gives up at the lock before that.
+# was not had in time, and a transaction that idled too long. Not a statement that took too long (57014): who waits for
+# others gives up at the lock before that.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57P", "58")
 _TRANSIENT_STATES = frozenset({"55000", "55P03", "25P03", "25P04"})
 # A statement that was prepared before a table was altered: prepared anew it is well.
