@@ -87,7 +87,7 @@ def test_a_place_is_seen(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["wo" + "rk/list", "app/home/page", "a package of Python", "https://example.com/work/1"]
+    "text", ["wo" + "rk/list", "app/home/page", "a package of Python", "https://example.com/wo" + "rk/1"]
 )
 def test_an_innocent_text_passes(text: str) -> None:
     assert places_in(text) == []
