@@ -21,7 +21,7 @@ from shared.db.engine import Engine, direct_connection, make_engine
 from shared.db.schema import History, SchemaNewer, read_histories, require_schema
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
-from shared.http.health import Check, Health, serve_health
+from shared.http.health import Check, Health, database_check, serve_health
 from shared.jobs import Job, JobLoop
 from shared.messaging.hint import Hinter
 from shared.messaging.reactions import Reactions, collect
@@ -93,7 +93,7 @@ class Parts:
             engine=self.engine,
             hint=self.hinter,
             authenticator=Authenticator(self.settings.oidc_issuer, env=self.settings.env),
-            readiness=[self._database(), self._schema(), *self._replicas_filled()],
+            readiness=[database_check(self.engine), self._schema(), *self._replicas_filled()],
             status=self._status,
             alive=self.is_alive,
         )
@@ -182,10 +182,11 @@ class Parts:
         return all(now - turned() < STALLED_SECONDS for turned in self.turns.values())
 
     def _health(self, part: str) -> Callable[[], Coroutine[Any, Any, None]]:
+        stored = [database_check(self.engine), self._schema()]
         readiness = {
-            "consumer": [self._database(), self._schema(), self._broker(), Check("offsets", self._test_consumer)],
-            "relay": [self._database(), self._schema(), self._broker()],
-            "jobs": [self._database(), self._schema()],
+            "consumer": [*stored, self._broker(), Check("offsets", self._test_consumer)],
+            "relay": [*stored, self._broker()],
+            "jobs": stored,
         }[part]
 
         async def serve() -> None:
@@ -262,13 +263,6 @@ class Parts:
         from shared.messaging.kafka import Cluster
 
         return Cluster.of(self.settings)
-
-    def _database(self) -> Check:
-        async def test() -> None:
-            async with self.engine.connect() as connection:
-                await connection.fetch(sql("SELECT 1"))
-
-        return Check("database", test)
 
     def _schema(self) -> Check:
         """Passes when the database is at least at this release.

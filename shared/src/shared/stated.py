@@ -1,15 +1,15 @@
-"""What callers state in JSON, taken only in the form that the description gives: instants, and whole numbers."""
+"""What callers state in JSON, taken only in the form that the description gives: instants, whole numbers, names."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
-# Beyond these years an offset, a term of notice or a column of the database overflows; nothing here is of then.
-FIRST_YEAR, LAST_YEAR = 1970, 2199
+from shared.contracts.envelope import FIRST_YEAR, LAST_YEAR
+
 _FIRST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 _BEYOND = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 
@@ -49,3 +49,12 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_require_text), AfterValidato
 # For Annotated[int, Field(...), AS_NUMBER], in this order, or the bounds would not be described: neither a text nor a
 # truth value is one.
 AS_NUMBER = BeforeValidator(_require_number)
+
+# One line of text without control characters and with something to see: what reference data hold is names, not prose.
+_LETTER = r"[^\x00-\x1f\x7f-\x9f]"
+Line = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=rf"^{_LETTER}*[^\s\x00-\x1f\x7f-\x9f]{_LETTER}*$"
+    ),
+]

@@ -28,6 +28,7 @@ from inventory.queries import (
 from shared.errors import NotFound
 from shared.http.auth import CauseDep, needs
 from shared.http.etag import etag
+from shared.http.limits import NO_NUL
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatchOrNew
 from shared.http.transaction import ReadTx, Tx
@@ -46,7 +47,7 @@ Search = Annotated[
     Query(
         max_length=100,
         description="part of a name; accents and capitals do not matter",
-        json_schema_extra={"pattern": "^[^\\x00]*$"},
+        json_schema_extra=NO_NUL,
     ),
 ]
 Customised = Annotated[bool | None, Query(description="only what was (true) or was not (false) made for one client")]

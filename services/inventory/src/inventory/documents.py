@@ -9,16 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from shared.contracts.envelope import Code
 from shared.contracts.inventory import Nature
 from shared.contracts.personal import Personal
+from shared.stated import Line
 
 Tier = Literal["platino", "oro", "plata", "basico"]
-_LETTER = r"[^\x00-\x1f\x7f-\x9f]"
-# One line of text without control characters: what this service holds is names, not prose.
-Line = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=rf"^{_LETTER}*[^\s\x00-\x1f\x7f-\x9f]{_LETTER}*$"
-    ),
-]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,39}$")]
 
 

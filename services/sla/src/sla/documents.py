@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.contracts.envelope import Code
 from shared.contracts.sla import ContractType
 from shared.contracts.tickets import HoldReason, Severity
-from shared.stated import AS_NUMBER, Instant
+from shared.stated import AS_NUMBER, Instant, Line
 
 # Ten years: what is longer is a slip of the keyboard, and what is far longer would not fit the column.
 MOST_SECONDS = 10 * 366 * 24 * 60 * 60
 
-_LETTER = r"[^\x00-\x1f\x7f-\x9f]"
-Line = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=rf"^{_LETTER}*[^\s\x00-\x1f\x7f-\x9f]{_LETTER}*$"
-    ),
-]
 Seconds = Annotated[int, Field(gt=0, le=MOST_SECONDS), AS_NUMBER]
 # Whether the percentages make sense together is a rule of the contract, and its answer says more.
 Percent = Annotated[int, AS_NUMBER, Field(json_schema_extra={"minimum": 1, "maximum": 99})]

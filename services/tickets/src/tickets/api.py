@@ -15,7 +15,7 @@ from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Severity,
 from shared.http.auth import Caller, CauseDep, needs
 from shared.http.etag import etag_of
 from shared.http.idempotency import Idempotency
-from shared.http.limits import Clean, CleanLine, CleanText
+from shared.http.limits import NO_NUL, Clean, CleanLine, CleanText
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import ReadTx, Tx
@@ -31,14 +31,13 @@ router = APIRouter(prefix="/v1", tags=["tickets"])
 
 Person = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$", examples=["ana"], description="the id of a person")]
 Answer = Annotated[int, Field(ge=1, le=4), AS_NUMBER] | None
-_NO_NUL = {"pattern": "^[^\\x00]*$"}
-Search = Annotated[str | None, Query(max_length=100, json_schema_extra=_NO_NUL)]
+Search = Annotated[str | None, Query(max_length=100, json_schema_extra=NO_NUL)]
 OfClient = Annotated[Code | None, Query(description="a client's id")]
 OfProduct = Annotated[Code | None, Query(description="a product's id")]
 OfModule = Annotated[Code | None, Query(description="a module's id")]
 OfStatus = Annotated[list[Status] | None, Query(description="any of these; repeat it for several")]
 TicketSearch = Annotated[
-    str | None, Query(max_length=100, description="a number, or part of a title", json_schema_extra=_NO_NUL)
+    str | None, Query(max_length=100, description="a number, or part of a title", json_schema_extra=NO_NUL)
 ]
 Order = Annotated[Sort, Query(description="`opened`: the newest first; `due`: what runs out next first")]
 

@@ -146,11 +146,12 @@ class _Attributes(BaseModel):
 
 _data_attributes = TypeAdapter(dict[str, Any])
 
+# The years of all instants that are told: beyond them an offset, a term of notice or a column overflows.
+FIRST_YEAR, LAST_YEAR = 1970, 2199
 # What fits into the BIGINT in which every consumer keeps it.
+_LARGEST_SEQUENCE = 2**63 - 1
 _CONTENT_TYPE = "content-type"
 _CONTENT_TYPE_LENGTH = len(_CONTENT_TYPE)
-_LARGEST_SEQUENCE = 2**63 - 1
-_YEARS = range(1970, 2200)
 
 
 def instant(at: datetime) -> str:
@@ -267,8 +268,8 @@ def _attributes(stated: Mapping[str, Any]) -> _Attributes:
         raise InvalidMessage(_first_problem(error, "ce_")) from error
     for name, at in (("time", attributes.time), ("recordedtime", attributes.recordedtime)):
         # A reaction carries the time of its cause, and a database takes the first instant of all for -infinity.
-        if not _YEARS.start <= at.year < _YEARS.stop:
-            raise InvalidMessage(f"ce_{name}: not of the years {_YEARS.start} to {_YEARS.stop - 1}")
+        if not FIRST_YEAR <= at.year <= LAST_YEAR:
+            raise InvalidMessage(f"ce_{name}: not of the years {FIRST_YEAR} to {LAST_YEAR}")
     if int(attributes.sequence) > _LARGEST_SEQUENCE:
         raise InvalidMessage("ce_sequence: larger than any position of an archive")
     return attributes

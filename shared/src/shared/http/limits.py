@@ -27,6 +27,9 @@ BODY_SECONDS = 20.0
 # Levels of a JSON document; the deepest that any address takes has four.
 DEEPEST = 32
 
+# For the description of a parameter that is text: NUL is refused at the edge.
+NO_NUL = {"pattern": r"^[^\x00]*$"}
+
 _SUSPICIOUS_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89abAB])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # The same as the description says it: what may stand in a text, in a line, and what must stand somewhere in both.

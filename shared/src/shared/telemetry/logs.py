@@ -59,7 +59,7 @@ def configure(service: str, part: str, level: str = "info", stream: TextIO | Non
     threshold = getattr(logging, level.upper())
     chain = _configure_structlog(service, part, threshold, target)
     handler = logging.StreamHandler(target)
-    handler.addFilter(Repeats("aiokafka", "faststream"))
+    handler.addFilter(Repeats("aiokafka", "faststream", "opentelemetry"))
     handler.addFilter(_guard_arguments)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -5,9 +5,7 @@ The standard variables decide: OTEL_EXPORTER_OTLP_* where to, OTEL_TRACES_SAMPLE
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from uuid import uuid4
 
 import opentelemetry.trace as otel
@@ -27,9 +25,6 @@ _KINDS: dict[tracing.Kind, otel.SpanKind] = {
     "consumer": otel.SpanKind.CONSUMER,
     "internal": otel.SpanKind.INTERNAL,
 }
-# While the collector is away the exporter complains of every batch.
-_COMPLAINTS = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk._shared_internal")
-_SECONDS_BETWEEN_COMPLAINTS = 60.0
 
 
 class RecordedSpan:
@@ -92,8 +87,6 @@ class Recorder:
 
 def exporting(service: str, part: str) -> Recorder:
     """A recorder that sends to the collector of the environment, from a thread of its own."""
-    for name in _COMPLAINTS:
-        logging.getLogger(name).addFilter(_Seldom())
     resource = Resource.create(
         {
             "service.namespace": "psa-desk",
@@ -119,18 +112,3 @@ def _context(above: TraceParent | None) -> Context:
 def _nanoseconds() -> int:
     """Of this product's clock, so that a span and the log lines inside it agree."""
     return int(clock.now().timestamp() * 1_000_000) * 1000
-
-
-class _Seldom(logging.Filter):
-    """Lets the same complaint pass once a minute."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._passed: dict[object, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        now = time.monotonic()
-        if now - self._passed.get(record.msg, -_SECONDS_BETWEEN_COMPLAINTS) < _SECONDS_BETWEEN_COMPLAINTS:
-            return False
-        self._passed[record.msg] = now
-        return True

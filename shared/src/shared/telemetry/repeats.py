@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
-# A client of Kafka says eighty lines a second while its broker is away; an outage of a night must not fill a disk.
+# A client of Kafka says eighty lines a second while its broker is away, an exporter one for every batch of spans while
+# its collector is; an outage of a night must not fill a disk.
 QUIET_SECONDS = 10.0
 _MOST_KINDS = 500
 
