@@ -12,8 +12,8 @@ from schemathesis import GenerationMode
 # A refusal of these codes says that the form is wrong. Rules between fields and between records have codes of their
 # own: no description tells them.
 FORM = {"invalid-request", "unreadable-body", "malformed-condition"}
-# JSON Schema's date-time knows no bounds.
 LONGEST_KEY = 256
+# JSON Schema's date-time knows no bounds.
 BEYOND_DESCRIPTION = {"instant-out-of-range"}
 
 

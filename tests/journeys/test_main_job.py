@@ -21,7 +21,7 @@ def whole_file() -> set[str]:
 @pytest.fixture(autouse=True)
 def played(whole_file: set[str], request: pytest.FixtureRequest) -> set[str]:
     """The same, with the one that takes it."""
-    whole_file.add(request.node.name)
+    whole_file.add(request.node.originalname)
     return whole_file
 
 

@@ -75,7 +75,7 @@ async def spans_of(collector: Collector, question: Callable[[list[Span]], bool],
     async def look() -> bool:
         return question(collector.of(trace_id))
 
-    await eventually(look, what=f"of {len(collector.spans)} spans: {[each.name for each in collector.of(trace_id)]}")
+    await eventually(look, what=f"the spans of trace {trace_id}")
     return collector.of(trace_id)
 
 

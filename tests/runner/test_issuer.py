@@ -19,8 +19,11 @@ from runner.installation import command
 from runner.issuer import client_secret, create_issuer, issue
 from runner.personas import PERSONAS
 from shared import clock
+from shared.http.permissions import ROLES
 
 URL = "http://127.0.0.1:8490"
+# A name that anybody could look up, instead of one of a closed network.
+EVERYWHERE = {"DESK_HOST": "0.0.0.0", "DESK_ISSUER_NAME": "login.example.com"}
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +99,10 @@ def test_the_key_stays_the_same_for_the_next_process(tmp_path: Path) -> None:
     assert jwt.decode(token, _keys(_client(tmp_path)), algorithms=["ES256"]).claims["sub"] == "lucia.gomez"
 
 
+def test_there_is_somebody_for_every_role() -> None:
+    assert [persona.roles for persona in PERSONAS] == [[role] for role in ROLES]
+
+
 def test_in_production_there_is_neither_issuer_nor_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESK_ENV", "production")
     with pytest.raises(RunnerError, match="production"):
@@ -106,7 +113,8 @@ def test_in_production_there_is_neither_issuer_nor_token(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"), [({"DESK_ENV": "production"}, "production"), ({"DESK_HOST": "0.0.0.0"}, "loopback")]
+    ("setting", "said"),
+    [({"DESK_ENV": "production"}, "production"), ({"DESK_HOST": "0.0.0.0"}, "loopback"), (EVERYWHERE, "without a dot")],
 )
 def test_the_process_refuses_production_and_other_addresses(tmp_path: Path, setting: dict[str, str], said: str) -> None:
     environment = {**os.environ, "DESK_STATE": str(tmp_path), **setting}

@@ -250,12 +250,25 @@ def test_no_part_starts_in_production_with_what_the_check_refuses(part: str) -> 
 def test_spans_do_not_travel_with_a_secret_in_the_open(
     monkeypatch: pytest.MonkeyPatch, told: dict[str, str], expected: list[str]
 ) -> None:
-    environment = {**FIT, **told}
-    found = [level for level, setting in judged(environment, monkeypatch) if setting.startswith("OTEL_")]
+    found = [level for level, setting in judged({**FIT, **told}, monkeypatch) if setting.startswith("OTEL_")]
     assert found == expected
-    secret = {**environment, "OTEL_EXPORTER_OTLP_TRACES_HEADERS": f"authorization=Bearer {PASSWORD}"}
-    if expected == ["warning"] and "http://" in str(told):
-        assert ("problem", "OTEL_EXPORTER_OTLP_ENDPOINT") in judged(secret, monkeypatch)
+
+
+@pytest.mark.parametrize("headers", ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"])
+@pytest.mark.parametrize(
+    ("collector", "expected"),
+    [
+        ("https://collector.example:4318", []),
+        ("http://localhost:4318", []),
+        ("http://collector.example:4318", ["problem"]),
+    ],
+)
+def test_headers_that_open_the_collector_travel_encrypted(
+    monkeypatch: pytest.MonkeyPatch, headers: str, collector: str, expected: list[str]
+) -> None:
+    told = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector, headers: f"authorization=Bearer {PASSWORD}"}
+    found = [level for level, setting in judged({**FIT, **told}, monkeypatch) if setting.startswith("OTEL_")]
+    assert found == expected
 
 
 def test_a_protocol_that_is_not_spoken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

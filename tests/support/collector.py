@@ -11,6 +11,8 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from runner.ports import free_port
+
 
 @dataclass(frozen=True)
 class Span:
@@ -32,16 +34,16 @@ class Span:
 class Collector:
     """What was received so far. It may be away and come back, at the same address."""
 
-    port: int = 0
+    # Outside the range of outgoing connections: who reconnects while it is away must not be given its port.
+    port: int = field(default_factory=free_port)
     bodies: list[bytes] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     server: ThreadingHTTPServer | None = None
 
     def start(self) -> None:
-        """Answers on a free port, or on the one that it had before."""
+        """Answers on its port, the same each time."""
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
-        self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def stop(self) -> None:

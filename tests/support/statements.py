@@ -58,7 +58,7 @@ class _SeenTransaction:
 @contextmanager
 def watched(engine: Engine, tell: Callable[[str, Any], None]) -> Iterator[None]:
     """Calls `tell(words, connection)` before everything that the engine's connections send while the block runs."""
-    lend = engine.lend
+    lend, outer = engine.lend, vars(engine).get("lend")
 
     @asynccontextmanager
     async def lend_seen() -> AsyncIterator[Any]:
@@ -69,12 +69,15 @@ def watched(engine: Engine, tell: Callable[[str, Any], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        del engine.lend
+        if outer is None:
+            del engine.lend
+        else:
+            engine.lend = outer  # type: ignore[method-assign]
 
 
 @contextmanager
 def round_trips(engine: Engine) -> Iterator[list[str]]:
-    """Everything that an engine sends while the block runs: statements, BEGIN, COMMIT; white space squeezed."""
+    """What an engine sends while the block runs: statements, BEGIN, COMMIT, SAVEPOINT (not its end); space squeezed."""
     sent: list[str] = []
     with watched(engine, lambda words, _connection: sent.append(" ".join(words.split()))):
         yield sent

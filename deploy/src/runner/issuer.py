@@ -4,6 +4,7 @@ import base64
 import binascii
 import ipaddress
 import os
+import re
 import secrets
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -140,12 +141,15 @@ def _sign(state_folder: Path, key: str, issuer_url: str) -> str:
 def main() -> None:
     """Serve until a signal comes: on the loopback, or under the name that DESK_ISSUER_NAME says.
 
-    The name is for containers, whose own loopback nobody else reaches: it is the issuer's host in their closed network.
+    The name is for containers, whose own loopback nobody else reaches: it is the issuer's host in their closed network,
+    where names have no dots; one that the world could look up is refused.
     """
     installation = Installation.from_environment()
     host, name = os.environ.get("DESK_HOST", "127.0.0.1"), os.environ.get("DESK_ISSUER_NAME")
     if not (name or ipaddress.ip_address(host).is_loopback):
         raise SystemExit(f"The development issuer listens on the loopback only, not on {host}.")
+    if name and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+        raise SystemExit(f"The development issuer's name is one of a closed network, without a dot, not {name}.")
     port = installation.ports["issuer"]
     try:
         app = create_issuer(installation.state, f"http://{name}:{port}" if name else installation.issuer_url)

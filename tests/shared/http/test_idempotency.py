@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from shared import clock
 from shared.db.statement import sql
@@ -18,7 +18,8 @@ from shared.errors import Conflict
 from shared.http.auth import needs
 from shared.http.idempotency import Idempotency
 from shared.http.transaction import Tx
-from shared.messaging.pruning import prune_answers
+from shared.parts import Parts
+from shared.settings import ServiceSettings
 from tests.shared.http.conftest import client_of
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.sample import sample_app
@@ -222,12 +223,16 @@ async def test_what_a_key_costs_and_that_a_repetition_costs_one_statement(
 
 
 async def test_an_answer_is_kept_for_a_day(client: httpx2.AsyncClient, db: Database) -> None:
+    """By the job that every service runs, with what it is given there."""
+    settings = ServiceSettings(database_url=SecretStr(db.url))
+    jobs = Parts(name="tickets", title="", settings=settings, module=lambda _role: None)._runtime_jobs()
+    (prune,) = (job for job in jobs if job.name == "prune-answers")
     head = {KEY: "k"}
     await client.post("/v1/things", json={"name": "a"}, headers=head)
     day = timedelta(hours=24)
     for later, number in ((day - timedelta(minutes=1), 1), (day + timedelta(minutes=1), 2)):
         async with db.begin() as tx:
-            await prune_answers(tx, clock.now() + later, keep=day)
+            await prune.work(tx, clock.now() + later)
         assert (await client.post("/v1/things", json={"name": "a"}, headers=head)).json()["number"] == number
 
 

@@ -22,6 +22,8 @@ LONGEST_TOKEN_BYTES = 8 * 1024
 _MOST_REMEMBERED = 10_000
 _FAR_FUTURE = 2**53
 # The types of RFC 9068 and of issuers before it; tokens for another purpose (logout, proof of possession) are refused.
+# Many issuers call access tokens and ID tokens alike `JWT`: what tells them apart is the audience, an API's name here,
+# while an ID token's is the id of a client. So no client may be registered under the name of the audience.
 _TYPES = {"", "jwt", "at+jwt", "application/jwt", "application/at+jwt"}
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+) *")
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,128}")
