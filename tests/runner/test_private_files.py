@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,31 @@ def test_a_file_that_its_folder_keeps_private_may_be_read_by_whoever_gets_there(
 
 def test_a_name_that_is_a_folder_cannot_be_replaced_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     (tmp_path / "status" / "full").mkdir(parents=True)
-    with pytest.raises(OSError, match="status"):
+    with pytest.raises(OSError, match="status") as refused:
         write_private(tmp_path / "status", "new")
+    assert (refused.value.filename, refused.value.filename2) == (str(tmp_path / "status"), None)
     assert [each.name for each in tmp_path.iterdir()] == ["status"]
+
+
+def _make(path: Path) -> str:
+    return make_private_once(path, lambda: "new")
+
+
+def _write(path: Path) -> None:
+    write_private(path, "new")
+
+
+@pytest.mark.parametrize(
+    ("write", "refused"), [(_write, "open"), (_write, "replace"), (_make, "open"), (_make, "chmod"), (_make, "link")]
+)
+def test_what_the_system_refuses_is_told_by_the_name_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], object], refused: str
+) -> None:
+    def refuse(name: object, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(name))
+
+    monkeypatch.setattr(os, refused, refuse)
+    with pytest.raises(OSError, match="No space left") as told:
+        write(tmp_path / "secret")
+    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(tmp_path / "secret"))
+    assert list(tmp_path.iterdir()) == []

@@ -125,7 +125,38 @@ def test_a_record_that_a_full_disk_does_not_take_costs_no_child_and_is_written_l
     with monkeypatch.context() as full:
         full.setattr(processes, "write_private", fill)
         identity = _spawn(program, SLEEP)
+        program.keep_record()
         assert program.alive
         assert not program.record.exists()
     assert program.alive
+    assert not program.record.exists(), "a question writes nothing"
+    program.keep_record()
     assert read_identity(program.record) == identity
+
+
+def test_a_record_is_written_once_and_not_for_what_has_ended(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = _spawn(program, SLEEP)
+    written: list[Path] = []
+    monkeypatch.setattr(processes, "write_private", lambda path, _: written.append(path))
+    program.keep_record()
+    assert written == []
+    program.end(signal.SIGKILL, 5.0)
+    program.keep_record()
+    assert written == []
+    assert not identity.alive()
+
+
+def test_a_child_that_was_gone_before_it_was_known_counts_as_not_recorded(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as gone:
+        gone.setattr(Identity, "of", lambda _: None)
+        program.spawn(SLEEP, os.environ, "/")
+    assert program._child is not None
+    try:
+        assert not program.record.exists()
+        program.identity = Identity.of(program._child.pid)
+        program.keep_record()
+        assert read_identity(program.record) == program.identity
+    finally:
+        program.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -62,6 +63,23 @@ def test_a_killed_process_is_started_again_and_counted(watcher: Watcher, said: l
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: watcher.server.pid != first and _restarts(watcher) == 1 and watcher.ready)
     assert any("ended; starts again at once" in text for text in said)
+
+
+def test_a_record_that_was_not_taken_is_written_while_the_process_is_watched(
+    tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watcher = Watcher("probed", _service(tmp_path), said.append)
+    with monkeypatch.context() as full:
+        full.setattr("runner.processes.write_private", _refuse)
+        watcher.start()
+    try:
+        wait_until(lambda: watcher.ready and (tmp_path / "records" / "probed.json").exists())
+    finally:
+        watcher.stop()
+
+
+def _refuse(path: Path, _: str) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
 def test_a_process_that_no_longer_answers_is_killed_and_started_again(

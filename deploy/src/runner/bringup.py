@@ -179,7 +179,7 @@ class Crew:
         Raises RunnerError with what the command itself said.
         """
         log = self.installation.logs / f"{name}.log"
-        said = ""
+        code, said = 0, ""
         for attempt in range(ATTEMPTS):
             if self._ending.wait(float(attempt)):
                 raise RunnerError("interrupted")
@@ -187,7 +187,10 @@ class Crew:
             if code == 0:
                 return
             self._say(f"{name}: exit code {code}")
-        raise RunnerError(f"`{' '.join(words[3:])}` was refused: {sentence_in(said) or tail_of(log)} (log: {log})")
+        sentence = sentence_in(said)
+        # What was killed, by us after its time or by somebody else, has refused nothing, whatever it said before.
+        how = "was refused" if code > 0 and sentence else "failed"
+        raise RunnerError(f"`{' '.join(words[3:])}` {how}: {sentence or tail_of(log)} (log: {log})")
 
     def _attempt(self, log: Path, words: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
         """Run a command once: its exit code, and what it said in words, which is not only in the log."""

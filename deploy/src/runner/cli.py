@@ -82,7 +82,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="for programs")]
     raise typer.Exit(examined(Installation.from_environment(), console, as_json=as_json))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+# What follows the name is for the service, its --help too.
+@app.command(context_settings={"allow_extra_args": True, "allow_interspersed_args": False})
 def service(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="the service, such as tickets")],
@@ -147,9 +148,14 @@ def secrets(
     folder: Annotated[Path, typer.Argument(help="where; only you will be able to look into it")],
     outsider: Annotated[list[str] | None, typer.Option(help="another system that reads Kafka; may be repeated")] = None,
 ) -> None:
-    """Make the secrets of an installation in containers, one file each; what is there already stays."""
-    made = importlib.import_module("runner.secret_files").make_secrets(folder, outsider or [])
+    """Make the secrets of an installation in containers, one file each; what is there already stays.
+
+    Certificates of Kafka that end soon are signed again; until when they are good is printed.
+    """
+    files = importlib.import_module("runner.secret_files")
+    made = files.make_secrets(folder, outsider or [])
     console.print(f"{len(made)} secrets made in {folder}" if made else f"nothing was missing in {folder}")
+    console.print(files.tell_validity(folder, made), soft_wrap=True, markup=False)
 
 
 def _print_line(name: str, line: str, *, prefixed: bool) -> None:

@@ -34,18 +34,24 @@ def look(installation: Installation) -> Status | None:
 
     None when there never was any.
     """
-    path = installation.state / "status.json"
-    status = read_status(path)
+    status = read_status(installation.state / "status.json")
     if status is None or status.state in ("stopped", "failed"):
         return status
     if not status.current():
         status.state = "stopped"
         status.error = "The supervisor is gone; what it started may still run. `desk up` puts everything right."
-    elif status.state != "stopping" and (age := age_of_status(path)) > STALE_AFTER_SECONDS:
-        # What stops is written once and confirmed no more: each server may take long to end.
-        status.state = "degraded"
-        status.error = f"This is how it was {age:.0f} s ago: {_why_stale(installation)}"
+    elif stale := _stale(installation, status):
+        status.state, status.error = "degraded", stale
     return status
+
+
+def _stale(installation: Installation, status: Status) -> str:
+    """Since when the supervisor, which lives, has not written how it stands, and why; empty while it does."""
+    age = age_of_status(installation.state / "status.json")
+    # What stops is written once and confirmed no more: each server may take long to end.
+    if status.state in ("stopping", "stopped", "failed") or age <= STALE_AFTER_SECONDS:
+        return ""
+    return f"This is how it was {age:.0f} s ago: {_why_stale(installation)}"
 
 
 def _why_stale(installation: Installation) -> str:
@@ -146,11 +152,13 @@ class _Following:
             if status.state == "failed":
                 raise RunnerError(status.error)
             if not status.current():
-                raise RunnerError("The supervisor was ended while it was waited for. Say `desk up` again.")
+                # On a full disk it may have failed, and not have been able to write that.
+                advice = disk.fullness(self.installation) or "Say `desk up` again."
+                raise RunnerError(f"The supervisor was ended while it was waited for. {advice}")
             return status
         if self.child is not None and self.child.poll() not in (None, 0):
             log = self.installation.logs / "supervisor.log"
-            said = disk.shortage(self.installation) or f"The end of its log:\n{tail_of(log)}"
+            said = disk.fullness(self.installation) or f"The end of its log:\n{tail_of(log)}"
             raise RunnerError(f"The supervisor did not start. {said}")
         return None
 
@@ -163,10 +171,10 @@ class _Following:
 
 def _require_room(installation: Installation) -> None:
     """What runs already goes on as it can, and says so; nothing new is begun on a disk that is too full for it."""
-    status = look(installation)
+    status = read_status(installation.state / "status.json")
     if status is not None and status.current():
-        if status.state == "degraded" and age_of_status(installation.state / "status.json") > STALE_AFTER_SECONDS:
-            raise RunnerError(status.error)
+        if stale := _stale(installation, status):
+            raise RunnerError(stale)
     elif lack := disk.shortage(installation):
         raise RunnerError(f"{lack} Nothing was started.")
 

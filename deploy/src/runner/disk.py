@@ -14,6 +14,10 @@ from runner.installation import Installation
 # The databases, the topics and the caches of a new installation, and room to write.
 LEAST_FREE_BYTES = 512 * 2**20
 LEAST_FREE_FILES = 1000
+# Where all of these are there already only room to go on is needed: PostgreSQL takes its log in pieces of 16 MiB, and
+# needs a second one before it may give back the first; the topics and the logs of the processes get as much again.
+LEAST_FREE_BYTES_AGAIN = 64 * 2**20
+LEAST_FREE_FILES_AGAIN = 100
 # Below this nothing that is written can be counted on: PostgreSQL alone takes so much at once for its log.
 FULL_BYTES = 16 * 2**20
 ADVICE = "free some space, or move the installation with DESK_STATE; `make reset` deletes its data"
@@ -32,11 +36,16 @@ class Room:
         """How much is left, in words."""
         return f"{size(self.free_bytes)} free under {self.folder}"
 
-    def lack(self, least_bytes: int = LEAST_FREE_BYTES) -> str:
+    @property
+    def full(self) -> bool:
+        """Whether nothing more can be counted on to be written there."""
+        return self.free_bytes < FULL_BYTES or self.files == 0
+
+    def lack(self, least_bytes: int = LEAST_FREE_BYTES, least_files: int = LEAST_FREE_FILES) -> str:
         """What is missing, in words; empty where there is enough."""
         if self.free_bytes < least_bytes:
             return f"{self.says}, {size(least_bytes)} are needed"
-        if self.files is not None and self.files < LEAST_FREE_FILES:
+        if self.files is not None and self.files < least_files:
             return f"only {self.files} more files fit under {self.folder}"
         return ""
 
@@ -49,7 +58,8 @@ def rooms(installation: Installation) -> list[Room]:
 
 def shortage(installation: Installation) -> str:
     """Which disk has too little room for a start, and what may go there, in one sentence; empty where all is well."""
-    lacks = [lack for room in rooms(installation) if (lack := room.lack())]
+    least = least_room(installation)
+    lacks = [lack for room in rooms(installation) if (lack := room.lack(*least))]
     if not lacks:
         return ""
     old = sum(path.stat().st_size for path in old_logs(installation))
@@ -57,10 +67,24 @@ def shortage(installation: Installation) -> str:
     return f"The disk is too full: {'; '.join(lacks)}: {ADVICE}{may_go}."
 
 
+def least_room(installation: Installation) -> tuple[int, int]:
+    """How many bytes and files must be free for a start: fewer where the data and the broker's jars are there."""
+    # PostgreSQL's own folder would not tell of the data: for root it may be elsewhere.
+    has_data = any((installation.state / "loaded").glob("*.json"))
+    has_jars = bool(installation.kafka_bootstrap) or (installation.cache / "kafka").is_dir()
+    if has_data and has_jars:
+        return LEAST_FREE_BYTES_AGAIN, LEAST_FREE_FILES_AGAIN
+    return LEAST_FREE_BYTES, LEAST_FREE_FILES
+
+
+def fullness(installation: Installation) -> str:
+    """The `shortage` where a disk is so full that this may be why something failed; empty where none is."""
+    return shortage(installation) if any(room.full for room in rooms(installation)) else ""
+
+
 def is_full(folder: Path) -> bool:
     """Whether nothing more can be counted on to be written there."""
-    room = _room(folder)
-    return room.free_bytes < FULL_BYTES or room.files == 0
+    return _room(folder).full
 
 
 def why_ended(name: str, log: Path, folder: Path) -> str:

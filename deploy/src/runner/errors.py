@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from shared.errors import DeskError
+
+# What the database, the driver and the validator add to their sentence: values of rows, and where to read about it.
+_NO_SENTENCE = re.compile(r"DETAIL:|\s+For further information visit ")
+# SQLAlchemy's statement, parameters and address come last.
+_STATEMENT = re.compile(r"^\[SQL: .*", re.MULTILINE | re.DOTALL)
 
 
 class RunnerError(DeskError):
@@ -43,8 +49,20 @@ def tail_of(log: Path, lines: int = 12) -> str:
 
 
 def sentence_in(said: str) -> str:
-    """What a command that was refused said in words: no lines for machines, and of a traceback only how it ends."""
+    """What a command that was refused said in words: no lines for machines, and of a traceback only how it ends.
+
+    Passwords and the values of rows are left out.
+    """
+    from shared.telemetry.redaction import redact_text  # its models take longer to import than most commands to run
+
     lines = [line.rstrip() for line in said.splitlines() if line.strip() and not line.startswith("{")]
-    if any(line.startswith("Traceback ") for line in lines):
-        return lines[-1]
-    return "\n".join(lines[-30:])
+    traces = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
+    told = redact_text("\n".join(_how_it_ended(lines[traces[-1] + 1 :]) if traces else lines[-30:]))
+    told = _STATEMENT.sub("", told)
+    return "\n".join(line for line in told.splitlines() if not _NO_SENTENCE.match(line))
+
+
+def _how_it_ended(traced: list[str]) -> list[str]:
+    """The error below the frames, which are all indented; its own lines may be too, from the second on."""
+    first = next((number for number, line in enumerate(traced) if not line[0].isspace()), -1)
+    return traced[first:]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -13,12 +14,8 @@ def write_private(path: Path, text: str) -> None:
 
     Raises OSError that names the file; then the old one is still there, and nothing else.
     """
-    new = _write_beside(path, text)
-    try:
+    with _beside(path, text) as new:
         new.replace(path)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
 
 
 def make_private_once(path: Path, make: Callable[[], str], mode: int = 0o600) -> str:
@@ -28,15 +25,11 @@ def make_private_once(path: Path, make: Callable[[], str], mode: int = 0o600) ->
     Raises OSError that names the file when it cannot be made; then nothing is left of the attempt.
     """
     if not path.exists():
-        new = _write_beside(path, make())
-        # Whole and closed before it has its name; the process's mask is not asked.
-        new.chmod(mode)
-        try:
-            path.hardlink_to(new)
-        except FileExistsError:
-            pass
-        finally:
-            new.unlink()
+        with _beside(path, make()) as new:
+            # Whole and closed before it has its name; the process's mask is not asked.
+            new.chmod(mode)
+            with suppress(FileExistsError):
+                path.hardlink_to(new)
     return path.read_text(encoding="utf-8")
 
 
@@ -45,16 +38,23 @@ def make_password() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _write_beside(path: Path, text: str) -> Path:
+@contextmanager
+def _beside(path: Path, text: str) -> Iterator[Path]:
+    """A private file with this text, to be given the name `path`; what is left of it afterwards is deleted.
+
+    Whatever is refused meanwhile is told of `path`: the name of the passing file is another one each time, and nobody
+    asked for it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         # A full disk may be told only when the file is closed.
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
+        yield new
     except OSError as error:
-        new.unlink(missing_ok=True)
-        # What failed to be written knows no name.
         raise OSError(error.errno, error.strerror, str(path)) from error
-    return new
+    finally:
+        # A disk that can only be read refuses this too, and what it refused first is what counts.
+        with suppress(OSError):
+            new.unlink()

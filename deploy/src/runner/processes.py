@@ -160,17 +160,10 @@ class Program:
 
     @property
     def alive(self) -> bool:
-        """Whether the child still runs; a child that ended is waited for, so that it leaves no zombie.
-
-        A record that a full disk did not take is written as soon as it does.
-        """
+        """Whether the child still runs; a child that ended is waited for, so that it leaves no zombie."""
         if self._child is not None and self._child.poll() is not None:
             return False
-        if self.identity is None or not self.identity.alive():
-            return False
-        if not self._recorded:
-            self._record()
-        return True
+        return self.identity is not None and self.identity.alive()
 
     @property
     def exit_code(self) -> int | None:
@@ -198,13 +191,17 @@ class Program:
                 extra_groups=[] if account else None,
             )
         self.identity = Identity.of(self._child.pid)
-        self._record()
+        self.keep_record()
 
-    def _record(self) -> None:
-        """Only a later runner needs the record: a disk that does not take it must not cost the child."""
+    def keep_record(self) -> None:
+        """Record the running child unless that was done. To be said again: a full disk may not have taken it.
+
+        Only a later runner needs the record: a disk that does not take it must not cost the child.
+        """
+        if self._recorded or self.identity is None:
+            return
         with suppress(OSError):
-            if self.identity:
-                write_private(self.record, json.dumps(asdict(self.identity)))
+            write_private(self.record, json.dumps(asdict(self.identity)))
             self._recorded = True
 
     def end(self, first: signal.Signals, seconds: float) -> bool:

@@ -18,30 +18,41 @@ ADVICE = (
     "Connect this machine, or set HTTPS_PROXY, or name an index that it can reach (PIP_INDEX_URL, UV_DEFAULT_INDEX); "
     f"{AGAIN}."
 )
+# Where one of these is said, the registry did answer, whatever else went wrong on the way.
+_ANSWERED = re.compile(
+    r"hash mismatch|do not match the hashes|no space left on device|disk quota exceeded", re.IGNORECASE
+)
+# Packages have such names too: pytest-timeout, async-timeout.
+_TIMEOUT = r"\btimed out\b|\b(?:read|connect(?:ion)?|operation|network) timeout\b"
 _UNREACHABLE = re.compile(
-    r"connection refused|connection reset|timed? ?out|unreachable|name resolution|not known|dns error|"
+    rf"connection refused|connection reset|{_TIMEOUT}|unreachable|name resolution|not known|dns error|"
     r"failed to establish|connect error|max retries exceeded|request failed after|certificate verify|proxyerror",
     re.IGNORECASE,
 )
 _REASON = re.compile(
-    r"connection refused|connection reset(?: by peer)?|(?:operation |read |connect(?:ion)? )?timed out|"
+    rf"connection refused|connection reset(?: by peer)?|(?:operation |read |connect(?:ion)? )?timed out|{_TIMEOUT}|"
     r"network is unreachable|no route to host|temporary failure in name resolution|name or service not known|"
     r"certificate verify failed|unable to connect to proxy",
     re.IGNORECASE,
 )
 _URL = re.compile(r"https?://[^\s'\"<>()]+")
 _POOL = re.compile(r"\bhost='([^']+)', port=(\d+)")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+# Up to the last @ of the host: a password may hold one.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
+_ERROR = re.compile(r"\s*error\b", re.IGNORECASE)
+LAST_LINES = 20
+MOST_ERRORS = 10
 
 
 def silent_registry(said: str) -> str | None:
     """Which address did not answer and why, from what an installer said; None where it failed for another reason."""
-    if not _UNREACHABLE.search(said):
+    if _ANSWERED.search(said) or not _UNREACHABLE.search(said):
         return None
+    said = _without_credentials(said)
     reason = _REASON.search(said)
     why = f" ({reason.group().lower()})" if reason else ""
     pools = _POOL.findall(said)
-    urls = [_CREDENTIALS.sub("", url).rstrip(".,;:") for url in _URL.findall(said)]
+    urls = [url.rstrip(".,;:") for url in _URL.findall(said)]
     if pools and "proxy" in said.lower() and len(set(pools)) > 1:
         return f"{pools[0][0]} does not answer through the proxy {':'.join(pools[-1])}{why}"
     address = urls[0] if urls else pools[0][0] if pools else "the index of packages"
@@ -49,9 +60,17 @@ def silent_registry(said: str) -> str | None:
 
 
 def told(said: str, advice: str = ADVICE) -> str:
-    """What to tell of an installer that failed."""
+    """What to tell of an installer that failed: the registry that is silent, else its errors and how it ended."""
     silent = silent_registry(said)
-    return f"{silent}. {advice}" if silent else said.strip()
+    if silent:
+        return f"{silent}. {advice}"
+    lines = _without_credentials(said).strip().splitlines()
+    errors = [line for line in lines[:-LAST_LINES] if _ERROR.match(line)]
+    return "\n".join(errors[-MOST_ERRORS:] + lines[-LAST_LINES:])
+
+
+def _without_credentials(said: str) -> str:
+    return _CREDENTIALS.sub("", said)
 
 
 def environment_of_installer(given: Mapping[str, str]) -> dict[str, str]:

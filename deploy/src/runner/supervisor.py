@@ -20,7 +20,7 @@ from runner.status import State, Status, confirm_status, write_status
 from runner.steps import Plan, StepFailed
 from shared import clock
 from shared.errors import DeskError
-from shared.system_errors import explain
+from shared.system_errors import explain, is_full
 
 STATUS_EVERY_SECONDS = 0.2
 CONFIRMED_EVERY_SECONDS = 1.0
@@ -37,7 +37,8 @@ class Supervisor:
         self._ending = threading.Event()
         self._written: Status | None = None
         self._confirmed_at = 0.0
-        self._silenced = ""
+        # By file, the number of the error with which the system refuses it; 0 where all is well.
+        self._refused: dict[str, int] = {}
         self._me = Identity.of(os.getpid())
         self._began = time.monotonic()
         self._since = clock.now().isoformat(timespec="seconds")
@@ -72,16 +73,17 @@ class Supervisor:
             self._plan.run()
             self._came_up_after = time.monotonic() - self._began
         except OSError as error:
-            self._fail(explain(error))
+            self._fail(explain(error), error)
         except (DeskError, StepFailed) as error:
-            self._fail(str(error))
+            self._fail(str(error), error)
         except Exception as error:
-            self._fail(f"{type(error).__name__}: {error}")
+            self._fail(f"{type(error).__name__}: {error}", error)
             raise
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, error: BaseException) -> None:
         if not self._ending.is_set():
-            self._failure = "\n".join(filter(None, (why, disk.shortage(self._installation))))
+            room = (disk.shortage if _was_full(error) else disk.fullness)(self._installation)
+            self._failure = "\n".join(filter(None, (why, room)))
             _say(f"cannot come up: {self._failure}")
         self._ending.set()
 
@@ -101,7 +103,9 @@ class Supervisor:
             try:
                 rotate(log)
             except OSError as error:
-                _say(f"{log.name} is not put aside: {explain(error)}")
+                self._say_once(log.name, f"{log.name} is not put aside: {explain(error)}", error)
+            else:
+                self._say_once(log.name, f"{log.name} can be put aside again")
 
     def _write(self, state: State) -> None:
         """Tell the commands how it stands. A disk that does not take it must not end what watches the services."""
@@ -114,16 +118,23 @@ class Supervisor:
             elif time.monotonic() - self._confirmed_at > CONFIRMED_EVERY_SECONDS:
                 confirm_status(path)
                 self._confirmed_at = time.monotonic()
+            else:
+                return
         except OSError as error:
-            self._remark_silence(f"the status cannot be written, the services are watched all the same: {error}")
+            said = f"the status cannot be written, the services are watched all the same: {error}"
+            self._say_once(path.name, said, error)
         else:
-            self._remark_silence("")
+            self._say_once(path.name, "the status can be written again")
 
-    def _remark_silence(self, why: str) -> None:
-        """Say it once when the status can no longer be written, and once when it can again."""
-        if why != self._silenced:
-            _say(why or "the status can be written again")
-            self._silenced = why
+    def _say_once(self, file: str, said: str, error: OSError | None = None) -> None:
+        """Say it when the system begins to refuse a file, when its reason changes, and when all is well again.
+
+        The reason is the number of the error: a text may name something else each time.
+        """
+        reason = 0 if error is None else error.errno or -1
+        if reason != self._refused.get(file, 0):
+            self._refused[file] = reason
+            _say(said)
 
     def _status(self, state: State) -> Status:
         return Status(
@@ -136,6 +147,11 @@ class Supervisor:
             steps=self._plan.statuses() if self._plan else [],
             processes=self._crew.statuses() if self._crew and self._plan else [],
         )
+
+
+def _was_full(error: BaseException | None) -> bool:
+    """Whether it was a full disk that began it: a step tells of what failed in its own words."""
+    return error is not None and (is_full(error) or _was_full(error.__cause__))
 
 
 def _say(text: str) -> None:

@@ -43,6 +43,8 @@ class Server(Protocol):
     @property
     def alive(self) -> bool: ...
 
+    def keep_record(self) -> None: ...
+
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
@@ -57,6 +59,10 @@ class Server(Protocol):
 class PostgresServer(EmbeddedPostgres):
     """The embedded PostgreSQL as the watcher sees it."""
 
+    def keep_record(self) -> None:
+        """Record its process unless that was done."""
+        self._program.keep_record()
+
     def answers(self) -> bool:
         """Whether it accepts connections."""
         return self.accepts()
@@ -68,6 +74,10 @@ class PostgresServer(EmbeddedPostgres):
 
 class KafkaServer(EmbeddedKafka):
     """The embedded broker as the watcher sees it."""
+
+    def keep_record(self) -> None:
+        """Record its process unless that was done."""
+        self._program.keep_record()
 
     def ready(self) -> bool:
         """A broker that answers is in its cluster, so it is ready."""
@@ -106,6 +116,10 @@ class HttpService:
     def alive(self) -> bool:
         """Whether its process runs."""
         return self._program.alive
+
+    def keep_record(self) -> None:
+        """Record its process unless that was done."""
+        self._program.keep_record()
 
     def start(self) -> None:
         """Start the process, after ending what an earlier runner left; does not wait. Raises PortBusy."""
@@ -238,9 +252,11 @@ class Watcher:
     def _look(self) -> None:
         if not self.server.alive:
             self._restart()
-        elif self._ready and time.monotonic() - self._last_answer < PROBED_WHEN_READY_EVERY_SECONDS:
             return
-        elif self.server.answers():
+        self.server.keep_record()
+        if self._ready and time.monotonic() - self._last_answer < PROBED_WHEN_READY_EVERY_SECONDS:
+            return
+        if self.server.answers():
             self._last_answer = time.monotonic()
             self._answered = True
             self._ready = self.server.ready()

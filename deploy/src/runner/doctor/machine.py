@@ -18,7 +18,7 @@ import httpx2
 import psutil
 
 from runner import ports
-from runner.disk import ADVICE, LEAST_FREE_BYTES, nearest, rooms
+from runner.disk import ADVICE, least_room, nearest, rooms
 from runner.doctor.findings import Finding, ok, problem, warning
 from runner.doctor.patient import Patient
 from runner.installation import CHECKOUT
@@ -52,10 +52,11 @@ def check_python(_: Patient) -> Iterator[Finding]:
         yield ok("packages", f"{len(pinned)} as the lock pins them")
 
 
-def check_disk(patient: Patient, least: int = LEAST_FREE_BYTES, small: int = SMALL_FREE_BYTES) -> Iterator[Finding]:
-    """Free space and free files where the installation writes. `least` and `small` are in bytes."""
+def check_disk(patient: Patient, least: int | None = None, small: int = SMALL_FREE_BYTES) -> Iterator[Finding]:
+    """Free space and free files where the installation writes, as a start asks for it. `least`, `small` in bytes."""
+    least_bytes, least_files = least_room(patient.installation)
     for room in rooms(patient.installation):
-        if lack := room.lack(least):
+        if lack := room.lack(least_bytes if least is None else least, least_files):
             yield problem("disk", lack, ADVICE)
         elif room.free_bytes < small:
             yield warning("disk", room.says, ADVICE)
