@@ -9,7 +9,7 @@ import sys
 from tests.containers.engine import compose_command, engine_version
 
 NONE = """There is no Docker engine to run this on, so nothing was verified.
-Any engine will do, with docker-compose 1.29 or later, or `docker compose`. On Debian:
+Any engine will do, with docker-compose 1.29, with which this was run, or `docker compose`. On Debian:
   apt-get install docker.io docker-compose
   systemctl start docker
 It must have, or be able to fetch, the images python:3.11-slim-bookworm, postgres:18 and apache/kafka:4.3.1.

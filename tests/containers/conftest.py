@@ -10,12 +10,21 @@ import pytest
 
 from runner.ports import free_port, is_free
 from runner.secret_files import make_secrets
-from tests.containers.engine import DEPLOY, SERVICES, VERSION, Installation, docker, image_of
+from tests.containers.engine import VERSION, Installation, docker, image_of
 from tests.containers.login import Login
+from tests.deploy.files import DEPLOY, SERVICES
 
-pytestmark = pytest.mark.containers
 FIGURES: dict[str, float | str] = {}
 OUTSIDER = "reports"
+
+
+# Before pytest chooses by marks.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs an engine; pytest tells of the items of every folder."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.containers)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,15 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.deploy.files import PARTS, ROOT, SERVICES
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
-DEPLOY = ROOT / "deploy"
 HEALTHY_WITHIN_SECONDS = 240
 # The tag of the images that are built here, so that nobody's own are replaced.
 VERSION = "verify"
-SERVICES = ("tickets", "inventory", "sla", "devlink")
-PARTS = ("api", "consumer", "relay", "jobs")
 
 
 def run(
@@ -152,6 +150,18 @@ class Installation:
             for part in PARTS:
                 for container in self.of(f"{service}-{part}"):
                     wait_until_ready(container)
+
+    def ask(self, service: str, query: str) -> list[dict[str, Any]]:
+        """What a query answers on a service's database, asked inside the server's container; values as in JSON."""
+        whole = f"SELECT row_to_json(answer) FROM ({query}) answer"
+        words = ["psql", "-h", "127.0.0.1", "-U", "postgres", "-d", f"desk_{service}", "-AtX", "-c", whole]
+        login = 'PGPASSWORD=$(cat /run/secrets/postgres_password) exec "$@"'
+        answer = docker("exec", self.one("postgres"), "sh", "-c", login, "sh", *words)
+        return [json.loads(line) for line in answer.splitlines()]
+
+    async def rows(self, service: str, query: str) -> list[dict[str, Any]]:
+        """The same, for callers with an event loop."""
+        return await asyncio.to_thread(self.ask, service, query)
 
     def down(self) -> None:
         """Removes containers, networks and volumes."""

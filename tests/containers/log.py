@@ -1,4 +1,4 @@
-"""Run inside the closed network as the operator: prints, for each topic, the id of every event in its log, as JSON."""
+"""Run inside the closed network as the operator: prints key and id of every event in the log, by topic, as JSON."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from shared.messaging.kafka import Cluster, end_offsets
 from shared.settings import KafkaSettings
 
 
-async def main() -> dict[str, list[str]]:
-    """Topic → ids, those that stand there twice too."""
+async def main() -> dict[str, list[tuple[str, str]]]:
+    """Topic → key and id of each record, those that stand there twice too; of each key the oldest first."""
     cluster = Cluster.of(KafkaSettings())
     ends = await end_offsets(cluster, [topic.name for topic in TOPICS])
     client = AIOKafkaConsumer(
@@ -22,12 +22,14 @@ async def main() -> dict[str, list[str]]:
     waiting = {TopicPartition(topic, number): end for (topic, number), end in ends.items() if end}
     client.assign(list(waiting))
     await client.start()
-    found: dict[str, list[str]] = {topic.name: [] for topic in TOPICS}
+    found: dict[str, list[tuple[str, str]]] = {topic.name: [] for topic in TOPICS}
     try:
         await client.seek_to_beginning()
         while any([await client.position(partition) < end for partition, end in waiting.items()]):
             for partition, records in (await client.getmany(timeout_ms=1000)).items():
-                found[partition.topic] += [dict(record.headers)["ce_id"].decode() for record in records]
+                found[partition.topic] += [
+                    (record.key.decode(), dict(record.headers)["ce_id"].decode()) for record in records
+                ]
     finally:
         await client.stop()
     return found

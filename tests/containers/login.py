@@ -14,7 +14,8 @@ from joserfc.jwk import ECKey
 from runner import secret_files
 from runner.personas import persona
 from shared import clock
-from tests.containers.engine import SERVICES, image_of
+from tests.containers.engine import image_of
+from tests.deploy.files import SERVICES
 
 HOST = "login.desk.example"
 PORT = 8443

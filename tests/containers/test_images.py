@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.containers.engine import SERVICES, VERSION, docker, run
-from tests.deploy.files import DEPLOY
+from tests.containers.engine import VERSION, docker, run
+from tests.deploy.files import DEPLOY, ELSEWHERE, SERVICES
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 LOOK = """
 import importlib.metadata, json, os, pathlib, sys
@@ -28,8 +28,6 @@ print(json.dumps({
     "user": [os.getuid(), os.getgid()],
 }))
 """
-# Another system's or another Python's; the lock's marker leaves them out.
-ELSEWHERE = {"colorama", "httpx2-jsfetch", "async-timeout"}
 
 
 def look(image: str) -> dict[str, Any]:

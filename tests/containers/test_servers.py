@@ -9,7 +9,7 @@ import pytest
 
 from tests.containers.engine import run
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 # One of each kind: a database of its own, a broker, both.
 CHOSEN = (

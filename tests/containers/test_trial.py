@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import sys
 
 import httpx2
 import pytest
 
-from tests.containers.counting import rows, settle
-from tests.containers.engine import (
-    PARTS,
-    SERVICES,
-    Installation,
-    crash,
-    docker,
-    inspect,
-    run,
-    wait_until_ready,
-)
+from runner.demo.elsewhere import Elsewhere
+from tests.containers.engine import Installation, crash, docker, inspect, run, wait_until_ready
+from tests.deploy.files import PARTS, SERVICES
+from tests.support.counting import settle_and_count
+from tests.support.eventually import eventually
 from tests.support.load import Load
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 # One of each kind, of four different services.
 ONE_OF_EACH = [("tickets", "api"), ("sla", "consumer"), ("inventory", "relay"), ("devlink", "jobs")]
+# So many tickets that each of two consumers is surely given some: their partitions are chosen by their ids.
+ENOUGH_FOR_TWO = 40
+METRICS = """
+import urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:8000/metrics", timeout=5).read().decode())
+"""
 
 
 def secret_of(trial: Installation) -> str:
@@ -49,11 +51,25 @@ def play(trial: Installation) -> str:
     return run(sys.executable, "-m", "runner.cli", "demo", env=elsewhere(trial), within=300).stdout
 
 
-def token(trial: Installation, persona: str = "supervisor") -> str:
-    """An access token of a persona."""
-    form = {"grant_type": "client_credentials", "client_id": persona, "client_secret": secret_of(trial)}
-    answer = httpx2.post(f"{trial.address('issuer', port=8490)}/token", data=form, trust_env=False)
-    return str(answer.raise_for_status().json()["access_token"])
+def token(trial: Installation) -> str:
+    """An access token of a supervisor."""
+    return Elsewhere(trial.address("issuer", port=8490), secret_of(trial), {}).token_of("supervisor")
+
+
+def relays_of(trial: Installation, service: str) -> tuple[bool, int]:
+    """What the service's own command says: whether a relay leads, and how many stand by."""
+    words = ["exec", trial.one(f"{service}-relay"), "python", "-m", service, "messaging", "leader"]
+    told = json.loads(docker(*words))
+    return told["leader"] is not None, told["standing_by"]
+
+
+def applied_by(trial: Installation, service: str) -> list[float]:
+    """How many events each consumer of a service has applied since it started."""
+    told = [docker("exec", "-i", each, "python", "-", text=METRICS) for each in trial.of(f"{service}-consumer")]
+    return [
+        sum(float(value) for value in re.findall(r"^desk_consumer_applied_total\S* (\S+)$", text, re.MULTILINE))
+        for text in told
+    ]
 
 
 def test_every_process_of_every_service_is_well_and_what_runs_once_has_ended(trial: Installation) -> None:
@@ -68,6 +84,7 @@ def test_every_process_of_every_service_is_well_and_what_runs_once_has_ended(tri
 @pytest.mark.parametrize("part", PARTS)
 def test_a_process_runs_without_any_privilege(trial: Installation, service: str, part: str) -> None:
     container = trial.one(f"{service}-{part}")
+    assert inspect(container)["HostConfig"]["ReadonlyRootfs"] is True
     status = dict(
         line.split(":\t", 1)
         for line in docker("exec", container, "cat", "/proc/1/status").splitlines()
@@ -87,8 +104,8 @@ def test_the_demo_plays_against_it(trial: Installation) -> None:
 
 
 def test_the_databases_let_nobody_else_in(trial: Installation) -> None:
-    query = "SELECT datname, datacl FROM pg_database WHERE datname LIKE 'desk_%' ORDER BY 1"
-    found = {row[0]: row[1] for row in rows(trial, "tickets", query)}
+    query = "SELECT datname, datacl::text AS rights FROM pg_database WHERE datname LIKE 'desk_%' ORDER BY 1"
+    found = {row["datname"]: row["rights"] for row in trial.ask("tickets", query)}
     assert found == {
         f"desk_{service}": "{desk_%_owner=CTc/desk_%_owner,desk_%_service=c/desk_%_owner}".replace("%", service)
         for service in SERVICES
@@ -121,7 +138,7 @@ async def test_nothing_is_lost_while_one_of_each_kind_is_killed_and_comes_back(t
             await asyncio.to_thread(wait_until_ready, trial.one(f"{service}-{part}"))
     assert load.failed == 0, "opening needs none of those that were killed"
     assert len(load.accepted) > 50
-    await settle(trial, load.accepted)
+    await settle_and_count(trial, load.accepted, within=240)
 
 
 def test_an_api_that_is_killed_is_back_on_its_port(trial: Installation) -> None:
@@ -145,12 +162,27 @@ def test_two_of_each_share_the_work_and_one_relay_leads(trial: Installation) -> 
         assert len(addresses) == 2
         for address in addresses:
             assert httpx2.get(f"{address}/readyz", trust_env=False).status_code == 200
-        leaders = rows(
-            trial, service, "SELECT count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
-            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-        )  # fmt: skip
-        assert leaders == [["1"]], f"one relay of {service} leads, the other stands by"
+        assert relays_of(trial, service) == (True, 1), f"one relay of {service} leads, the other stands by"
     assert "closed" in play(trial)
+
+
+async def test_both_consumers_of_a_service_apply_events(trial: Installation) -> None:
+    reacting = ("inventory", "sla")
+    before = {service: await asyncio.to_thread(applied_by, trial, service) for service in reacting}
+    assert {service: len(counts) for service, counts in before.items()} == dict.fromkeys(reacting, 2)
+    load = Load([trial.address("tickets-api", copy) for copy in (0, 1)], token(trial), per_second=10)
+
+    async def enough() -> bool:
+        return len(load.accepted) >= ENOUGH_FOR_TWO
+
+    async with load.running():
+        await eventually(enough, within=60, what="tickets")
+    await settle_and_count(trial, load.accepted, within=240)
+    for service in reacting:
+        after = await asyncio.to_thread(applied_by, trial, service)
+        done = [now - earlier for now, earlier in zip(after, before[service], strict=True)]
+        assert min(done) > 0, f"both consumers of {service} hold partitions: {done}"
+        assert sum(done) >= len(load.accepted)
 
 
 def test_down_leaves_nothing_behind(trial: Installation) -> None:

@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 SERVICES = ("tickets", "inventory", "sla", "devlink")
 PARTS = ("api", "consumer", "relay", "jobs")
+# Packages that an image's list names for another system or another Python; the marker in the lock leaves them out.
+ELSEWHERE = {"colorama", "httpx2-jsfetch", "async-timeout"}
 
 Document = dict[str, Any]
 

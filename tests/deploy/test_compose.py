@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 from typing import Any
 
 import pytest
 
+from runner.postgres import SETTINGS
 from runner.secret_files import OWNERS_ALONE
 from shared.settings import ServiceSettings
-from tests.deploy.files import DEPLOY, PARTS, SERVICES, Document, compose
+from tests.deploy.files import DEPLOY, PARTS, SERVICES, Document, compose, given
 
 FILES = {"development": ("compose.yaml",), "production": ("compose.yaml", "compose.production.yaml")}
-SERVERS = ("postgres", "kafka", "kafka-2", "kafka-3")
+BROKERS = ("kafka", "kafka-2", "kafka-3")
+SERVERS = ("postgres", *BROKERS)
 DEMO = {"issuer", "inventory-demo", "sla-demo"}
 SERVERS_OF = {"development": {"postgres", "kafka"}, "production": set(SERVERS)}
 # What a process opens besides its pool: its hints, and what leads (a relay, the jobs).
@@ -38,7 +41,8 @@ def problems_of(name: str, service: Document) -> list[str]:
         told.append("it has no limits")
     if service.get("logging", {}).get("options", {}).get("max-size") is None:
         told.append("its log grows for ever")
-    healthy = service.get("healthcheck", {})
+    # Our own images bring a health check with them; a file need only leave it in force.
+    healthy = service.get("healthcheck", {"test": service.get("image", "").startswith("psa-desk-")})
     if not (healthy.get("disable") if once else healthy.get("test")):
         told.append("a command has no health, everything else must have")
     if not once and service.get("restart") != "unless-stopped":
@@ -85,6 +89,8 @@ def test_no_container_lacks_anything(services: dict[str, Any]) -> None:
         ({"network_mode": "host"}, "apart"),
         ({"image": "psa-desk-tickets"}, "pinned"),
         ({"healthcheck": {}}, "health"),
+        ({"healthcheck": {"disable": True}}, "health"),
+        ({"image": "postgres:18"}, "health"),
     ],
 )
 def test_what_a_container_lacks_is_seen(change: Document, said: str | None) -> None:
@@ -161,6 +167,14 @@ def test_postgres_has_room_for_two_of_every_process_and_for_whoever_looks_after_
 
 
 @pytest.mark.parametrize("kind", FILES)
+def test_the_log_of_postgres_quotes_no_row(kind: str) -> None:
+    """The detail of an error would, and rows hold what is personal."""
+    command = compose(*FILES[kind])["services"]["postgres"]["command"]
+    set_ = [after for before, after in itertools.pairwise(command) if before == "-c"]
+    assert f"log_error_verbosity={SETTINGS['log_error_verbosity']}" in set_
+
+
+@pytest.mark.parametrize("kind", FILES)
 def test_no_container_is_given_what_only_makes_certificates(kind: str) -> None:
     assert set(compose(*FILES[kind])["secrets"]) & set(OWNERS_ALONE) == set()
 
@@ -179,7 +193,7 @@ def test_every_name_that_is_used_is_declared(kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "compose.production.yaml"])
-def test_old_and_new_compose_read_the_file(name: str) -> None:
+def test_a_file_has_nothing_that_only_the_old_or_only_the_new_compose_knows(name: str) -> None:
     """docker-compose 1.29 refuses a name at the top; a version is obsolete for the new one."""
     text = (DEPLOY / name).read_text(encoding="utf-8")
     assert not re.search(r"^(name|version):", text, re.MULTILINE)
@@ -188,7 +202,7 @@ def test_old_and_new_compose_read_the_file(name: str) -> None:
 
 def test_no_listener_of_production_is_open() -> None:
     services = compose(*FILES["production"])["services"]
-    for name in ("kafka", "kafka-2", "kafka-3"):
+    for name in BROKERS:
         told = services[name]["environment"]
         assert told["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"] == "CLIENTS:SASL_SSL,CONTROLLER:SSL,BROKERS:SSL"
         assert told["KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND"] == "false"
@@ -201,7 +215,30 @@ def test_no_listener_of_production_is_open() -> None:
 
 def test_any_one_broker_of_production_may_be_lost() -> None:
     services = compose(*FILES["production"])["services"]
-    numbers = {services[name]["environment"]["KAFKA_NODE_ID"] for name in ("kafka", "kafka-2", "kafka-3")}
-    assert len(numbers) == 3
-    told = services["kafka"]["environment"]
-    assert (told["KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR"], told["KAFKA_MIN_INSYNC_REPLICAS"]) == ("3", "2")
+    assert len({services[name]["environment"]["KAFKA_NODE_ID"] for name in BROKERS}) == 3
+    for name in BROKERS:
+        told = services[name]["environment"]
+        assert (told["KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR"], told["KAFKA_MIN_INSYNC_REPLICAS"]) == ("3", "2")
+    prepared: dict[str, str] = {}
+    for file in services["topics"]["env_file"]:
+        prepared |= given(DEPLOY / file)
+    assert prepared["DESK_KAFKA_REPLICATION"] == "3"
+
+
+def test_the_brokers_of_production_differ_only_in_their_number_and_their_address() -> None:
+    services = copy.deepcopy(compose(*FILES["production"])["services"])
+    told = []
+    for name in BROKERS:
+        environment = services[name]["environment"]
+        own = (environment.pop("KAFKA_NODE_ID"), environment.pop("KAFKA_ADVERTISED_LISTENERS"))
+        assert own[1] == f"CLIENTS://{name}:9092,BROKERS://{name}:9094"
+        # Each has a disk of its own.
+        assert services[name].pop("volumes") == [f"{name}-data:/var/lib/kafka/data"]
+        told.append(services[name])
+    assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.production.yaml"])
+def test_an_anchor_is_used(name: str) -> None:
+    text = (DEPLOY / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"&([a-z][\w-]*)$", text, re.MULTILINE)) <= set(re.findall(r"\*([a-z][\w-]*)", text))

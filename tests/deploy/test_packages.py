@@ -13,7 +13,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.deploy.files import DEPLOY, ROOT, SERVICES
+from tests.deploy.files import DEPLOY, ELSEWHERE, ROOT, SERVICES
 from tests.rules.test_repository import problems_of_lock
 
 IMAGES = (*SERVICES, "runner")
@@ -72,9 +72,7 @@ def test_an_image_holds_everything_that_it_needs(image: str) -> None:
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_an_image_holds_nothing_else(image: str) -> None:
-    # What only another system or another Python needs stands in the list too; the marker in the lock leaves it out.
-    elsewhere = {"colorama", "httpx2-jsfetch", "async-timeout"}
-    assert listed(image) - needed(f"psa-desk-{image}") - elsewhere == set(), "say `make lock-images`"
+    assert listed(image) - needed(f"psa-desk-{image}") - ELSEWHERE == set(), "say `make lock-images`"
     assert listed(image) & NEVER == set()
 
 

@@ -8,6 +8,7 @@ import textwrap
 import pytest
 import yaml
 
+from runner.postgres import SETTINGS
 from runner.secret_files import make_secrets
 from tests.deploy.files import DEPLOY, ROOT, Document, compose, lay_over
 
@@ -40,6 +41,11 @@ def test_whoever_runs_an_image_that_it_does_not_build_is_why_images_are_built_fi
     services = compose("compose.yaml", "compose.production.yaml")["services"]
     built = {service["image"] for service in services.values() if "build" in service}
     assert {service["image"] for name, service in services.items() if name in ("topics", "access")} <= built
+
+
+def test_a_database_elsewhere_is_told_not_to_quote_rows_in_its_log() -> None:
+    told = section("In production").partition("**A database elsewhere**")[2].partition("\n- **")[0]
+    assert f"`log_error_verbosity={SETTINGS['log_error_verbosity']}`" in told
 
 
 def test_the_overlay_for_another_system_gives_access_its_name_and_its_password(

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.journeys.desk import has_reacted, require_complete, until
+from tests.journeys.desk import has_reacted, until
+from tests.support.counting import require_complete
 from tests.support.eventually import eventually
 from tests.support.system import System
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.replay import replay
 from runner.replay.log import read_incidents
-from tests.journeys.desk import require_complete, require_order
+from tests.support.counting import escalations, require_complete, require_order
 from tests.support.system import System
 
 INCIDENT_LOG = os.environ.get("DESK_INCIDENT_LOG")
@@ -25,11 +25,7 @@ if INCIDENT_LOG:
         assert counts.tickets == INCIDENTS
         assert counts.disagreements() == []
         opened = [str(row["id"]) for row in await system.rows("tickets", "SELECT id FROM tickets.tickets")]
-        escalated = await system.rows(
-            "tickets",
-            "SELECT fact_id FROM tickets.history WHERE type = 'desk.ticket.escalated.v1' "
-            "AND data->>'target' = 'development'",
-        )
+        escalated = await escalations(system)
         assert escalated, "the log hands incidents to the third level"
-        await require_complete(system, opened, [str(row["fact_id"]) for row in escalated])
+        await require_complete(system, opened, escalated)
         await require_order(system)

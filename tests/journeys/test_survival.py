@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.desk import require_complete, require_order
+from tests.support.counting import settle_and_count
 from tests.support.eventually import eventually
 from tests.support.load import Load
 from tests.support.servers import private_kafka, private_postgres
@@ -18,43 +18,11 @@ from tests.support.system import PARTS, SERVICES, System
 
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(900)]
 
-SETTLED_SECONDS = 180
-
 
 def load_on(system: System, per_second: float) -> Load:
     """Callers of all of the system's apis; every third ticket is escalated to Development."""
     urls = [api.url for api in system.all("tickets", "api")]
     return Load(urls, system.token("supervisor"), per_second, escalating=3)
-
-
-async def settle_and_count(system: System, load: Load) -> None:
-    """Waits until all reacted, then counts: nothing lost, nothing doubled, every accepted ticket there."""
-    opened = [str(row["id"]) for row in await system.rows("tickets", "SELECT id FROM tickets.tickets")]
-    escalated = [
-        str(row["fact_id"])
-        for row in await system.rows(
-            "tickets",
-            "SELECT fact_id FROM tickets.history WHERE type = 'desk.ticket.escalated.v1' "
-            "AND data->>'target' = 'development'",
-        )
-    ]
-    assert set(load.accepted) <= set(opened), "a ticket that was answered with 201 must exist"
-    expected = {"desk.environment": len(opened), "desk.sla-clock.started.v1": 2 * len(opened)}
-
-    async def all_reacted() -> bool:
-        (row,) = await system.rows(
-            "tickets",
-            """SELECT count(*) FILTER (WHERE type LIKE 'desk.environment%') AS environments,
-                      count(*) FILTER (WHERE type = 'desk.sla-clock.started.v1') AS clocks,
-                      count(*) FILTER (WHERE type = 'desk.dev-task.linked.v1') AS tasks
-               FROM tickets.history""",
-        )
-        wanted = (expected["desk.environment"], expected["desk.sla-clock.started.v1"], len(escalated))
-        return (row["environments"], row["clocks"], row["tasks"]) == wanted
-
-    await eventually(all_reacted, within=SETTLED_SECONDS, what="all reactions of all tickets")
-    await require_complete(system, opened, escalated)
-    await require_order(system)
 
 
 @pytest.fixture
@@ -93,7 +61,7 @@ async def test_any_process_is_killed_under_load(system: System, service: str, pa
         await asyncio.sleep(2)  # some load after
     system.wait_until_ready()
     assert load.accepted
-    await settle_and_count(system, load)
+    await settle_and_count(system, load.accepted)
 
 
 async def test_one_of_two_relays_and_one_of_three_consumers_are_killed(doubled: System) -> None:
@@ -104,7 +72,7 @@ async def test_one_of_two_relays_and_one_of_three_consumers_are_killed(doubled: 
             doubled.processes[service, "relay"][0].kill()
             doubled.processes[service, "consumer"][0].kill()
         await asyncio.sleep(8)  # the others take over under load
-    await settle_and_count(doubled, load)
+    await settle_and_count(doubled, load.accepted)
 
 
 async def test_a_leader_is_frozen_for_a_minute(doubled: System) -> None:
@@ -118,7 +86,7 @@ async def test_a_leader_is_frozen_for_a_minute(doubled: System) -> None:
         for process in frozen:
             process.resume()
         await asyncio.sleep(5)  # the frozen ones wake into a world that went on
-    await settle_and_count(doubled, load)
+    await settle_and_count(doubled, load.accepted)
 
 
 async def test_the_broker_is_off_for_half_a_minute_under_load(private: System) -> None:
@@ -133,7 +101,7 @@ async def test_the_broker_is_off_for_half_a_minute_under_load(private: System) -
         await asyncio.sleep(5)  # some load after
     assert during > 200, "HTTP goes on accepting without a broker"
     assert load.failed == 0
-    await settle_and_count(private, load)
+    await settle_and_count(private, load.accepted)
 
 
 async def test_a_rolling_restart_under_load(doubled: System) -> None:
@@ -145,4 +113,4 @@ async def test_a_rolling_restart_under_load(doubled: System) -> None:
             await asyncio.to_thread(process.stop)
             process.start()
             await eventually(partial(asyncio.to_thread, process.is_ready), within=60)
-    await settle_and_count(doubled, load)
+    await settle_and_count(doubled, load.accepted)
