@@ -40,6 +40,15 @@ class Canaries:
         return {what for what, planted in self.planted.items() if planted in whole}
 
 
+def secret_text(path: Path) -> str:
+    """What to look for of a file that is a secret: all of its text, or of a PEM key a line that is like no other's."""
+    text = path.read_text(encoding="ascii").strip()
+    if path.suffix != ".pem":
+        return text
+    # The first line begins alike in all keys of a kind, and the last ones hold what everybody may know.
+    return [line for line in text.splitlines() if not line.startswith("-----")][1]
+
+
 def files_with(canaries: Canaries, folder: Path, *, without: Iterable[str]) -> dict[str, set[str]]:
     """The files below a folder that hold a canary, but for those below the named ones."""
     left_out = [folder / name for name in without]

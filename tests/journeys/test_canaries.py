@@ -9,21 +9,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import httpx2
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from runner.doctor.patient import Patient
 from runner.installation import SERVICES, Installation
 from shared.contracts.topics import TICKETS, TOPICS
 from shared.ids import new_id
 from tests.contracts.messages import example, record_of
-from tests.journeys.canaries import Canaries, Sighting, files_with, places, sightings
+from tests.journeys.canaries import Canaries, Sighting, files_with, places, secret_text, sightings
 from tests.journeys.desk import act, has_reacted, open_ticket, until, view
 from tests.support.collector import Collector, collecting
 from tests.support.eventually import eventually
-from tests.support.installations import brought_up, say
+from tests.support.installations import brought_up, rows, say
 
 PERSONAS = ("agent", "supervisor", "implementer", "developer")
 # Where data and secrets are kept on purpose; everything else below the state folder is searched.
@@ -72,22 +70,16 @@ class Story:
             secret.add(f"token of {persona}", token.rpartition(".")[2])
         for folder in PRIVATE:
             for path in (installation.state / folder).rglob("*"):
-                if path.is_file() and path.suffix != ".pem":
-                    secret.add(str(path.relative_to(installation.state)), path.read_text().strip())
+                if path.is_file():
+                    secret.add(str(path.relative_to(installation.state)), secret_text(path))
 
     def client(self, service: str = "tickets", persona: str = "supervisor") -> httpx2.AsyncClient:
         head = {"authorization": f"Bearer {self.tokens[persona]}"}
         return httpx2.AsyncClient(base_url=self.installation.url_of(service), headers=head, timeout=20)
 
-    async def sql(self, service: str | None, statement: str, *arguments: Any) -> list[Any]:
+    async def sql(self, service: str | None, statement: str) -> list[Any]:
         """A statement of the administrator."""
-        admin = Patient(self.installation).admin_url
-        assert admin is not None
-        connection = await asyncpg.connect(admin, database=f"desk_{service}" if service else None)
-        try:
-            return list(await connection.fetch(statement, *arguments))
-        finally:
-            await connection.close()
+        return await rows(self.installation, service, statement)
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
@@ -198,13 +190,11 @@ class Story:
             await producer.stop()
 
     async def _until_parked(self, ticket: str) -> None:
-        keys: set[str] = set()
-
         async def parked() -> bool:
-            keys.update(row["key"] for row in await self.sql("devlink", "SELECT key FROM runtime.parked"))
+            keys = {row["key"] for row in await self.sql("devlink", "SELECT key FROM runtime.parked")}
             return {ticket, "no-json", "no-event"} <= keys
 
-        await eventually(parked, within=60, what=f"a refused reaction and two messages that are none, in {keys}")
+        await eventually(parked, within=60, what="a refused reaction and two messages that are none are parked")
 
     async def _without_database(self, desk: httpx2.AsyncClient, ticket: str, body: Any) -> list[httpx2.Response]:
         title = self.personal.plant("title without a database")
@@ -249,6 +239,9 @@ async def test_what_is_personal_or_secret_stands_only_where_it_belongs(
     # The same search finds what may be there: whoever sends a correlation id wants it in the logs.
     found = files_with(story.own, desk.state, without=KEPT)
     assert found == {"logs/tickets.log": {"correlation id"}}
+    # And what the issuer keeps is looked for as it is written.
+    kept = {"key.pem": {"issuer/key.pem"}, "secret": {"issuer/secret"}}
+    assert files_with(story.secret, desk.state / "issuer", without=()) == kept
     async with story.client() as client:
         shown = story.personal.within(json.dumps(await view(client, ticket)))
     assert {"title", "reporter", "note of the hold", "how it was settled"} <= shown

@@ -13,12 +13,11 @@ import asyncpg
 import httpx2
 import pytest
 
-from runner.doctor.patient import Patient
 from runner.installation import SERVICES, Installation
 from runner.ports import is_free
 from runner.status import read_status
 from tests.support.eventually import eventually
-from tests.support.installations import brought_up, say
+from tests.support.installations import brought_up, rows, say
 from tests.support.small_disk import MIB, SmallDisk
 
 pytestmark = pytest.mark.timeout(600)
@@ -55,13 +54,7 @@ class Desk:
 
     async def rows(self, service: str, query: str, *arguments: Any) -> list[Any]:
         """What a query answers on a service's database, as the administrator."""
-        admin = Patient(self.installation).admin_url
-        assert admin is not None
-        connection = await asyncpg.connect(admin, database=f"desk_{service}")
-        try:
-            return list(await connection.fetch(query, *arguments))
-        finally:
-            await connection.close()
+        return await rows(self.installation, service, query, *arguments)
 
     def restarts(self, name: str) -> int:
         status = read_status(self.installation.state / "status.json")

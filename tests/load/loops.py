@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.load.figures import Cell, Table, middle, percentile, ratio
 from tests.load.generator import Closed, call
-from tests.load.machine import cpu_of, family
+from tests.load.machine import cpu_of
 from tests.load.scene import Options, Scene, Subject
 
 COLUMNS = (
@@ -51,7 +51,7 @@ def compare(scene: Scene, options: Options, title: str, subjects: Sequence[Subje
 def run_once(scene: Scene, subject: Subject, callers: int, seconds: float, measured: Measured) -> None:
     """One round of one subject."""
     plan = Closed(subject.targets, subject.requests, callers, seconds, subject.expected)
-    with cpu_of(lambda: subject.pids) as serving, cpu_of(lambda: family(scene.database_server)) as database:
+    with cpu_of(lambda: subject.pids) as serving, cpu_of(scene.database_processes) as database:
         seen = call(plan)
     done = max(1, seen.count)
     measured.per_second.append(seen.count / seen.seconds)

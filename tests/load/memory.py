@@ -7,10 +7,10 @@ from tests.load.machine import memory
 from tests.load.scene import Options, Scene
 
 
-def measure_memory(scene: Scene, _options: Options) -> list[Table]:
-    """MiB of every process after several hundred tickets."""
+def measure_memory(scene: Scene, options: Options) -> list[Table]:
+    """MiB of every process after the arrival of forty tickets a second."""
     scene.run_everything()
-    scene.arrive(rate=40, seconds=20)
+    scene.arrive(rate=40, seconds=options.arrival_seconds)
     table = Table(
         "memory: MiB of each process after the run",
         ("service", "part", "resident", "its own"),

@@ -7,7 +7,7 @@ import time
 from tests.load.figures import Cell, Table, middle, percentile
 from tests.load.generator import Closed, call
 from tests.load.loops import PLAIN, compare
-from tests.load.machine import cpu_of, family
+from tests.load.machine import cpu_of
 from tests.load.scene import WARM_UP_SECONDS, Options, Scene
 
 
@@ -51,7 +51,8 @@ def measure_sustained(scene: Scene, options: Options) -> list[Table]:
         ),
         notes=[
             "finished/s: all tickets by the time from the first request until the last has environment and clocks",
-            "waiting: tickets that are opened and not yet finished, every half second while the callers call; median",
+            "waiting: tickets that are opened and not yet finished, every half second from the first one on while the "
+            "callers call; median",
             "CPU ms/op: all processes of all services for each ticket, until it is finished",
         ],
     )
@@ -72,7 +73,7 @@ def measure_sustained(scene: Scene, options: Options) -> list[Table]:
 def _sustain(scene: Scene, callers: int, seconds: float) -> tuple[tuple[Cell, ...], dict[tuple[str, str], float]]:
     """The row of the table, and CPU milliseconds for each ticket by service and part."""
     part_of = {one.running.pid: (one.service, one.part) for one in scene.system.all() if one.running}
-    with cpu_of(lambda: part_of) as used, cpu_of(lambda: family(scene.database_server)) as database:
+    with cpu_of(lambda: part_of) as used, cpu_of(scene.database_processes) as database:
         with scene.backlog() as waiting:
             seen = call(Closed(scene.targets, scene.openings(), callers, seconds, 201))
         answered = time.perf_counter()

@@ -7,12 +7,14 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx2
@@ -33,6 +35,14 @@ API_PROCESSES = 2
 WARM_UP_SECONDS = 3.0
 SETTLED_SECONDS = 300
 BACKLOG_SECONDS = 0.5
+LAST = "SELECT id FROM tickets.tickets ORDER BY id DESC LIMIT 1"
+# Ids grow with time: only what this measure has opened is looked at, however full the tables are.
+WAITING = """
+    SELECT count(*) AS opened, count(*) FILTER (
+        WHERE NOT EXISTS (SELECT FROM tickets.environments e WHERE e.ticket_id = t.id)
+           OR 2 <> (SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL)) AS waiting
+    FROM tickets.tickets t WHERE t.id > $1
+"""
 REACTED = """
     SELECT t.id FROM tickets.tickets t JOIN tickets.environments e ON e.ticket_id = t.id WHERE 2 = (
         SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL)
@@ -69,6 +79,8 @@ class Scene:
     servers: Servers
     folder: Path
     stack: ExitStack = field(default_factory=ExitStack)
+    # The backends of PostgreSQL that only look on: what they cost is not the product's.
+    watching: set[int] = field(default_factory=set)
 
     @cached_property
     def system(self) -> System:
@@ -91,6 +103,10 @@ class Scene:
     def database_server(self) -> int | None:
         """The first process of PostgreSQL, where it runs on this machine."""
         return asyncio.run(_server_of(self.system.database_url("tickets")))
+
+    def database_processes(self) -> list[int]:
+        """The processes of PostgreSQL as they are now, without those that only look on."""
+        return [pid for pid in machine.family(self.database_server) if pid not in self.watching]
 
     @cached_property
     def floors(self) -> list[Process]:
@@ -166,21 +182,24 @@ class Scene:
 
     def settle(self) -> None:
         """Waits until every ticket that was opened has everything."""
-        asyncio.run(_settle(self.system.database_url("tickets", OWNER)))
+        asyncio.run(_settle(self.system.database_url("tickets", OWNER), self.watching))
 
     @contextmanager
     def backlog(self) -> Iterator[list[int]]:
-        """How many tickets are opened and not yet finished, sampled while the block runs: flat, or growing."""
+        """How many tickets are opened and not yet finished, sampled while the block runs: flat, or growing.
+
+        The samples begin with the first new ticket. What goes wrong with the sampling is raised at the end.
+        """
         samples: list[int] = []
         over = threading.Event()
         url = self.system.database_url("tickets", OWNER)
-        sampler = threading.Thread(target=lambda: asyncio.run(_sample(url, samples, over)))
-        sampler.start()
-        try:
-            yield samples
-        finally:
-            over.set()
-            sampler.join()
+        with ThreadPoolExecutor(1) as beside:
+            sampling = beside.submit(lambda: asyncio.run(_sample(url, samples, over, self.watching)))
+            try:
+                yield samples
+            finally:
+                over.set()
+            sampling.result()
 
     # -- who answers --------------------------------------------------------------------------------------------
 
@@ -235,27 +254,31 @@ class _Floor(Process):
             return False
 
 
-async def _settle(url: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
+async def _settle(url: str, watching: set[int]) -> None:
+    async with _looking_on(url, watching) as connection:
         opened = await connection.fetchval("SELECT count(*) FROM tickets.tickets")
         async with asyncio.timeout(SETTLED_SECONDS):
             while await connection.fetchval(f"SELECT count(*) FROM ({REACTED}) done") < opened:
                 await asyncio.sleep(0.1)  # the resolution of a measure that takes many seconds
-    finally:
-        await connection.close()
 
 
-async def _sample(url: str, samples: list[int], over: threading.Event) -> None:
-    connection = await asyncpg.connect(url)
-    try:
+async def _sample(url: str, samples: list[int], over: threading.Event, watching: set[int]) -> None:
+    async with _looking_on(url, watching) as connection:
+        last = await connection.fetchval(LAST) or UUID(int=0)
         while not over.is_set():
-            samples.append(
-                await connection.fetchval(
-                    f"SELECT (SELECT count(*) FROM tickets.tickets) - (SELECT count(*) FROM ({REACTED}) done)"
-                )
-            )
+            row = await connection.fetchrow(WAITING, last)
+            # Until the callers' process has started there is nothing to wait for.
+            if row["opened"]:
+                samples.append(row["waiting"])
             await asyncio.sleep(BACKLOG_SECONDS)  # the distance of the samples
+
+
+@asynccontextmanager
+async def _looking_on(url: str, watching: set[int]) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url)
+    watching.add(connection.get_server_pid())
+    try:
+        yield connection
     finally:
         await connection.close()
 

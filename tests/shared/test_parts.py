@@ -6,50 +6,24 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 import pytest
 
-from runner.ports import free_port
 from shared.contracts import asyncapi
 from shared.messaging.kafka import Cluster
 from tests.support.collector import collecting
 from tests.support.databases import CHECKOUT, Database
 from tests.support.eventually import eventually
+from tests.support.parts import started
+from tests.support.system import SERVICES
 
 Make = Callable[[str], Awaitable[Database]]
 # Nobody listens there.
-NO_BROKER = "127.0.0.1:9"
-
-
-@asynccontextmanager
-async def started(
-    service: str, part: str, db: Database, bootstrap: str, prefix: str = "", **extra: str
-) -> AsyncIterator[Any]:
-    """One part as a process, with a client on its port."""
-    port = free_port()
-    environment = {
-        "DESK_DATABASE_URL": db.url,
-        "DESK_KAFKA_BOOTSTRAP": bootstrap,
-        "DESK_TOPIC_PREFIX": prefix,
-        "DESK_PORT": str(port),
-        "DESK_ENV": "development",
-        **extra,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", service, part, env={**os.environ, **environment}, cwd=CHECKOUT,
-        stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
-            yield process, client
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+NOBODY = "127.0.0.1:9"
+NO_BROKER = Cluster(NOBODY)
 
 
 async def readiness(client: httpx2.AsyncClient) -> dict[str, Any]:
@@ -71,7 +45,7 @@ async def test_an_api_is_ready_without_a_broker_and_goes_on_accepting(database: 
 
 async def test_an_api_waits_for_its_replicas(database: Make, cluster: Cluster) -> None:
     db = await database("tickets")
-    async with started("tickets", "api", db, cluster.bootstrap, cluster.prefix) as (_, client):
+    async with started("tickets", "api", db, cluster) as (_, client):
         told = await eventually(lambda: readiness(client))
         assert told["status_code"] == 503
         assert "desk.clients.v1" in told["checks"]["replicas"]
@@ -79,7 +53,7 @@ async def test_an_api_waits_for_its_replicas(database: Make, cluster: Cluster) -
         async def ready() -> bool:
             return (await readiness(client)).get("status_code") == 200
 
-        async with started("tickets", "consumer", db, cluster.bootstrap, cluster.prefix):
+        async with started("tickets", "consumer", db, cluster):
             await eventually(ready)
         assert await ready(), "filled once is filled: the api does not need the consumer to stay"
 
@@ -96,18 +70,20 @@ async def test_a_consumer_and_a_relay_are_alive_and_not_ready_without_a_broker(d
 
 async def test_one_broker_that_answers_is_enough(database: Make, cluster: Cluster) -> None:
     db = await database("devlink")
-    async with started("devlink", "relay", db, f"{NO_BROKER},{cluster.bootstrap}", cluster.prefix) as (_, client):
+    several = Cluster(f"{NOBODY},{cluster.bootstrap}", cluster.prefix)
+    async with started("devlink", "relay", db, several) as (_, client):
         told = await eventually(lambda: readiness(client))
         assert told["checks"]["kafka"] == "ok"
 
 
-async def test_every_service_tells_its_events_to_whoever_asks(database: Make) -> None:
-    db = await database("devlink")
-    async with started("devlink", "api", db, NO_BROKER) as (_, client):
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_service_tells_its_events_to_whoever_asks(database: Make, service: str) -> None:
+    db = await database(service)
+    async with started(service, "api", db, NO_BROKER) as (_, client):
         await eventually(lambda: readiness(client))
         answer = await client.get("/asyncapi.json")
     assert answer.status_code == 200
-    assert answer.json() == asyncapi.document("devlink")
+    assert answer.json() == asyncapi.document(service)
 
 
 async def test_jobs_need_only_the_database(database: Make) -> None:
@@ -121,7 +97,7 @@ async def test_jobs_need_only_the_database(database: Make) -> None:
 @pytest.mark.parametrize("part", ["api", "consumer", "relay", "jobs", "all"])
 async def test_every_part_ends_well_when_it_is_asked_to(database: Make, cluster: Cluster, part: str) -> None:
     db = await database("sla")
-    async with started("sla", part, db, cluster.bootstrap, cluster.prefix) as (process, client):
+    async with started("sla", part, db, cluster) as (process, client):
         await eventually(lambda: readiness(client))
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 30) == 0

@@ -7,7 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import asyncpg
+
+from runner.doctor.patient import Patient
 from runner.installation import Installation, command
 from runner.ports import free_port, is_free
 from tests.support.servers import CACHE
@@ -31,6 +35,17 @@ def say(installation: Installation, *words: str, **environment: str) -> subproce
         command("runner.cli", *words), env={**given, **place, **environment}, capture_output=True, text=True,
         timeout=SAID_WITHIN_SECONDS, check=False,
     )  # fmt: skip
+
+
+async def rows(installation: Installation, service: str | None, query: str, *arguments: Any) -> list[Any]:
+    """What a statement of the administrator answers, on a service's database or on the server's first one."""
+    admin = Patient(installation).admin_url
+    assert admin is not None
+    connection = await asyncpg.connect(admin, database=f"desk_{service}" if service else None)
+    try:
+        return list(await connection.fetch(query, *arguments))
+    finally:
+        await connection.close()
 
 
 @contextmanager

@@ -111,6 +111,12 @@ async def fill_the_disk(tx: Tx) -> None:
     await tx.execute(sql("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$"))
 
 
+@routes.post("/cut")
+async def end_own_session(tx: Tx) -> None:
+    """The server ends the session in the middle of the request."""
+    await tx.execute(sql("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+
 @routes.post("/wrong")
 async def run_wrong_statement(tx: Tx) -> None:
     """Runs a statement that no other moment would make right."""

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from shared.db.engine import Engine, make_engine
+from shared.errors import Unavailable
 from tests.shared.http.conftest import client_of
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.sample import sample_app
@@ -139,6 +140,17 @@ async def test_a_session_that_the_server_ended_costs_one_answer_at_most(
     assert await rows.fetchval("SELECT count(*) FROM rows") == done
 
 
+async def test_a_session_that_ends_during_a_request_is_a_503_and_the_next_request_has_another(
+    issuer: LocalIssuer, app: FastAPI, hints: Hints, rows: asyncpg.Connection
+) -> None:
+    async with client_of(app, issuer.token()) as client:
+        answer = await client.post("/v1/cut")
+        assert outcome(answer) == UNAVAILABLE
+        assert answer.json()["title"] == Unavailable.title
+        assert (await client.post("/v1/rows/1")).status_code == 200
+    assert (await rows.fetchval("SELECT count(*) FROM rows"), hints.given) == (1, 1)
+
+
 async def test_a_database_that_is_nowhere_is_a_503(issuer: LocalIssuer) -> None:
     async with client_of(sample_app(issuer.url), issuer.token()) as client:
         assert outcome(await client.post("/v1/rows/1")) == UNAVAILABLE
@@ -169,8 +181,8 @@ async def test_a_server_that_is_stopped_and_started_is_a_503_in_between(issuer: 
 async def test_a_pool_without_a_free_connection_is_a_503(
     issuer: LocalIssuer, app: FastAPI, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.db.engine.LEND_SECONDS", 0.1)
     async with engine.connect(), engine.connect(), client_of(app, issuer.token()) as client:
+        monkeypatch.setattr("shared.db.engine.LEND_SECONDS", 0.1)
         assert outcome(await client.post("/v1/rows/1")) == UNAVAILABLE
 
 

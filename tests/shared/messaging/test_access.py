@@ -6,19 +6,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka.conn import create_conn
+from aiokafka.errors import SaslAuthenticationFailed
 
+from runner.kafka import EmbeddedKafka
+from runner.ports import free_port
 from shared.contracts.topics import TOPICS
 from shared.errors import Invalid
 from shared.messaging.access import Access, access_of, access_of_outsider, registry, script
 from shared.messaging.granting import Applied, GrantRefused, apply, set_passwords
 from shared.messaging.kafka import Cluster
-from tests.support.servers import private_kafka
+from shared.messaging.security import MECHANISM
+from tests.support.eventually import eventually
+from tests.support.servers import CACHE
 
 NOWHERE = Cluster("never:9092")
 # Whoever comes in without a name is the operator here, so that rights can be set without certificates.
 AUTHORIZING = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
+    # Without TLS: that passwords travel only over it is tested where there are certificates.
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT",
+    "listener.name.login.sasl.enabled.mechanisms": MECHANISM,
+    f"listener.name.login.{MECHANISM.lower()}.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
 }
 
 
@@ -75,15 +87,36 @@ def test_the_script_says_the_same_with_the_tool_of_kafka() -> None:
     assert 'kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Write --topic desk.devlink.v1' in lines
 
 
+class StrictKafka(EmbeddedKafka):
+    """A broker that keeps rights, and that asks for name and password on a second port."""
+
+    login_port = 0
+
+    def _write_properties(self) -> None:
+        super()._write_properties()
+        self.login_port = self.login_port or free_port()
+        login = f",LOGIN://127.0.0.1:{self.login_port}"
+        lines = [
+            f"{line}{login}" if line.partition("=")[0] in ("listeners", "advertised.listeners") else line
+            for line in self._properties.read_text(encoding="utf-8").splitlines()
+        ]
+        self._properties.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A broker that keeps rights."""
-    broker = private_kafka(Path(tmp_path_factory.mktemp("strict")), AUTHORIZING)
-    broker.start()
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StrictKafka]:
+    started = StrictKafka(Path(tmp_path_factory.mktemp("strict")), CACHE, settings=AUTHORIZING)
+    started.start()
     try:
-        yield Cluster(broker.bootstrap)
+        yield started
     finally:
-        broker.remove()
+        started.remove()
+
+
+@pytest.fixture
+def strict(broker: StrictKafka) -> Cluster:
+    """A cluster that keeps rights, for its operator."""
+    return Cluster(broker.bootstrap)
 
 
 async def test_rights_become_those_of_the_registry_and_stay_so(strict: Cluster) -> None:
@@ -112,9 +145,35 @@ async def test_rights_of_others_on_other_topics_are_left_alone(strict: Cluster) 
     assert await apply(strict, [other]) == Applied(added=0, removed=0, kept=1)
 
 
-async def test_a_password_is_set_and_set_anew(strict: Cluster) -> None:
+async def log_in(broker: StrictKafka, name: str, password: str) -> None:
+    """Shows a name and a password to the broker. Raises KafkaError when they are refused."""
+    connection = await create_conn(
+        "127.0.0.1", broker.login_port, security_protocol="SASL_PLAINTEXT", sasl_mechanism=MECHANISM,
+        sasl_plain_username=name, sasl_plain_password=password,
+    )  # fmt: skip
+    connection.close()
+
+
+async def is_let_in(broker: StrictKafka, name: str, password: str) -> bool:
+    """Whether the broker takes them; it learns a moment later what its controller has accepted."""
+    try:
+        await log_in(broker, name, password)
+    except SaslAuthenticationFailed:
+        return False
+    return True
+
+
+async def test_a_password_is_set_and_set_anew(broker: StrictKafka, strict: Cluster) -> None:
+    with pytest.raises(SaslAuthenticationFailed):
+        await log_in(broker, "sla", "first")
     await set_passwords(strict, {"sla": "first", "tickets": "other"})
+    await eventually(lambda: is_let_in(broker, "sla", "first"))
     await set_passwords(strict, {"sla": "second"})
+    await eventually(lambda: is_let_in(broker, "sla", "second"))
+    await log_in(broker, "tickets", "other")
+    for name, password in (("sla", "first"), ("sla", "other"), ("tickets", "second"), ("devlink", "second")):
+        with pytest.raises(SaslAuthenticationFailed):
+            await log_in(broker, name, password)
 
 
 async def test_a_cluster_that_keeps_no_rights_says_so(kafka_bootstrap: str) -> None:

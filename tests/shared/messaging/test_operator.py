@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -19,25 +17,16 @@ from shared.messaging.outbox import publish, seal
 from tests.shared.messaging.story import cause, opened, send
 from tests.support.databases import CHECKOUT, OWNER, Database
 from tests.support.eventually import eventually
+from tests.support.parts import environment, started
 
 Make = Callable[[str], Awaitable[Database]]
-
-
-def environment(db: Database, cluster: Cluster) -> dict[str, str]:
-    """What a process of tickets is told."""
-    return {
-        **os.environ,
-        "DESK_DATABASE_URL": db.url,
-        "DESK_KAFKA_BOOTSTRAP": cluster.bootstrap,
-        "DESK_TOPIC_PREFIX": cluster.prefix,
-    }
 
 
 async def say(db: Database, cluster: Cluster, *words: str, **changes: str) -> tuple[int, str]:
     """`python -m tickets messaging …` as an operator says it: exit code and everything that it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tickets", "messaging", *words,
-        env={**environment(db, cluster), **changes},
+        env=environment(db, cluster, **changes),
         cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate()
@@ -154,26 +143,13 @@ GARBAGE = [("ce_type", b"desk.sla-clock.started.v1")]
 async def park_three(db: Database, cluster: Cluster) -> None:
     """Two messages of one key and one of another, which tickets' own consumer finds to be no events of ours."""
     await send(cluster, *[("desk.sla.v1", key, b'{"no": "clock"}', GARBAGE) for key in (b"one", b"one", b"two")])
-    async with part("consumer", db, cluster):
-        await eventually(lambda: ask_count(db, "waiting", 3), within=40, what="three parked messages")
+    waiting = "SELECT count(*) FROM runtime.parked WHERE state = 'waiting'"
+    async with started("tickets", "consumer", db, cluster):
+        await eventually(lambda: is_counted(db, waiting, 3), within=40, what="three parked messages")
 
 
-async def ask_count(db: Database, state: str, expected: int) -> bool:
-    return await db.count("SELECT count(*) FROM runtime.parked WHERE state = $1", state) == expected
-
-
-@contextlib.asynccontextmanager
-async def part(name: str, db: Database, cluster: Cluster) -> AsyncIterator[None]:
-    """A part of tickets as a process, while the block runs."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tickets", name, env=environment(db, cluster), cwd=CHECKOUT,
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        process.kill()
-        await process.wait()
+async def is_counted(db: Database, query: str, expected: int) -> bool:
+    return await db.count(query) == expected
 
 
 async def test_an_operator_finds_retries_and_gives_up_parked_messages(database: Make, cluster: Cluster) -> None:
@@ -190,9 +166,9 @@ async def test_an_operator_finds_retries_and_gives_up_parked_messages(database: 
     assert shown["headers"] == [{"name": "ce_type", "value": "desk.sla-clock.started.v1"}]
 
     assert await ask(db, cluster, "retry", "--key", "one") == {"keys": 1}
-    async with part("jobs", db, cluster):
+    async with started("tickets", "jobs", db, cluster):
         attempted = "SELECT count(*) FROM runtime.parked WHERE key = 'one' AND attempts > 0"
-        await eventually(lambda: _is(db, attempted, 1), within=40, what="one attempt for the first of the key")
+        await eventually(lambda: is_counted(db, attempted, 1), within=40, what="one attempt for the first of the key")
 
         for row, reason in ((first, "sent by mistake"), (other, "  not ours  ")):
             assert await ask(db, cluster, "discard", str(row["id"]), "--reason", reason) == {"discarded": row["id"]}
@@ -205,12 +181,8 @@ async def test_an_operator_finds_retries_and_gives_up_parked_messages(database: 
         code, said = await say(db, cluster, "discard", str(first["id"]), "--reason", "once more")
         assert (code, "no waiting message has the number" in said) == (1, True)
         free = "SELECT count(*) FROM runtime.blocked_keys WHERE key = 'two'"
-        await eventually(lambda: _is(db, free, 0), within=40, what="the key is free when nothing waits for it")
+        await eventually(lambda: is_counted(db, free, 0), within=40, what="the key is free when nothing waits for it")
     assert [row["id"] for row in await ask(db, cluster, "parked")] == [second["id"]], "behind it the next one waits"
-
-
-async def _is(db: Database, query: str, expected: int) -> bool:
-    return await db.count(query) == expected
 
 
 async def test_a_key_that_cannot_be_sent_is_listed_and_released(database: Make, cluster: Cluster) -> None:
@@ -228,7 +200,7 @@ async def test_a_key_that_cannot_be_sent_is_listed_and_released(database: Make, 
 
 async def test_the_leader_and_who_stands_by_are_told(database: Make, cluster: Cluster) -> None:
     db = await database("tickets")
-    async with part("relay", db, cluster), part("relay", db, cluster):
+    async with started("tickets", "relay", db, cluster), started("tickets", "relay", db, cluster):
 
         async def both() -> Any:
             told = await ask(db, cluster, "leader")
