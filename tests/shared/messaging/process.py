@@ -6,14 +6,16 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from shared.db.engine import make_engine
+from shared.messaging import outgoing
 from shared.messaging.batch import BatchApplier
 from shared.messaging.consumer import Consumer
 from shared.messaging.kafka import Cluster
+from shared.messaging.producers import FENCED
 from shared.messaging.records import Record
 from shared.messaging.relay import Relay
 from tests.shared.messaging import story
@@ -41,12 +43,36 @@ async def started(kind: str, db: Database, cluster: Cluster) -> AsyncIterator[as
         await process.wait()
 
 
-class RelayKilledBeforeDelete(Relay):
-    """Dies by its own hand between Kafka's acknowledgement and the deletion."""
+async def _die(_connection: Any, positions: Sequence[int]) -> None:
+    if positions:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    async def _delete(self, connection: Any, positions: list[int]) -> None:
-        if positions:
-            os.kill(os.getpid(), signal.SIGKILL)
+
+def _relay_killed_before_delete(**given: Any) -> Relay:
+    """Dies by its own hand between Kafka's acknowledgement and the deletion."""
+    outgoing.delete_sent = _die
+    return Relay(**given)
+
+
+def _relay_frozen_before_records(**given: Any) -> Relay:
+    """Freezes with state records in its hands, which it sends when it wakes up."""
+    relay = Relay(**given)
+    send = relay.producers.send
+
+    async def freeze_first(rows: Sequence[Any]) -> Any:
+        if any(row["topic"] in FENCED for row in rows):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return await send(rows)
+
+    relay.producers.send = freeze_first  # type: ignore[method-assign]
+    return relay
+
+
+RELAYS: dict[str, Callable[..., Relay]] = {
+    "relay": Relay,
+    "relay-killed-before-delete": _relay_killed_before_delete,
+    "relay-frozen-before-records": _relay_frozen_before_records,
+}
 
 
 class ApplierHitInBatch(BatchApplier):
@@ -78,8 +104,7 @@ def _part(kind: str) -> Relay | Consumer:
     url = os.environ["DESK_DATABASE_URL"]
     cluster = Cluster(os.environ["DESK_KAFKA_BOOTSTRAP"], os.environ["DESK_TOPIC_PREFIX"])
     if kind.startswith("relay"):
-        relay = RelayKilledBeforeDelete if kind == "relay-killed-before-delete" else Relay
-        return relay(service="test", database_url=url, cluster=cluster, request_timeout_seconds=3)
+        return RELAYS[kind](service="test", database_url=url, cluster=cluster, request_timeout_seconds=3)
     engine = make_engine(url, application="test")
     react = story.reactions()
     applier = APPLIERS.get(kind, BatchApplier)

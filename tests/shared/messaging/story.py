@@ -93,7 +93,7 @@ async def read_topic(cluster: Cluster, topic: str, expected: int, within: float 
     """All records of a topic, at least `expected`, in the order of each partition."""
     consumer = AIOKafkaConsumer(
         cluster.physical(topic), bootstrap_servers=cluster.bootstrap, auto_offset_reset="earliest",
-        enable_auto_commit=False,
+        enable_auto_commit=False, isolation_level="read_committed",
     )  # fmt: skip
     await consumer.start()
     records: list[Any] = []

@@ -15,8 +15,8 @@ from shared.contracts.envelope import Cause
 from shared.contracts.tickets import TicketEscalated
 from shared.db.transaction import Transaction
 from shared.errors import NotFound
-from shared.ids import new_id
-from shared.messaging.outbox import publish, seal
+from shared.ids import made_of
+from shared.messaging.outbox import publish, seal, seal_each
 from shared.versions import ANYTHING, Expected
 
 # The connection's code of the built-in board.
@@ -41,7 +41,7 @@ async def create_tasks(
     wanted = [(why, _new_task(escalation)) for why, escalation in zip(cause, escalations, strict=True)]
     numbers = await repository.create_tasks(tx, wanted, source=TicketEscalated.type)
     created = [(why, task) for why, task in wanted if task.id in numbers]
-    await publish(tx, [seal(why, _linked(task, numbers[task.id], address))[0] for why, task in created])
+    await publish(tx, seal_each((why, _linked(task, numbers[task.id], address)) for why, task in created))
 
 
 async def move_task(
@@ -84,7 +84,7 @@ async def _locked(tx: Transaction, id: UUID, expected: Expected) -> Task:
 def _new_task(escalation: TicketEscalated) -> NewTask:
     due_at = escalation.resolution_due_at
     return NewTask(
-        id=new_id(),
+        id=made_of("task", escalation.escalation_id),
         escalation_id=escalation.escalation_id,
         ticket_id=escalation.ticket_id,
         ticket_number=escalation.number,

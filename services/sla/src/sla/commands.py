@@ -14,9 +14,9 @@ from shared.contracts.sla import PromisedTarget
 from shared.contracts.tickets import Kind
 from shared.db.transaction import Transaction
 from shared.errors import Conflict, Invalid, Unavailable
-from shared.ids import new_id
+from shared.ids import derived_id, made_of
 from shared.messaging.archive import changes_since
-from shared.messaging.outbox import publish, seal
+from shared.messaging.outbox import publish, seal, seal_each
 from shared.versions import ANYTHING, Expected
 from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
 from sla.domain.clock import CLOCK_KINDS, Fact
@@ -176,7 +176,8 @@ def _new_clocks(opening: Opening, contract: Contract | None, default: Promises) 
     promises = contract.promises if contract else default
     for kind in CLOCK_KINDS:
         yield TicketClock(
-            id=new_id(),
+            # Each ticket has one cycle of each clock so far.
+            id=made_of("clock", opening.ticket_id, kind, 1),
             ticket_id=opening.ticket_id,
             client_id=opening.client_id,
             contract_id=contract.id if contract else None,
@@ -201,17 +202,27 @@ async def _publish(
     Whatever an imported ticket's clock does is an import too, also when somebody works on that ticket today.
     """
     told = [
-        (
-            happening,
-            replace(cause, occurred_at=happening.at if by_time else _dated(happening, cause), origin=clock.origin),
-        )
+        (happening, replace(cause, occurred_at=_instant(happening, cause, by_time), origin=clock.origin))
         for clock, cause, happened in changes
         for happening in happened
     ]
     if by_time:
         told.sort(key=lambda one: one[0].at)
-    sealed: list[Sealed[Any]] = [one for happening, cause in told for one in seal(cause, happening.event)]
-    await publish(tx, sealed)
+    sealed = seal_each((cause, happening.event) for happening, cause in told)
+    await publish(tx, [_as_time_told_it(one, happening) for one, (happening, _) in zip(sealed, told, strict=True)])
+
+
+def _instant(happening: Happening, cause: Cause, by_time: bool) -> datetime:
+    return happening.at if by_time else _dated(happening, cause)
+
+
+def _as_time_told_it(sealed: Sealed[Any], happening: Happening) -> Sealed[Any]:
+    """What time did has an id of its own, whether a timer noticed it or a fact that came later."""
+    if happening.alarm is None:
+        return sealed
+    milliseconds = int(happening.at.timestamp() * 1000)
+    identity = (sealed.data.type, sealed.data.subject(), *happening.alarm)
+    return replace(sealed, id=derived_id(milliseconds, *identity))
 
 
 async def _wake_worker(tx: Transaction, clocks: Iterable[TicketClock], now: datetime) -> None:

@@ -62,7 +62,7 @@ _FACTS_SINCE = sql("""
 _HANDOVER_COLUMNS = ", ".join(f"t.{name}" for name in (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))
 _LOAD_WITH_HANDOVER = sql(f"""
     SELECT {_HANDOVER_COLUMNS}, e.data::text AS environment,
-           (SELECT c.due_at FROM tickets.clocks c
+           (SELECT min(c.due_at) FROM tickets.clocks c
              WHERE c.ticket_id = t.id AND c.kind = 'resolution' AND c.course = 'running') AS resolution_due_at
       FROM tickets.tickets t
       LEFT JOIN tickets.environments e ON e.ticket_id = t.id AND e.state = 'resolved'

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from shared.contracts.envelope import Cause, Event, Sealed
 from shared.contracts.topics import topic_of
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.errors import Invalid
-from shared.ids import new_id
+from shared.ids import derived_id, milliseconds_of, new_id
 from shared.telemetry import tracing
 
 # Kafka's default limit for a batch is 1 MiB; what does not fit is refused while somebody can still do something.
@@ -42,7 +43,31 @@ class EventTooLarge(Invalid):
 
 def seal(cause: Cause, *events: Event) -> list[Sealed[Any]]:
     """Gives each event its id. The id is also the `fact_id` under which histories know it."""
-    return [Sealed(id=new_id(), data=event, cause=cause) for event in events]
+    return seal_each([(cause, event) for event in events])
+
+
+def seal_each(told: Iterable[tuple[Cause, Event]]) -> list[Sealed[Any]]:
+    """The same where each event has a cause of its own.
+
+    What another event caused has an id that is derived from that event, so that a reaction that runs again, after its
+    database was restored, tells nobody the same thing twice. One cause may tell of one subject several times: give all
+    that it tells in one call, in a fixed order.
+    """
+    tallies: dict[tuple[str, str, str], int] = {}
+    sealed = []
+    for cause, event in told:
+        if cause.causation_id is None:
+            id = new_id()
+        else:
+            key = (cause.causation_id, event.type, event.subject())
+            tallies[key] = tally = tallies.get(key, 0) + 1
+            id = _caused(cause, *key, *([tally] if tally > 1 else []))
+        sealed.append(Sealed(id=id, data=event, cause=cause))
+    return sealed
+
+
+def _caused(cause: Cause, causation_id: str, *identity: object) -> UUID:
+    return derived_id(milliseconds_of(UUID(causation_id), cause.occurred_at), causation_id, *identity)
 
 
 async def publish(tx: Transaction, sealed: Sequence[Sealed[Any]]) -> None:

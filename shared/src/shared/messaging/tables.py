@@ -56,6 +56,25 @@ unsendable = Table(
     PrimaryKeyConstraint("topic", "key"),
 )
 
+# Rows that must wait so that they hold nobody up: their topic cannot be written, or an earlier row of their key not sent.
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    text_column("topic"),
+    text_column("key"),
+)
+Index("withheld_by_key", withheld.c.topic, withheld.c.key, withheld.c.position)
+
+# Where an operator moved the position after a restore: what the topics hold up to there need not be in the archive.
+advanced = Table(
+    "advanced",
+    metadata,
+    Column("past", BigInteger, primary_key=True, autoincrement=False),
+    Column("unknown_events", Integer, nullable=False),
+    instant("advanced_at"),
+)
+
 # Ids of the events that were applied; kept longer than the topics keep the events.
 inbox = Table("inbox", metadata, uuid("id", primary_key=True), instant("applied_at"))
 Index("inbox_by_age", inbox.c.applied_at)

@@ -48,10 +48,14 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """An event and when it happened, which is not when it was noticed."""
+    """An event and when it happened, which is not when it was noticed.
+
+    `alarm` is generation and percentage of the alarm that tells it or would have told it; None for what no time did.
+    """
 
     at: datetime
     event: ClockEvent
+    alarm: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -96,12 +100,12 @@ class TicketClock:
         course = fold(self.terms, facts, self.judged_until)
         if course is None:
             return []
-        alarm, before = self.alarm(), self.clock
+        alarm, before, generation = self.alarm(), self.clock, self.generation
         self.clock = course.clock
         if self.alarm() != alarm:
             self.generation += 1
             self.to_arm = self.alarm()
-        return self._differences(before, course, noticed_at)
+        return self._differences(before, course, noticed_at, generation)
 
     def pass_time(self, now: datetime) -> list[Happening]:
         """Judges the clock up to `now`, sets the next alarm, returns the warnings and the breach that this brings."""
@@ -111,9 +115,14 @@ class TicketClock:
         self.clock = advance(self.clock, self.terms, now)
         self.judged_until = now if self.judged_until is None else max(now, self.judged_until)
         self.to_arm = self.alarm()
-        return [*self._warnings(before, self.clock, crossings, now), *self._breach(before, self.clock, now)]
+        return [
+            *self._warnings(before, self.clock, crossings, now, self.generation),
+            *self._breach(before, self.clock, now, self.generation),
+        ]
 
-    def _differences(self, before: Clock | None, course: Course, noticed_at: datetime) -> list[Happening]:
+    def _differences(
+        self, before: Clock | None, course: Course, noticed_at: datetime, generation: int
+    ) -> list[Happening]:
         after = course.clock
         told: list[Happening] = []
         if before is None:
@@ -121,8 +130,8 @@ class TicketClock:
             told = [self._started(before)]
         changes = [
             *self._movement(before, after),
-            *self._warnings(before, after, course.crossings, noticed_at),
-            *self._breach(before, after, noticed_at),
+            *self._warnings(before, after, course.crossings, noticed_at, generation),
+            *self._breach(before, after, noticed_at, generation),
             *self._end(before, after),
         ]
         # Sorting is stable: what happened in the same second keeps the order of the list above.
@@ -154,9 +163,9 @@ class TicketClock:
         return []
 
     def _warnings(
-        self, before: Clock, after: Clock, crossings: Iterable[Crossing], noticed_at: datetime
+        self, before: Clock, after: Clock, crossings: Iterable[Crossing], noticed_at: datetime, generation: int
     ) -> list[Happening]:
-        """Nobody is warned of a clock that has already stopped, nor of anything that was imported."""
+        """What the alarm of that generation tells, or would have told. Nobody is warned of a clock that has already stopped, nor of anything that was imported."""
         if after.state == "stopped" or self.origin == "import":
             return []
         return [
@@ -169,12 +178,13 @@ class TicketClock:
                     due_at=run_out_at(after, self.terms),
                     late_by_seconds=_whole_seconds(noticed_at - crossing.at),
                 ),
+                alarm=(generation, crossing.percent),
             )
             for crossing in crossings
             if crossing.percent > before.warned_percent
         ]
 
-    def _breach(self, before: Clock, after: Clock, noticed_at: datetime) -> list[Happening]:
+    def _breach(self, before: Clock, after: Clock, noticed_at: datetime, generation: int) -> list[Happening]:
         if after.breached_at is None or before.breached_at is not None:
             return []
         breached = SlaClockBreached(
@@ -183,7 +193,7 @@ class TicketClock:
             due_at=after.breached_at,
             late_by_seconds=_whole_seconds(noticed_at - after.breached_at),
         )
-        return [Happening(after.breached_at, breached)]
+        return [Happening(after.breached_at, breached, alarm=(generation, WHOLE_TARGET))]
 
     def _end(self, before: Clock, after: Clock) -> list[Happening]:
         if after.state != "stopped" or (before.state, before.since, before.counted_seconds) == (

@@ -1,13 +1,63 @@
-"""What waits for a topic or behind a row that cannot be sent leaves the relay's way."""
+"""What waits for a topic or behind a row that cannot be sent leaves the relay's way; a restored database is moved on."""
 
 from alembic import op
+
+from shared.db.alembic_env import grant
 
 revision = "runtime_0005"
 down_revision = "runtime_0004"
 
+TABLES = """
+CREATE TABLE runtime.withheld (
+    position BIGINT NOT NULL,
+    topic TEXT NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (position)
+);
+CREATE INDEX withheld_by_key ON runtime.withheld (topic, key, position);
+CREATE TABLE runtime.advanced (
+    past BIGINT NOT NULL,
+    unknown_events INTEGER NOT NULL,
+    advanced_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (past)
+)
+"""
+
+# As the owner, because the serving role may not change the archive. What was written since the restore and not sent
+# takes a new position behind everything that was published, in its order. Positions only ever go forward.
+ADVANCE = """
+CREATE FUNCTION runtime.advance_position(beyond BIGINT, unknown_events INTEGER, at TIMESTAMP WITH TIME ZONE)
+RETURNS INTEGER LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    waiting BIGINT;
+    moved BIGINT;
+    many INTEGER := 0;
+    numbers TEXT := pg_get_serial_sequence('runtime.archive', 'position');
+BEGIN
+    LOCK TABLE runtime.archive, runtime.outbox IN EXCLUSIVE MODE;
+    PERFORM setval(numbers, greatest(beyond, (SELECT coalesce(max(position), 1) FROM runtime.archive)));
+    FOR waiting IN
+        SELECT position FROM runtime.outbox UNION ALL SELECT position FROM runtime.withheld ORDER BY position
+    LOOP
+        UPDATE runtime.archive SET position = DEFAULT WHERE position = waiting RETURNING position INTO moved;
+        UPDATE runtime.outbox SET position = moved WHERE position = waiting;
+        UPDATE runtime.withheld SET position = moved WHERE position = waiting;
+        UPDATE runtime.unsendable SET position = moved WHERE position = waiting;
+        many := many + 1;
+    END LOOP;
+    INSERT INTO runtime.advanced (past, unknown_events, advanced_at) VALUES (beyond, unknown_events, at)
+    ON CONFLICT DO NOTHING;
+    RETURN many;
+END $$
+"""
+
 
 def upgrade() -> None:
-    op.execute("SELECT 1")
+    for statement in TABLES.split(";\n"):
+        op.execute(statement)
+    op.execute(ADVANCE)
+    grant("SELECT, INSERT, UPDATE, DELETE", "withheld")
+    grant("SELECT", "advanced")
 
 
 def downgrade() -> None:

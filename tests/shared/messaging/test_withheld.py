@@ -1,0 +1,110 @@
+"""What cannot be sent holds up nobody, however much of it waits, and comes back in its order."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from shared.contracts.topics import CLIENTS, TICKETS, TOPICS
+from shared.messaging import outgoing
+from shared.messaging.kafka import Cluster
+from shared.messaging.topics import create_topics
+from tests.conftest import delete_topics
+from tests.shared.messaging.story import publish_all, read_topic, relay_of, running, ticket
+from tests.shared.messaging.test_relay import first_deliveries, outbox_empty, require_order, story_of
+from tests.support.databases import Database
+from tests.support.eventually import eventually
+
+Make = Callable[[str], Awaitable[Database]]
+
+# More than the relay takes out of the way at once.
+MANY = 50_000
+BURST = """
+    WITH archived AS (
+        INSERT INTO runtime.archive (id, topic, key, type, subject, occurred_at, recorded_at, origin, actor,
+                                     correlation_id, value)
+        SELECT gen_random_uuid(), $1, 'client:' || n % 7, 'desk.client.recorded.v1', 'client:' || n % 7,
+               '2026-11-24T13:00Z', '2026-11-24T13:00Z', 'live', 'ana', 'call-1',
+               convert_to('{"id": "acme", "name": "' || n || '", "tier": "oro"}', 'UTF8')
+        FROM generate_series(1, $2::int) n RETURNING position)
+    INSERT INTO runtime.outbox SELECT position FROM archived
+"""
+
+
+@pytest.fixture
+async def without_clients(kafka_bootstrap: str) -> AsyncIterator[Cluster]:
+    """A cluster that lacks the topic of the clients."""
+    cluster = Cluster(kafka_bootstrap, f"t{uuid.uuid4().hex[:8]}.")
+    await create_topics(cluster, [topic for topic in TOPICS if topic is not CLIENTS], partitions=3)
+    yield cluster
+    await delete_topics(cluster)
+
+
+async def test_many_rows_of_a_missing_topic_leave_the_way_and_come_back_in_order(
+    database: Make, without_clients: Cluster
+) -> None:
+    db = await database("runtime")
+    async with db.connect() as connection:
+        await connection.execute(BURST, CLIENTS.name, MANY)
+    await publish_all(db, story_of(3, 300))
+    async with running(relay_of(db, without_clients)):
+        await eventually(lambda: _sent(db), what="what can be sent is sent")
+        assert await db.count("SELECT count(*) FROM runtime.withheld") == MANY
+        await create_topics(without_clients, TOPICS, partitions=3)
+        await eventually(lambda: outbox_empty(db), within=60)
+    deliveries = first_deliveries(await read_topic(without_clients, CLIENTS.name, MANY))
+    assert len(deliveries) == MANY
+    require_order(deliveries)
+
+
+async def _sent(db: Database) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.outbox") == 0
+
+
+async def test_rows_behind_an_unsendable_one_leave_the_way_and_come_back_when_it_is_released(
+    database: Make, cluster: Cluster
+) -> None:
+    db = await database("runtime")
+    await publish_all(db, story_of(1, 50))
+    async with db.connect() as connection:
+        await connection.execute(
+            "INSERT INTO runtime.unsendable SELECT topic, key, min(position), 'too large', now() "
+            "FROM runtime.archive GROUP BY topic, key"
+        )
+    async with running(relay_of(db, cluster)):
+        await eventually(lambda: _sent(db))
+        assert await db.count("SELECT count(*) FROM runtime.withheld") == 50
+        async with db.begin() as tx:
+            assert await outgoing.release_key(tx, TICKETS.name, str(ticket(0)))
+            assert not await outgoing.release_key(tx, TICKETS.name, "nobody")
+        await publish_all(db, story_of(1, 50, start=50))
+        await eventually(lambda: outbox_empty(db))
+    deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 100))
+    assert len(deliveries) == 100
+    require_order(deliveries)
+
+
+async def test_a_key_that_is_released_while_its_rows_are_withheld_loses_none(database: Make) -> None:
+    """The relay has read that the key is blocked, the operator releases it, the relay withholds what it read."""
+    db = await database("runtime")
+    await publish_all(db, story_of(1, 3))
+    async with db.connect() as relay, db.connect() as operator:
+        await operator.execute(
+            "INSERT INTO runtime.unsendable SELECT topic, key, min(position), 'too large', now() "
+            "FROM runtime.archive GROUP BY topic, key"
+        )
+        rows = await outgoing.next_rows(relay, 10)
+        assert all(row["behind"] for row in rows)
+        releasing = operator.transaction()
+        await releasing.start()
+        await operator.execute("DELETE FROM runtime.unsendable")
+        withholding = asyncio.create_task(outgoing.withhold_behind(relay, rows))
+        await asyncio.sleep(0.3)
+        await operator.execute("INSERT INTO runtime.outbox SELECT position FROM runtime.withheld")
+        await releasing.commit()
+        await withholding
+    assert await db.count("SELECT count(*) FROM runtime.outbox") == 3
+    assert await db.count("SELECT count(*) FROM runtime.withheld") == 0
