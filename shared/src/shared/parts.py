@@ -185,7 +185,7 @@ class Parts:
         stored = [database_check(self.engine), self._schema()]
         readiness = {
             "consumer": [*stored, self._broker(), Check("offsets", self._test_consumer)],
-            "relay": [*stored, self._broker()],
+            "relay": [*stored, self._broker(), Check("archive", self._test_relay)],
             "jobs": stored,
         }[part]
 
@@ -308,6 +308,11 @@ class Parts:
         consumer: Consumer | None = getattr(self, "_consumer", None)
         if consumer is not None and consumer.problem is not None:
             raise RuntimeError(consumer.problem)
+
+    async def _test_relay(self) -> None:
+        relay: Relay | None = getattr(self, "_relay", None)
+        if relay is not None and relay.refused is not None:
+            raise RuntimeError(relay.refused)
 
     async def _status(self) -> dict[str, Any]:
         """What is shown beside readiness and never decides it: the broker's state and the age of the outbox."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -81,6 +81,16 @@ class BatchApplier:
                     applied = await self._apply_singly(tx, messages)
         _count(applied)
 
+    async def pass_over(self, passed: Mapping[Partition, tuple[int, int]]) -> None:
+        """Stores that nothing is left between two offsets of each partition. Raises OffsetsMoved when the database does
+        not stand at the first of them."""
+        async with begin(self.engine, self.hint) as tx:
+            stored = await self._lock(tx, sorted(passed))
+            for place, (reached, _) in passed.items():
+                if stored[place] != reached:
+                    raise OffsetsMoved(f"{place} is at {stored[place]} and was at {reached}: a restored database?")
+            await store_offsets(tx, {place: position for place, (_, position) in passed.items()}, clock.now())
+
     # -- all at once --------------------------------------------------------------------------------------------
 
     async def _apply_whole(self, tx: Transaction, messages: Sequence[Read]) -> list[Applicable]:
@@ -101,7 +111,7 @@ class BatchApplier:
 
     async def _fresh(self, tx: Transaction, messages: Sequence[Read]) -> list[Read]:
         """Locks the batch's offset rows, in key order, and drops what lies below them."""
-        stored = await self._lock(tx, messages)
+        stored = await self._lock(tx, sorted({(one.record.topic, one.record.partition) for one in messages}))
         for one in messages:
             place = one.record.topic, one.record.partition
             if stored[place] < one.record.reached:
@@ -118,8 +128,7 @@ class BatchApplier:
             metrics.consumer_skipped_total.labels(reason="unknown").inc(unread)
         return fresh
 
-    async def _lock(self, tx: Transaction, messages: Sequence[Read]) -> dict[Partition, int]:
-        partitions = sorted({(one.record.topic, one.record.partition) for one in messages})
+    async def _lock(self, tx: Transaction, partitions: Sequence[Partition]) -> dict[Partition, int]:
         rows = await tx.fetch(
             _LOCK_OFFSETS, {"topics": [p[0] for p in partitions], "partitions": [p[1] for p in partitions]}
         )

@@ -22,6 +22,10 @@ class Operated(Protocol):
     """What the commands need to know of a service."""
 
     @property
+    def name(self) -> str:
+        """Its name, which its topics' owner goes by."""
+
+    @property
     def settings(self) -> type[ServiceSettings]:
         """The class of its settings."""
 
@@ -109,6 +113,12 @@ def _add_actions(app: typer.Typer, service: Operated) -> None:
         from shared.messaging import operator
 
         _answer(service, operator.release(service.settings(), topic, key))
+
+    @app.command(help="go on behind what was published before the database was restored; says what it lacks")
+    def advance() -> None:
+        from shared.messaging import operator
+
+        _answer(service, operator.advance(service.settings(), service.name))
 
     @app.command("adopt-cluster", help="take the present Kafka cluster for this database's own")
     def adopt_cluster() -> None:

@@ -77,6 +77,7 @@ class Consumer:
         self._at_work_since: float | None = None
         self._assignment = 0  # grows with every rebalance, so that what belongs to an older one is recognised
         self._fetched_in = 0
+        self._in_hand = False  # records were taken out of the client and are not yet applied
         self._failures = 0
         self._batch = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
@@ -110,6 +111,7 @@ class Consumer:
             group_id=self.cluster.physical(group_of(self.service)),
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
             max_records=self.max_batch,
             session_timeout_ms=self.session_timeout_ms,
             heartbeat_interval_ms=max(100, self.session_timeout_ms // 4),
@@ -154,14 +156,34 @@ class Consumer:
             self._at_work_since, self._turned = None, time.monotonic()
 
     async def _tend(self) -> None:
-        """Each second: tell Kafka how far this is, so that lag can be seen there."""
+        """Each second: pass over what is never delivered, and tell Kafka how far this is, so that lag can be seen there."""
         while True:
             await asyncio.sleep(1)
+            await self._pass_markers()
             marks, self._to_acknowledge = self._to_acknowledge, {}
             if marks:
                 # A rebalance refuses the commit, and that is fine: the truth is in the database.
                 with contextlib.suppress(KafkaError, IllegalStateError):
                     await self._require_kafka().commit(marks)
+
+    async def _pass_markers(self) -> None:
+        """The markers of transactions have offsets and are never delivered: a log that ends in some has an end that no
+        record reaches, and whoever waits for it (a replica that is to be filled) would wait for ever."""
+        async with self._batch:
+            if self._in_hand or not self.loaded:
+                return
+            kafka = self._require_kafka()
+            try:
+                positions = {one: await kafka.position(one) for one in self.loaded}
+                passed = {one: at for one, at in positions.items() if at > self.loaded[one]}
+                if passed:
+                    await self.applier.pass_over(
+                        {self._place(one): (self.loaded[one], at) for one, at in passed.items()}
+                    )
+                    self.loaded |= passed
+            except Exception as error:
+                # The batch that comes next meets the same trouble, and deals with it.
+                log.warning("markers are not passed over now", problem=problem_of(error))
 
     # -- fetching and applying ----------------------------------------------------------------------------------
 
@@ -187,12 +209,13 @@ class Consumer:
                 self.problem = None
             usable = [records for partition, records in delivered.items() if partition in self.loaded]
             if usable:
-                self._fetched_in = self._assignment
+                self._fetched_in, self._in_hand = self._assignment, True
                 return tuple(record for records in usable for record in records)
 
     async def _consume(self, delivered: Sequence[ConsumerRecord[Any, Any]]) -> None:
         pause = 0.0
         async with self._batch:
+            self._in_hand = False
             if self._fetched_in != self._assignment:
                 return
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
@@ -12,11 +13,15 @@ from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction, begin
 from shared.errors import Invalid, NotFound
-from shared.messaging import parking, positions
+from shared.messaging import outgoing, parking, positions
 from shared.messaging.kafka import Cluster, cluster_id, end_offsets
+from shared.messaging.published import unknown_events
 from shared.messaging.reactions import collect
 from shared.messaging.relay import LEADER_LOCK
 from shared.settings import ServiceSettings
+
+
+_ADVANCE = sql("SELECT runtime.advance_position(:beyond, :unknown, :now)")
 
 
 @asynccontextmanager
@@ -49,17 +54,27 @@ async def lag(settings: ServiceSettings, subscribers: ModuleType | None) -> list
 
 
 async def backlog(settings: ServiceSettings) -> dict[str, Any]:
-    """The outbox: rows, age of the oldest, and the keys that cannot be sent."""
+    """The outbox: rows, age of the oldest, those that wait for a topic or behind another, and the keys that cannot be
+    sent."""
     async with _database(settings) as tx:
         row = await tx.fetch_one(
             sql("""
-                    SELECT count(*) AS rows, min(a.recorded_at) AS oldest
-                    FROM runtime.outbox JOIN runtime.archive a USING (position)
+                    SELECT (SELECT count(*) FROM runtime.outbox) AS rows, min(a.recorded_at) AS oldest
+                    FROM (SELECT position FROM runtime.outbox UNION ALL SELECT position FROM runtime.withheld) waiting
+                    JOIN runtime.archive a USING (position)
                 """)
+        )
+        withheld = await tx.fetch(
+            sql("SELECT topic, count(*) AS rows FROM runtime.withheld GROUP BY topic ORDER BY topic")
         )
         blocked = await tx.fetch(sql("SELECT * FROM runtime.unsendable ORDER BY position"))
     oldest = (clock.now() - row.oldest).total_seconds() if row.oldest else None
-    return {"rows": row.rows, "oldest_seconds": oldest, "unsendable": [dict(one) for one in blocked]}
+    return {
+        "rows": row.rows,
+        "oldest_seconds": oldest,
+        "withheld": {one.topic: one.rows for one in withheld},
+        "unsendable": [dict(one) for one in blocked],
+    }
 
 
 async def leader(settings: ServiceSettings) -> dict[str, Any]:
@@ -119,10 +134,7 @@ async def discard(settings: ServiceSettings, number: int, reason: str) -> dict[s
 async def release(settings: ServiceSettings, topic: str, key: str) -> dict[str, str]:
     """Lets the relay try a key again. Raises NotFound when it is not blocked."""
     async with _database(settings) as tx:
-        freed = await tx.execute(
-            sql("DELETE FROM runtime.unsendable WHERE topic = :topic AND key = :key"), {"topic": topic, "key": key}
-        )
-        if not freed:
+        if not await outgoing.release_key(tx, topic, key):
             raise NotFound(f"the relay does not hold back key {key} of {topic}: `messaging backlog` lists what it does")
     return {"topic": topic, "key": key}
 
@@ -134,3 +146,16 @@ async def adopt(settings: ServiceSettings, subscribers: ModuleType | None) -> di
     identity, ends = await cluster_id(cluster), await end_offsets(cluster, topics)
     async with _database(settings) as tx:
         return {"cluster": identity, "partitions_reset": await positions.adopt_cluster(tx, identity, ends)}
+
+
+async def advance(settings: ServiceSettings, service: str) -> dict[str, Any]:
+    """Moves the position of a restored database past everything that was published before, so that its relay sends
+    again. Answers how many events its archive lacks and which; nothing is moved where it lacks none."""
+    url = settings.database_url.get_secret_value()
+    unknown = await unknown_events(url, service, Cluster.of(settings))
+    if not unknown:
+        return {"unknown_events": 0, "moved_rows": 0}
+    beyond = max(event.sequence for event in unknown)
+    async with _database(settings) as tx:
+        moved = await tx.fetch_value(_ADVANCE, {"beyond": beyond, "unknown": len(unknown), "now": clock.now()})
+    return {"unknown_events": len(unknown), "past": beyond, "moved_rows": moved, "events": [asdict(e) for e in unknown]}

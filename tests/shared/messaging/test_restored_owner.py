@@ -1,0 +1,124 @@
+"""An owner whose database was restored sends nothing before somebody has seen what it lost, and then goes on behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+
+from runner.databases import clone_database, drop_database
+from shared.contracts.inventory import ClientRecorded
+from shared.contracts.topics import CLIENTS, TICKETS
+from shared.db.engine import make_engine
+from shared.messaging import published
+from shared.messaging.kafka import Cluster
+from shared.messaging.relay import Relay
+from tests.shared.messaging.story import publish_all, read_topic, running
+from tests.shared.messaging.test_operator import ask
+from tests.shared.messaging.test_relay import first_deliveries, outbox_empty, require_order, story_of
+from tests.support.databases import Database
+from tests.support.eventually import eventually
+from tests.support.parts import started
+
+Make = Callable[[str], Awaitable[Database]]
+
+
+def relay_of(db: Database, cluster: Cluster, service: str = "tickets") -> Relay:
+    return Relay(service=service, database_url=db.url, cluster=cluster, request_timeout_seconds=3)
+
+
+@asynccontextmanager
+async def dumped(db: Database, url: str) -> AsyncIterator[Database]:
+    """A copy of the database as it is now, used as the restored one. It is made while nobody is connected."""
+    name = f"{db.name}_restored"
+    await db.engine.dispose()
+    await clone_database(url, db.name, name)
+    db.engine = make_engine(db.url, application="test", pool_size=2)
+    engine = make_engine(db.url.replace(db.name, name), application="test", pool_size=2)
+    try:
+        yield Database(name, url, engine)
+    finally:
+        await engine.dispose()
+        await drop_database(url, name)
+
+
+async def _refuses(relay: Relay) -> str | None:
+    return relay.refused
+
+
+def _sequences(records: list[Any]) -> list[int]:
+    return [int(dict(record.headers)["ce_sequence"]) for record in records]
+
+
+async def test_a_restored_owner_does_not_send_until_its_position_was_advanced(
+    database: Make, postgres_url: str, cluster: Cluster
+) -> None:
+    db = await database("runtime")
+    async with running(relay_of(db, cluster)):
+        await publish_all(db, story_of(3, 30))
+        await eventually(lambda: outbox_empty(db))
+    async with dumped(db, postgres_url) as restored:
+        async with running(relay_of(db, cluster)):
+            await publish_all(db, story_of(3, 20, start=30))
+            await eventually(lambda: outbox_empty(db))
+        # Positions 31 to 35 are given to other events than those that were published under them.
+        await publish_all(restored, story_of(3, 5, start=100))
+        relay = relay_of(restored, cluster)
+        async with running(relay):
+            refused = await eventually(lambda: _refuses(relay))
+            assert "20 events on the topics of tickets, up to sequence 50, are not in its archive" in refused
+            assert "desk.ticket.opened.v1 of" in refused
+            assert "python -m tickets messaging advance" in refused
+            assert len(await read_topic(cluster, TICKETS.name, 50)) == 50, "nothing was sent"
+            answer = await ask(restored, cluster, "advance")
+            assert (answer["unknown_events"], answer["past"], answer["moved_rows"]) == (20, 50, 5)
+            assert len(answer["events"]) == 20
+            await publish_all(restored, story_of(3, 5, start=105))
+            await eventually(lambda: outbox_empty(restored), within=30)
+            assert relay.refused is None
+        records = await read_topic(cluster, TICKETS.name, 60)
+        assert sorted(_sequences(records)) == list(range(1, 61))
+        require_order(first_deliveries(records))
+        assert await ask(restored, cluster, "advance") == {"unknown_events": 0, "moved_rows": 0}
+
+
+async def test_the_relay_of_a_restored_owner_is_not_ready_and_says_why(
+    database: Make, postgres_url: str, cluster: Cluster
+) -> None:
+    db = await database("tickets")
+    async with dumped(db, postgres_url) as restored:
+        async with running(relay_of(db, cluster)):
+            await publish_all(db, story_of(1, 3))
+            await eventually(lambda: outbox_empty(db))
+        async with started("tickets", "relay", restored, cluster) as (_, http):
+
+            async def told() -> str:
+                answer = await http.get("/readyz")
+                return "" if answer.status_code == 200 else str(answer.json()["checks"]["archive"])
+
+            async def refuses() -> bool:
+                try:
+                    return "3 events on the topics of tickets" in await told()
+                except httpx2.HTTPError:
+                    return False
+
+            await eventually(refuses)
+
+
+async def test_markers_strangers_and_other_services_do_not_look_like_a_restored_database(
+    database: Make, cluster: Cluster
+) -> None:
+    """A topic of state records ends in the markers of its transactions, and somebody may have written beside us."""
+    db = await database("runtime")
+    async with running(relay_of(db, cluster, "inventory")):
+        for number in range(70):
+            await publish_all(db, [ClientRecorded(id=f"c{number % 3}", name=str(number), tier="oro")])
+        await eventually(lambda: outbox_empty(db))
+    assert await published.unknown_events(db.url, "inventory", cluster) == []
+    assert await published.unknown_events(db.url, "sla", cluster) == []
+    other = await database("runtime")
+    unknown = await published.unknown_events(other.url, "inventory", cluster)
+    assert {event.topic for event in unknown} == {CLIENTS.name}
+    assert len(unknown) == 70
