@@ -36,6 +36,12 @@ MAX_BATCH = 500
 FETCH_MS = 1000
 # Longer than any batch may take: a handler that is cancelled in its transaction only costs a repetition.
 GRACEFUL_SECONDS = 35.0
+# The client asks the brokers that it knows for news this often. When none has answered for so much longer, they may have
+# come back under other addresses, and the addresses that it was given are asked again.
+METADATA_SECONDS = 30.0
+STALE_SECONDS = 75.0
+# How long the brokers' answer is waited for where nothing depends on it: they may be away.
+COURTESY_SECONDS = 5.0
 # A batch, or Kafka's answer at the start, may take longer than a loop that turns; what takes longer than this hangs.
 LONGEST_WORK_SECONDS = 60.0
 
@@ -102,6 +108,7 @@ class Consumer:
             consumer_only=True,
             allow_auto_create_topics=False,
             graceful_timeout=GRACEFUL_SECONDS,
+            metadata_max_age_ms=int(METADATA_SECONDS * 1000),
             apply_types=False,
             logger=None,
         )
@@ -131,7 +138,15 @@ class Consumer:
             await self._tend()
         finally:
             await self._end_loading()
-            await broker.stop()
+            await self._say_goodbye(broker)
+
+    async def _say_goodbye(self, broker: KafkaBroker) -> None:
+        """Leaves the group, so that others need not wait for the session to end; brokers that are away keep nobody."""
+        try:
+            async with asyncio.timeout(COURTESY_SECONDS):
+                await broker.stop()
+        except TimeoutError:
+            log.warning("the brokers did not answer the goodbye")
 
     async def _wait_for_topics(self) -> None:
         while True:
@@ -159,12 +174,22 @@ class Consumer:
         """Each second: pass over what is never delivered, and tell Kafka how far this is, so that lag can be seen there."""
         while True:
             await asyncio.sleep(1)
+            await self._find_brokers_again()
             await self._pass_markers()
             marks, self._to_acknowledge = self._to_acknowledge, {}
             if marks:
-                # A rebalance refuses the commit, and that is fine: the truth is in the database.
-                with contextlib.suppress(KafkaError, IllegalStateError):
-                    await self._require_kafka().commit(marks)
+                # A rebalance refuses the commit, and that is fine: the truth is in the database. Without a coordinator
+                # the client would wait for ever.
+                with contextlib.suppress(KafkaError, IllegalStateError, TimeoutError):
+                    async with asyncio.timeout(COURTESY_SECONDS):
+                        await self._require_kafka().commit(marks)
+
+    async def _find_brokers_again(self) -> None:
+        client = self._require_kafka()._client  # noqa: SLF001  aiokafka asks its first addresses once, and never again
+        if time.time() - client.cluster._last_successful_refresh_ms / 1000 > STALE_SECONDS:  # noqa: SLF001
+            with contextlib.suppress(KafkaError):
+                await client.bootstrap()
+                log.warning("the brokers were asked for anew at the addresses given")
 
     async def _pass_markers(self) -> None:
         """The markers of transactions have offsets and are never delivered: a log that ends in some has an end that no
