@@ -34,9 +34,7 @@ async def work(system: System, number: int) -> str:
             ("escalate", {"target": "development", "reason": "Error 500"}),
         )
         for action, body in steps:
-            answer = await agent.post(
-                f"/v1/tickets/{opened['id']}/{action}", json=body, headers={"if-match": "*"}
-            )
+            answer = await agent.post(f"/v1/tickets/{opened['id']}/{action}", json=body, headers={"if-match": "*"})
             answer.raise_for_status()
     return str(opened["id"])
 

@@ -1,5 +1,8 @@
-"""Ids of this product. UUID version 7 for what somebody does, so that new rows land at the end of their index; derived
-ones for what follows from it, so that whoever does it again, after a restore too, makes the same."""
+"""Ids of this product: new ones for what somebody does, derived ones for what follows from it.
+
+New ones are of version 7, so that new rows land at the end of their index. Derived ones are the same whenever they are
+made, so that whoever does it again, after a restore too, makes nothing twice.
+"""
 
 from datetime import datetime
 from hashlib import sha256

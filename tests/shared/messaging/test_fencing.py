@@ -136,10 +136,13 @@ async def _is_frozen(pid: int) -> bool:
 
 
 async def _stands_by(db: Database) -> bool:
-    return await db.count(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test relay' "
-        "AND datname = current_database() AND query LIKE '%pg_try_advisory_lock%'"
-    ) >= 1
+    return (
+        await db.count(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test relay' "
+            "AND datname = current_database() AND query LIKE '%pg_try_advisory_lock%'"
+        )
+        >= 1
+    )
 
 
 async def _has(db: Database, id: str) -> bool:

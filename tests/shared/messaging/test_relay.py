@@ -272,9 +272,7 @@ async def _left(db: Database, count: int) -> bool:
 
 
 async def _unsent(db: Database) -> int:
-    return await db.count(
-        "SELECT (SELECT count(*) FROM runtime.outbox) + (SELECT count(*) FROM runtime.withheld)"
-    )
+    return await db.count("SELECT (SELECT count(*) FROM runtime.outbox) + (SELECT count(*) FROM runtime.withheld)")
 
 
 async def test_rows_of_a_topic_that_does_not_exist_wait_and_hold_up_nobody(

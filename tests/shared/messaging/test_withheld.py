@@ -102,7 +102,7 @@ async def test_a_key_that_is_released_while_its_rows_are_withheld_loses_none(dat
         await releasing.start()
         await operator.execute("DELETE FROM runtime.unsendable")
         withholding = asyncio.create_task(outgoing.withhold_behind(relay, rows))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # it waits at the key's row all the while
         await operator.execute("INSERT INTO runtime.outbox SELECT position FROM runtime.withheld")
         await releasing.commit()
         await withholding

@@ -38,7 +38,9 @@ async def create_tasks(
     Each escalation has its own cause, in the same order. Its id is the unique reference: whatever is delivered twice,
     or to two processes at once, gives one task and one event.
     """
-    wanted = [(why, _new_task(escalation)) for why, escalation in zip(cause, escalations, strict=True)]
+    told = [(why, _new_task(escalation)) for why, escalation in zip(cause, escalations, strict=True)]
+    # The first of several messages about the same escalation.
+    wanted = list({task.id: (why, task) for why, task in reversed(told)}.values())[::-1]
     numbers = await repository.create_tasks(tx, wanted, source=TicketEscalated.type)
     created = [(why, task) for why, task in wanted if task.id in numbers]
     await publish(tx, seal_each((why, _linked(task, numbers[task.id], address)) for why, task in created))

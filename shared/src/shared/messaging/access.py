@@ -11,7 +11,7 @@ from shared.contracts.topics import TOPICS, topic_of
 from shared.errors import Invalid
 from shared.messaging.kafka import Cluster
 
-Resource = Literal["topic", "group"]
+Resource = Literal["topic", "group", "transactional-id"]
 Operation = Literal["read", "write"]
 
 
@@ -42,18 +42,28 @@ def group_of(service: str) -> str:
     return f"desk-{service}"
 
 
+def transactional_id_of(service: str) -> str:
+    """The identity under which the leader of a service writes state records, and ends the power of the one before."""
+    return f"desk-{service}-records"
+
+
 def access_of(service: str, cluster: Cluster) -> list[Access]:
     """What a service may do; its name is its principal.
 
-    Writing includes describing, and an idempotent producer needs nothing beyond the right to write somewhere.
+    Writing includes describing, and an idempotent producer needs nothing beyond the right to write somewhere. Its own
+    topics it reads as well: before a relay sends, it compares them with its archive.
     """
-    own = [topic.name for topic in TOPICS if topic.owner == service]
-    received = sorted({topic_of(event).name for event in CONSUMERS.get(service, ())})
+    own = [topic for topic in TOPICS if topic.owner == service]
+    received = {topic_of(event).name for event in CONSUMERS.get(service, ())}
+    read = sorted(received | {topic.name for topic in own})
     group = [Access(service, "group", cluster.physical(group_of(service)), "read")] if received else []
+    fenced = any(topic.cleanup == "compact" for topic in own)
+    writer = cluster.physical(transactional_id_of(service))
     return [
-        *[Access(service, "topic", cluster.physical(topic), "write") for topic in own],
-        *[Access(service, "topic", cluster.physical(topic), "read") for topic in received],
+        *[Access(service, "topic", cluster.physical(topic.name), "write") for topic in own],
+        *[Access(service, "topic", cluster.physical(topic), "read") for topic in read],
         *group,
+        *([Access(service, "transactional-id", writer, "write")] if fenced else []),
     ]
 
 

@@ -88,6 +88,8 @@ class Consumer:
         self._batch = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
         self._to_acknowledge: dict[TopicPartition, int] = {}
+        # The client's mark of the brokers' last answer, and when it was first seen.
+        self._answered: tuple[float, float] = (0.0, time.monotonic())
         self._kafka: Callable[[], AIOKafkaConsumer | None] = lambda: None
 
     @property
@@ -186,7 +188,10 @@ class Consumer:
 
     async def _find_brokers_again(self) -> None:
         client = self._require_kafka()._client  # noqa: SLF001  aiokafka asks its first addresses once, and never again
-        if time.time() - client.cluster._last_successful_refresh_ms / 1000 > STALE_SECONDS:  # noqa: SLF001
+        answered = client.cluster._last_successful_refresh_ms  # noqa: SLF001
+        if answered != self._answered[0]:
+            self._answered = answered, time.monotonic()
+        elif time.monotonic() - self._answered[1] > STALE_SECONDS:
             with contextlib.suppress(KafkaError):
                 await client.bootstrap()
                 log.warning("the brokers were asked for anew at the addresses given")

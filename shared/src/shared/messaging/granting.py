@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 # The numbers of Kafka's protocol.
 ANY = 1
-RESOURCES = {"topic": 2, "group": 3}
+RESOURCES = {"topic": 2, "group": 3, "transactional-id": 5}
 OPERATIONS = {"read": 3, "write": 4}
 LITERAL, PREFIXED = 3, 4
 ALLOW = 3

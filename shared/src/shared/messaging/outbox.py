@@ -17,7 +17,8 @@ from shared.telemetry import tracing
 # Kafka's default limit for a batch is 1 MiB; what does not fit is refused while somebody can still do something.
 MAX_VALUE_BYTES = 900_000
 
-# The unnest keeps the order of the arrays, so positions are taken in the order of the events.
+# The unnest keeps the order of the arrays, so positions are taken in the order of the events. What has been told under
+# the same id is not told again: such an id is derived from what caused the event.
 _ARCHIVE = sql(
     """
     INSERT INTO runtime.archive (id, topic, key, type, subject, occurred_at, recorded_at, origin, actor,
@@ -27,6 +28,7 @@ _ARCHIVE = sql(
         CAST(:subjects AS text[]), CAST(:occurred AS timestamptz[]), CAST(:recorded AS timestamptz[]),
         CAST(:origins AS text[]), CAST(:actors AS text[]), CAST(:correlations AS text[]),
         CAST(:causations AS text[]), CAST(:traces AS text[]), CAST(:values AS bytea[]))
+    ON CONFLICT (id) DO NOTHING
     RETURNING position
     """,
     called="archived",

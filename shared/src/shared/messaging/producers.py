@@ -26,6 +26,7 @@ from aiokafka.errors import (
 from shared.contracts.envelope import Cause, headers_of
 from shared.contracts.topics import TOPICS
 from shared.messaging import spans
+from shared.messaging.access import transactional_id_of
 from shared.messaging.kafka import Cluster
 from shared.telemetry import metrics
 from shared.telemetry.tracing import Span
@@ -52,11 +53,6 @@ class TransactionFailed(KafkaError):
 def is_rejection(error: BaseException) -> bool:
     """Whether it is the record itself that cannot be sent, so that trying it again cannot help."""
     return isinstance(error, (*REJECTIONS, Unwritable)) or getattr(error, "errno", None) == INVALID_RECORD
-
-
-def transactional_id_of(service: str) -> str:
-    """The identity under which the leader of a service writes state records (a registry name, without the prefix)."""
-    return f"desk-{service}-records"
 
 
 class Producers:

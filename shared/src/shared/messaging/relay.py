@@ -66,9 +66,7 @@ class Relay:
         self.leads = False
         self.problem: str | None = None
         self.refused: str | None = None
-        self.producers = Producers(
-            service=service, cluster=cluster, request_timeout_seconds=request_timeout_seconds
-        )
+        self.producers = Producers(service=service, cluster=cluster, request_timeout_seconds=request_timeout_seconds)
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         # The topics that take records, and when that was asked last.
