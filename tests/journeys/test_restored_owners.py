@@ -126,11 +126,11 @@ async def _settle(system: System) -> None:
 
 async def _go_on(system: System) -> None:
     """A ticket after the restore gets everything, and one from before it can still be handed on."""
-    id = await work(system, TICKETS)
+    ticket_id = await work(system, TICKETS)
 
     async def whole() -> bool:
         async with system.client() as agent:
-            view = (await agent.get(f"/v1/tickets/{id}")).raise_for_status().json()
+            view = (await agent.get(f"/v1/tickets/{ticket_id}")).raise_for_status().json()
         return len(view["clocks"]) == 2 and len(view["tasks"]) == 1 and view["environment"]["state"] != "pending"
 
     await eventually(whole, within=30)

@@ -220,7 +220,7 @@ def test_a_clock_that_differs_by_more_than_a_second_is_told(ahead: float, state:
 
 def waiting(**changes: Any) -> SimpleNamespace:
     """A row of what waits in a service's database: nothing, but for the changes."""
-    nothing = {"oldest": None, "parked_since": None}
+    nothing: dict[str, Any] = {"oldest": None, "parked_since": None, "closed": []}
     counts = dict.fromkeys(("outbox", "parked", "blocked", "gave_up", "unsendable"), 0)
     return SimpleNamespace(**{**nothing, **counts, **changes})
 
@@ -239,13 +239,14 @@ NOW = clock.now()
         (waiting(parked=2, blocked=1, parked_since=NOW - timedelta(minutes=5)), "problem", "1 keys blocked"),
         (waiting(parked=2, blocked=1, gave_up=1, parked_since=NOW), "problem", "2 parked messages"),
         (waiting(unsendable=1), "problem", "1 keys cannot be sent"),
+        (waiting(closed=["desk.sla.v1"]), "problem", "rows wait for desk.sla.v1"),
     ],
 )
 def test_what_waits_in_a_database_is_judged_by_its_age(row: SimpleNamespace, state: str, words: str) -> None:
     (found,) = judge_waiting("sla", row, NOW)
     assert (found.check, found.state) == ("sla: messages", state)
     assert words in found.says
-    assert state == "ok" or "desk service sla messaging" in found.action
+    assert state == "ok" or "desk service sla messaging" in found.action or "shared.messaging topics" in found.action
 
 
 def test_what_a_killed_supervisor_left_running_is_named(patient: Patient) -> None:

@@ -71,7 +71,7 @@ PARKED = """
     VALUES ('desk.tickets.v1', 0, 0, 'k', '', 'failed', 'no such thing', '2026-01-01')
 """
 UNSENDABLE = "INSERT INTO runtime.unsendable VALUES ('desk.sla.v1', 'k', 1, 'too large', '2026-01-01')"
-# The relay sends to topics that exist; what is for another one stays where it is.
+# The relay sends to topics that exist; what is for another one waits.
 UNSENT = """
     WITH late AS (
         INSERT INTO runtime.archive
@@ -82,15 +82,16 @@ UNSENT = """
     INSERT INTO runtime.outbox SELECT position FROM late
 """
 SENT = """
-    WITH sent AS (DELETE FROM runtime.archive WHERE topic = 'desk.never-made.v1' RETURNING position)
-    DELETE FROM runtime.outbox WHERE position IN (SELECT position FROM sent)
+    WITH sent AS (DELETE FROM runtime.archive WHERE topic = 'desk.never-made.v1' RETURNING position),
+    waiting AS (DELETE FROM runtime.outbox WHERE position IN (SELECT position FROM sent))
+    DELETE FROM runtime.withheld WHERE position IN (SELECT position FROM sent)
 """
 
 
 @pytest.mark.parametrize(
     ("service", "damage", "repair", "check", "words"),
     [
-        ("sla", UNSENT, SENT, "messages", "1 committed and not sent, the oldest for "),
+        ("sla", UNSENT, SENT, "messages", "rows wait for desk.never-made.v1, which does not exist"),
         ("sla", UNSENDABLE, "DELETE FROM runtime.unsendable", "messages", "1 keys cannot be sent"),
         ("sla", PARKED, "DELETE FROM runtime.parked", "messages", "1 parked messages"),
         (

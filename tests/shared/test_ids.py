@@ -20,10 +20,10 @@ PARTS = st.lists(st.text(st.characters(exclude_characters="\x1f"), max_size=20),
 
 @given(MILLISECONDS, PARTS)
 def test_a_derived_id_is_a_uuid_of_version_7_with_the_milliseconds_of_its_cause(at: int, parts: list[str]) -> None:
-    id = derived_id(at, *parts)
-    assert (id.version, id.variant) == (7, RFC_4122)
-    assert milliseconds_of(id, AT) == at
-    assert derived_id(at, *parts) == id
+    derived = derived_id(at, *parts)
+    assert (derived.version, derived.variant) == (7, RFC_4122)
+    assert milliseconds_of(derived, AT) == at
+    assert derived_id(at, *parts) == derived
 
 
 @given(MILLISECONDS, PARTS, PARTS)

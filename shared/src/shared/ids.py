@@ -19,15 +19,15 @@ def new_id() -> UUID:
 
 
 def made_of(noun: str, *cause: object) -> UUID:
-    """The id (version 5) of a thing that a reaction makes, from what caused it: `made_of("clock", ticket_id, kind, 1)`."""
+    """The id (version 5) of a thing that a reaction makes, from its cause: `made_of("clock", ticket_id, kind, 1)`."""
     return uuid5(_DESK, _joined(noun, *cause))
 
 
 def derived_id(milliseconds: int, *identity: object) -> UUID:
     """The id of an event that follows from something: the same for the same identity.
 
-    In the layout of UUIDv7 (RFC 9562, section 5.7): the milliseconds since the epoch, then a hash in place of the random
-    bits, so that it lands beside its cause in an index.
+    In the layout of UUIDv7 (RFC 9562, section 5.7): the milliseconds since the epoch, then a hash in place of the
+    random bits, so that it lands beside its cause in an index.
     """
     digest = int.from_bytes(sha256(_joined(*identity).encode()).digest()[:10], "big")
     version_and_a = 0x7000 | (digest >> 62) & 0x0FFF

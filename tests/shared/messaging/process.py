@@ -50,7 +50,7 @@ async def _die(_connection: Any, positions: Sequence[int]) -> None:
 
 def _relay_killed_before_delete(**given: Any) -> Relay:
     """Dies by its own hand between Kafka's acknowledgement and the deletion."""
-    outgoing.delete_sent = _die
+    outgoing.delete_sent = _die  # type: ignore[assignment]
     return Relay(**given)
 
 

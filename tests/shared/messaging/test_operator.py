@@ -125,6 +125,8 @@ def test_what_is_said_wrong_is_refused_before_any_server_is_asked(
     words: tuple[str, ...], told: tuple[str, ...]
 ) -> None:
     class Nowhere:
+        name = "nowhere"
+
         @property
         def settings(self) -> Any:
             raise AssertionError("no settings are needed for a refusal")

@@ -1,4 +1,4 @@
-"""An owner whose database was restored sends nothing before somebody has seen what it lost, and then goes on behind it."""
+"""An owner whose database was restored sends nothing before somebody has seen what it lost, then goes on behind it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ async def dumped(db: Database, url: str) -> AsyncIterator[Database]:
         await drop_database(url, name)
 
 
-async def _refuses(relay: Relay) -> str | None:
-    return relay.refused
+async def _refuses(relay: Relay) -> str:
+    return relay.refused or ""
 
 
 def _sequences(records: list[Any]) -> list[int]:

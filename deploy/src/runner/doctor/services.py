@@ -27,6 +27,8 @@ _WAITING = sql("""
     SELECT (SELECT count(*) FROM (SELECT FROM runtime.outbox LIMIT 100000) counted) AS outbox,
            (SELECT recorded_at FROM runtime.archive
              WHERE position = (SELECT min(position) FROM runtime.outbox)) AS oldest,
+           ARRAY(SELECT DISTINCT topic FROM runtime.withheld w WHERE NOT EXISTS
+                 (SELECT FROM runtime.unsendable u WHERE (u.topic, u.key) = (w.topic, w.key)) ORDER BY topic) AS closed,
            (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
            (SELECT min(parked_at) FROM runtime.parked WHERE state = 'waiting') AS parked_since,
            (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
@@ -176,6 +178,15 @@ def judge_waiting(service: str, waiting: Any, now: datetime) -> Iterator[Finding
                 + (f"; {waiting.gave_up} keys are no longer tried by themselves" if waiting.gave_up else ""),
                 f"{command} parked` shows each with its reason; mend that, then `... messaging retry`, or give one up "
                 "with `... messaging discard NUMBER --reason ...`",
+            )
+        )
+    if waiting.closed:
+        found.append(
+            problem(
+                name,
+                f"rows wait for {', '.join(waiting.closed)}, which does not exist or may not be written",
+                "make it (`python -m shared.messaging topics`), or give this service its right; the rows then go by "
+                "themselves",
             )
         )
     if waiting.unsendable:

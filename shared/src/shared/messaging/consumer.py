@@ -36,8 +36,8 @@ MAX_BATCH = 500
 FETCH_MS = 1000
 # Longer than any batch may take: a handler that is cancelled in its transaction only costs a repetition.
 GRACEFUL_SECONDS = 35.0
-# The client asks the brokers that it knows for news this often. When none has answered for so much longer, they may have
-# come back under other addresses, and the addresses that it was given are asked again.
+# The client asks the brokers that it knows for news this often. When none has answered for so much longer, they may
+# have come back under other addresses, and the addresses that it was given are asked again.
 METADATA_SECONDS = 30.0
 STALE_SECONDS = 75.0
 # How long the brokers' answer is waited for where nothing depends on it: they may be away.
@@ -173,7 +173,7 @@ class Consumer:
             self._at_work_since, self._turned = None, time.monotonic()
 
     async def _tend(self) -> None:
-        """Each second: pass over what is never delivered, and tell Kafka how far this is, so that lag can be seen there."""
+        """Each second: pass over what is never delivered, and tell Kafka how far this is (it shows as lag there)."""
         while True:
             await asyncio.sleep(1)
             await self._find_brokers_again()

@@ -20,7 +20,6 @@ from shared.messaging.reactions import collect
 from shared.messaging.relay import LEADER_LOCK
 from shared.settings import ServiceSettings
 
-
 _ADVANCE = sql("SELECT runtime.advance_position(:beyond, :unknown, :now)")
 
 

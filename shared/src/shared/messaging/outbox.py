@@ -59,12 +59,11 @@ def seal_each(told: Iterable[tuple[Cause, Event]]) -> list[Sealed[Any]]:
     sealed = []
     for cause, event in told:
         if cause.causation_id is None:
-            id = new_id()
-        else:
-            key = (cause.causation_id, event.type, event.subject())
-            tallies[key] = tally = tallies.get(key, 0) + 1
-            id = _caused(cause, *key, *([tally] if tally > 1 else []))
-        sealed.append(Sealed(id=id, data=event, cause=cause))
+            sealed.append(Sealed(id=new_id(), data=event, cause=cause))
+            continue
+        key = (cause.causation_id, event.type, event.subject())
+        tallies[key] = tally = tallies.get(key, 0) + 1
+        sealed.append(Sealed(id=_caused(cause, *key, *([tally] if tally > 1 else [])), data=event, cause=cause))
     return sealed
 
 

@@ -1,7 +1,7 @@
 """What waits to be sent: the outbox in order, and beside it the rows that must wait so that they hold nobody up.
 
-A row leaves the outbox when Kafka has acknowledged it, or for `runtime.withheld` while its topic cannot be written or an
-earlier row of its key cannot be sent. So the next rows of the outbox are always rows to send, however many wait.
+A row leaves the outbox when Kafka has acknowledged it, or for `runtime.withheld` while its topic cannot be written or
+an earlier row of its key cannot be sent. So the next rows of the outbox are always rows to send, however many wait.
 """
 
 # ruff: noqa: S608 - every piece that is put into a statement is written in this file
@@ -126,7 +126,7 @@ async def withheld_topics(connection: asyncpg.Connection) -> set[str]:
 
 
 async def oldest_withheld(connection: asyncpg.Connection, topic: str) -> asyncpg.Record | None:
-    """The first row of a topic that waits for nothing but the topic: sent alone, it shows whether the topic takes it."""
+    """The first row of a topic that waits for nothing but the topic: sent alone, it shows whether that takes it."""
     return await connection.fetchrow(_OLDEST_WITHHELD, topic)
 
 

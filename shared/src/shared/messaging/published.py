@@ -47,9 +47,9 @@ class Published:
 
 
 async def unknown_events(database_url: str, service: str, cluster: Cluster) -> list[Published]:
-    """The events on the service's topics that its archive does not have, newest first within a partition; empty is well.
+    """The events on the service's topics that its archive does not have, newest first within a partition.
 
-    At most MOST a partition. Raises KafkaError when the cluster does not answer.
+    None is well; at most about MOST a partition. Raises KafkaError when the cluster does not answer.
     """
     owned = [cluster.physical(topic.name) for topic in TOPICS if topic.owner == service]
     async with admin(cluster) as client:

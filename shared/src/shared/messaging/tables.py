@@ -56,7 +56,8 @@ unsendable = Table(
     PrimaryKeyConstraint("topic", "key"),
 )
 
-# Rows that must wait so that they hold nobody up: their topic cannot be written, or an earlier row of their key not sent.
+# Rows that must wait, so that they hold nobody up: their topic cannot be written, or an earlier row of their key not be
+# sent.
 withheld = Table(
     "withheld",
     metadata,

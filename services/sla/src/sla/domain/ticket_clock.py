@@ -165,7 +165,10 @@ class TicketClock:
     def _warnings(
         self, before: Clock, after: Clock, crossings: Iterable[Crossing], noticed_at: datetime, generation: int
     ) -> list[Happening]:
-        """What the alarm of that generation tells, or would have told. Nobody is warned of a clock that has already stopped, nor of anything that was imported."""
+        """What the alarm of that generation tells, or would have told.
+
+        Nobody is warned of a clock that has already stopped, nor of anything that was imported.
+        """
         if after.state == "stopped" or self.origin == "import":
             return []
         return [

@@ -1,4 +1,4 @@
-"""What waits for a topic or behind a row that cannot be sent leaves the relay's way; a restored database is moved on."""
+"""Rows that wait for a topic or behind another leave the relay's way; a restored database is moved on."""
 
 from alembic import op
 
