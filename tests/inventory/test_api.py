@@ -73,6 +73,10 @@ async def test_no_route_is_open_without_a_token(http: httpx2.AsyncClient) -> Non
         ("/v1/installations?customised=true", ["arenales-kontar"]),
         ("/v1/installations?customised=false&client=arenales", []),
         ("/v1/installations?q=YAPA", ["la-yapa-kontar", "la-yapa-nominar"]),
+        ("/v1/installations?q=la-yapa", ["la-yapa-kontar", "la-yapa-nominar"]),
+        ("/v1/clients?q=SuperMercados%20LaYapa", ["la-yapa"]),
+        ("/v1/products?q=Kontar%20E.R.P.", ["kontar"]),
+        ("/v1/modules?q=ordenes-de%20corte", ["kontar-corte"]),
     ],
 )
 async def test_a_list_shows_what_its_filters_say_in_its_order(
