@@ -98,6 +98,24 @@ async def test_pages_of_one_give_the_whole_list_once_and_in_order(http: httpx2.A
     assert len(seen) >= 2
 
 
+@pytest.mark.parametrize("sign", ["ñ", "\U00010400", "\ufdfa", "각", "\U0001f9ff", '"', "\\"])
+async def test_pages_go_on_after_a_name_of_any_length(http: httpx2.AsyncClient, sign: str) -> None:
+    for number in range(3):
+        facts = {"name": sign * 199 + str(number), "tier": "oro"}
+        assert (await http.put(f"/v1/clients/largo-{number}", json=facts)).status_code == 200
+    whole, seen = await ids(http, "/v1/clients"), []
+    after: dict[str, Any] = {}
+    while True:
+        answer = await http.get("/v1/clients", params={"limit": 1, **after})
+        assert answer.status_code == 200, answer.text
+        seen += [item["id"] for item in answer.json()["items"]]
+        if answer.json()["next"] is None:
+            break
+        after = {"after": answer.json()["next"]}
+    assert seen == whole
+    assert {"largo-0", "largo-1", "largo-2"} < set(seen)
+
+
 async def test_a_cursor_of_another_list_is_refused(http: httpx2.AsyncClient) -> None:
     cursor = (await http.get("/v1/clients?limit=1")).json()["next"]
     answer = await http.get(f"/v1/modules?after={cursor}")

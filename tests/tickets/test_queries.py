@@ -18,7 +18,7 @@ from tests.support.statements import round_trips
 from tests.tickets import told
 from tests.tickets.desk import NOW, cause, open_one, received
 from tests.tickets.told import RESOLUTION, RESPONSE, TASK, later, tell
-from tickets import commands, projections, queries, subscribers
+from tickets import api, commands, projections, queries, subscribers
 from tickets.domain.ticket import TicketNotFound
 from tickets.queries import ClientView, HistoryEntry, Sort, TicketFilter, TicketRow, TicketView
 
@@ -357,6 +357,16 @@ async def test_titles_are_found_however_they_are_spelled(desk: Database, q: str)
     wanted = await open_one(desk, title=title)
     found = await everything(desk, TicketFilter(q=q), "opened", 50)
     assert [row["number"] for row in found] == [wanted.ticket.number]
+
+
+@pytest.mark.parametrize("sign", ["ñ", "\U00010400", "\ufdfa", "각"])
+async def test_pages_go_on_after_a_name_of_any_length(desk: Database, sign: str) -> None:
+    clients = [ClientRecorded(id=f"largo-{number}", name=sign * 199 + str(number), tier="oro") for number in range(3)]
+    async with desk.begin() as tx:
+        await projections.apply(tx, [received(one) for one in clients])
+        page = await queries.find_clients(tx, None, after=None, limit=50)
+    assert [api._CLIENTS.start(api._CLIENTS.cursor(*row[:-1])) for row in page] == [row[:-1] for row in page]
+    assert await client_ids(desk, None, limit=1) == await client_ids(desk, None)
 
 
 async def test_two_tasks_of_one_ticket_are_both_shown(desk: Database) -> None:
