@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope
 
 from shared.errors import Invalid
 from shared.http.context import RequestContext
-from shared.http.problems import BodyEncoded, BodyTooLarge, BodyTooSlow, UnreadableBody
+from shared.http.problems import BodyEncoded, BodyNotJson, BodyTooLarge, BodyTooSlow, UnreadableBody
 from shared.http.validation import MOST_ERRORS, problems_of_input
 
 BODY_LIMIT = 256 * 1024
@@ -30,6 +30,8 @@ DEEPEST = 32
 # For the description of a parameter that is text: NUL is refused at the edge.
 NO_NUL = {"pattern": r"^[^\x00]*$"}
 
+# What the framework takes for JSON; it would drop any other body without a word where none is needed.
+_JSON = re.compile(rb"\s*application/(?:[^\s;,/]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _SUSPICIOUS_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89abAB])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # The same as the description says it: what may stand in a text, in a line, and what must stand somewhere in both.
@@ -42,9 +44,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff]")
 async def receive_whole(receive: Receive, context: RequestContext, limit: int, seconds: float) -> Receive:
     """Reads a body of at most `limit` bytes within `seconds` and hands it on in one piece.
 
-    Raises BodyTooLarge (also for a chunked body, as soon as it passes the limit), BodyTooSlow, UnreadableBody for what
-    is not one plain JSON document, and Invalid for text in it that no field could store. A caller that goes away is
-    passed on as the disconnection that it is.
+    Raises BodyTooLarge (also for a chunked body, as soon as it passes the limit), BodyTooSlow, BodyNotJson,
+    UnreadableBody for what is not one plain JSON document, and Invalid for text in it that no field could store. A
+    caller that goes away is passed on as the disconnection that it is.
     """
     if context.content_length is not None and context.content_length > limit:
         raise _too_large(limit)
@@ -54,6 +56,8 @@ async def receive_whole(receive: Receive, context: RequestContext, limit: int, s
     except TimeoutError as error:
         raise BodyTooSlow(f"Send the whole body within {seconds:g} seconds.") from error
     if message["type"] == "http.request" and message["body"]:
+        if not _JSON.fullmatch(context.content_type):
+            raise BodyNotJson("Send a JSON document, with the header Content-Type: application/json.")
         _refuse_ambiguous(message["body"])
     pending: list[Message] = [message]
 

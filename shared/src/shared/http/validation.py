@@ -61,6 +61,7 @@ _ADVICE: dict[str, str] = {
     "one_line": "Write one line, without line breaks.",
     "unstorable_text": "Leave out NUL and half characters (lone surrogates).",
 }
+_ONLY_KNOWN = "Leave this out; what this address knows is: {known}."
 
 
 def problems_of_input(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -92,6 +93,9 @@ def _advice(kind: str, error: Mapping[str, Any]) -> str:
     if kind in {"value_error", "assertion_error"}:
         # These come from this product's own validators, whose messages do not quote the input.
         return str(context.get("error", "Send a valid value."))
+    if kind == "extra_forbidden" and "known" in context:
+        known = context["known"]
+        return _ONLY_KNOWN.format(known=known) if known else "Leave this out; this address knows no parameters."
     advice = _ADVICE.get(kind, "Send a valid value; see /openapi.json.")
     try:
         return advice.format(**context)
