@@ -113,6 +113,8 @@ def test_every_word_of_a_name_finds_it(text: str) -> None:
 def test_a_sort_key_has_a_bound_whatever_the_name_unfolds_to() -> None:
     """An entry of an index and a cursor must hold it: PostgreSQL takes 2,704 bytes, a cursor less."""
     signs = (chr(number) for number in range(sys.maxunicode + 1) if not 0xD800 <= number <= 0xDFFF)
-    keys = [sort_key(sign * 200) for sign in signs if len(sort_key(sign)) >= 1]
+    unfolding = [sign for sign in signs if len(unicodedata.normalize("NFKD", sign.casefold())) > 2]
+    widest = sorted(unfolding, key=lambda sign: -len(search_key(sign).encode()))[:50]
+    keys = [sort_key(sign * 200) for sign in [*widest, "\U00010400", "\U0001f9ff", '"', "ñ"]]
     assert max(map(len, keys)) == LONGEST_SORT_KEY
     assert max(len(json.dumps(key, ensure_ascii=False).encode()) for key in keys) <= 4 * LONGEST_SORT_KEY + 2

@@ -180,7 +180,7 @@ async def test_many_unstorable_texts_deep_down_cost_no_memory_and_are_told_in_pa
 async def test_a_description_forbids_what_is_refused(app: FastAPI) -> None:
     described: dict[str, Any] = app.openapi()
     note = described["components"]["schemas"]["Note"]["properties"]
-    assert note["title"]["pattern"].startswith(r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f]*")
+    assert note["title"]["pattern"].startswith(r"^[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]*")
     (after,) = [each for each in described["paths"]["/v1/notes"]["get"]["parameters"] if each["name"] == "after"]
     assert after["schema"]["type"] == "string"
     assert "anyOf" not in after["schema"]

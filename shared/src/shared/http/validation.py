@@ -59,6 +59,8 @@ _ADVICE: dict[str, str] = {
     "url_scheme": "Send a URL that begins with one of {expected_schemes}.",
     "control_characters": "Leave out control characters; line breaks and tabulators are welcome.",
     "one_line": "Write one line, without line breaks.",
+    "tabulator": "Write spaces instead of tabulators.",
+    "blank_text": "Write something that can be seen: invisible characters alone are nothing.",
     "unstorable_text": "Leave out NUL and half characters (lone surrogates).",
 }
 _ONLY_KNOWN = "Leave this out; what this address knows is: {known}."
