@@ -73,6 +73,10 @@ async def test_no_route_is_open_without_a_token(http: httpx2.AsyncClient) -> Non
         ("/v1/installations?customised=true", ["arenales-kontar"]),
         ("/v1/installations?customised=false&client=arenales", []),
         ("/v1/installations?q=YAPA", ["la-yapa-kontar", "la-yapa-nominar"]),
+        ("/v1/installations?q=la-yapa", ["la-yapa-kontar", "la-yapa-nominar"]),
+        ("/v1/clients?q=SuperMercados%20LaYapa", ["la-yapa"]),
+        ("/v1/products?q=Kontar%20E.R.P.", ["kontar"]),
+        ("/v1/modules?q=ordenes-de%20corte", ["kontar-corte"]),
     ],
 )
 async def test_a_list_shows_what_its_filters_say_in_its_order(
@@ -92,6 +96,24 @@ async def test_pages_of_one_give_the_whole_list_once_and_in_order(http: httpx2.A
         after = f"&after={page['next']}"
     assert seen == whole
     assert len(seen) >= 2
+
+
+@pytest.mark.parametrize("sign", ["ñ", "\U00010400", "\ufdfa", "각", "\U0001f9ff", '"', "\\"])
+async def test_pages_go_on_after_a_name_of_any_length(http: httpx2.AsyncClient, sign: str) -> None:
+    for number in range(3):
+        facts = {"name": sign * 199 + str(number), "tier": "oro"}
+        assert (await http.put(f"/v1/clients/largo-{number}", json=facts)).status_code == 200
+    whole, seen = await ids(http, "/v1/clients"), []
+    after: dict[str, Any] = {}
+    while True:
+        answer = await http.get("/v1/clients", params={"limit": 1, **after})
+        assert answer.status_code == 200, answer.text
+        seen += [item["id"] for item in answer.json()["items"]]
+        if answer.json()["next"] is None:
+            break
+        after = {"after": answer.json()["next"]}
+    assert seen == whole
+    assert {"largo-0", "largo-1", "largo-2"} < set(seen)
 
 
 async def test_a_cursor_of_another_list_is_refused(http: httpx2.AsyncClient) -> None:
@@ -196,6 +218,11 @@ async def test_products_modules_and_installations_are_recorded_and_shown(http: h
         ("/v1/clients/Con Espacio", {"name": "X", "tier": "oro"}, 422, "invalid-request"),
         ("/v1/clients/x1", {"name": " ", "tier": "oro"}, 422, "invalid-request"),
         ("/v1/clients/x1", {"name": "Dos\nlíneas", "tier": "oro"}, 422, "invalid-request"),
+        ("/v1/clients/x1", {"name": "Dos\u2028líneas", "tier": "oro"}, 422, "invalid-request"),
+        ("/v1/clients/x1", {"name": "\u200b\u3164", "tier": "oro"}, 422, "invalid-request"),
+        ("/v1/clients/x1", {"name": "X", "tier": "oro", "tax_id": "\u2800"}, 422, "invalid-request"),
+        ("/v1/clients/x1", {"name": "X\tY", "tier": "oro"}, 422, "invalid-request"),
+        ("/v1/products/p1", {"name": "\u00ad"}, 422, "invalid-request"),
         ("/v1/clients/x1", {"name": "X", "tier": "diamante"}, 422, "invalid-request"),
         ("/v1/clients/x1", {"name": "X", "tier": "oro", "id": "x2"}, 422, "invalid-request"),
         ("/v1/modules/m1", {"name": "M", "product_id": "nada", "nature": "standard"}, 422, "unknown-reference"),

@@ -1,4 +1,4 @@
-"""Instants and whole numbers as callers state them."""
+"""Instants, whole numbers and names as callers state them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from shared.stated import AS_NUMBER, Instant
+from shared.stated import AS_NUMBER, Instant, Line
 
 
 class Stated(BaseModel):
@@ -16,6 +16,7 @@ class Stated(BaseModel):
 
     at: Instant = datetime(2026, 1, 1, tzinfo=UTC)
     number: Annotated[int, Field(ge=1, le=4), AS_NUMBER] = 1
+    name: Line = "x"
 
 
 @pytest.mark.parametrize("given", ["1970-01-01T00:00:00Z", "2199-12-31T23:59:59Z", "2026-11-02T14:03:00-03:00"])
@@ -63,3 +64,26 @@ def test_the_bounds_of_a_whole_number_are_described() -> None:
     described = Stated.model_json_schema()["properties"]["number"]
     assert (described["minimum"], described["maximum"]) == (1, 4)
     assert Stated.model_validate({"number": 2.0}).number == 2
+
+
+@pytest.mark.parametrize("given", ["a", " a ", "ñ\u0301", "a\u200bb", "🫩", "1", "…"])
+def test_a_name_of_which_something_can_be_seen_is_taken(given: str) -> None:
+    assert Stated.model_validate({"name": given}).name == given.strip()
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ("", "string_too_short"),
+        (" \u2003 ", "string_too_short"),
+        ("a" * 201, "string_too_long"),
+        ("a\tb", "tabulator"),
+        ("a\x1bb", "control_characters"),
+        *[(f"a{end}b", "one_line") for end in ("\n", "\r", "\x85", "\u2028", "\u2029")],
+        *[(blank, "blank_text") for blank in ("\u200b", "\u00ad", "\u0301", "\u3164", "\u2800", "\u200b \u2060")],
+    ],
+)
+def test_a_name_that_is_none_is_refused(given: str, code: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Stated.model_validate({"name": given})
+    assert [error["type"] for error in refused.value.errors()] == [code]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -12,7 +12,7 @@ from shared import clock
 from shared.http.app import doors_of
 from shared.ids import new_id
 from tests.tickets import told
-from tests.tickets.desk import rows
+from tests.tickets.desk import received, rows
 from tests.tickets.door import CALL, Desk, at, id_in, opened
 from tests.tickets.told import tell
 from tickets import queries
@@ -97,6 +97,9 @@ async def test_a_whole_life_over_http(http: Desk, ana: httpx2.AsyncClient) -> No
         ({"kind": "update"}, "#/kind"),
         ({"title": "  "}, "#/title"),
         ({"title": "dos\nlíneas"}, "#/title"),
+        ({"title": "dos\u2029líneas"}, "#/title"),
+        ({"title": "\u200b\u2800"}, "#/title"),
+        ({"reporter": "\u3164"}, "#/reporter"),
         ({"client_id": "Not A Code"}, "#/client_id"),
         ({"reported_at": "2026-11-02T14:03:00"}, "#/reported_at"),
         ({"severity": None, "impact": {"operational": 0, "economic": None}}, "#/impact/operational"),
@@ -147,6 +150,16 @@ async def test_a_late_registration_needs_a_reason_and_an_old_one_a_supervisor(
     assert (await ana.get(place)).json()["reported_late_reason"] == "se cayó la red"
     async with http.person("sofia", "supervisor") as sofia:
         await opened(sofia, **days_ago)
+
+
+async def test_an_instant_of_1970_is_refused_from_a_supervisor_too(http: Desk) -> None:
+    async with http.person("sofia", "supervisor") as sofia:
+        for ago in (timedelta(days=91), clock.now() - datetime(1970, 1, 1, tzinfo=UTC)):
+            told = {"reported_at": (clock.now() - ago).isoformat(), "reported_late_reason": "carga de históricos"}
+            answer = await sofia.post("/tickets", json=CALL | told)
+            assert (answer.status_code, answer.json()["code"]) == (422, "too-old-to-register")
+            assert "90 days" in answer.json()["detail"]
+    assert await http.database.count("SELECT count(*) FROM tickets.tickets") == 0
 
 
 async def test_impact_answers_give_the_severity_and_no_se_asks_for_a_review(ana: httpx2.AsyncClient) -> None:
@@ -246,6 +259,25 @@ async def test_history_and_clients_are_paged_too(ana: httpx2.AsyncClient) -> Non
     ]  # fmt: skip
     clients = (await ana.get("/clients", params={"q": "parana"})).json()
     assert [(one["id"], one["phone"]) for one in clients["items"]] == [("molinos", "+54 341 555 0101")]
+
+
+async def test_a_fact_that_arrives_between_two_pages_with_an_earlier_time_is_on_the_later_one(
+    http: Desk, ana: httpx2.AsyncClient
+) -> None:
+    place = await opened(ana)
+    await ana.post(f"{place}/assign", json={}, headers=at(1))
+    first = (await ana.get(f"{place}/history", params={"limit": 1})).json()
+    async with http.database.begin() as tx:
+        # Long ago: NOW of the other services lies before the ticket.
+        late = received(told.unknown(id_in(place), 1).data, at=clock.now() - timedelta(hours=1))
+        await tell(tx, late)
+    second = (await ana.get(f"{place}/history", params={"limit": 10, "after": first["next"]})).json()
+    assert [entry["fact_id"] for entry in second["items"]][1:] == [str(late.id)]
+    shown = (await ana.get(place)).json()["history"]
+    assert shown[0]["fact_id"] == str(late.id)
+    assert {entry["fact_id"] for entry in shown} == {
+        entry["fact_id"] for page in (first, second) for entry in page["items"]
+    }
 
 
 async def test_no_route_is_open(http: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 
 from shared.db.statement import sql
 from tests.support.databases import Database
+from tests.support.earlier import database_until, migrate_on, rows_of
 from tickets.tables import metadata
 
 MakeDatabase = Callable[[str], Awaitable[Database]]
@@ -56,3 +58,30 @@ async def test_the_serving_role_cannot_delete_a_ticket(database: MakeDatabase) -
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for table ticket"):
         async with made.begin() as tx:
             await tx.execute(sql("DELETE FROM tickets.tickets"))
+
+
+async def test_what_an_earlier_release_stored_is_found_by_the_new_spelling(postgres_url: str, tmp_path: Path) -> None:
+    async with database_until(postgres_url, tmp_path, "tickets", "0002") as url:
+        await rows_of(
+            url,
+            "INSERT INTO tickets.clients (id, name, name_key, tax_id, tier, retired, sequence) VALUES "
+            "('alto', 'Alto-Paraná S.R.L.', 'alto-parana s.r.l.', '30-71234567-8', 'oro', false, 1), "
+            "('bajo', 'Bajo', 'bajo', NULL, 'oro', false, 2)",
+        )
+        await rows_of(
+            url,
+            "INSERT INTO tickets.tickets (id, number, version, status, kind, client_id, severity, severity_to_review, "
+            "priority, title, title_key, description, channel, reported_at, opened_at, opened_by, level) "
+            "SELECT gen_random_uuid(), 'T-' || n, 1, 'new', 'incident', 'alto', 2, false, 2, 'A.F.I.P. nº ' || n, "
+            "'a.f.i.p. no ' || n, '', 'phone', '2026-11-02', '2026-11-02', 'ana', 1 FROM generate_series(1, 12000) n",
+        )
+        await migrate_on(url, "tickets")
+        assert await rows_of(url, "SELECT id, name_key, tax_key FROM tickets.clients ORDER BY id") == [
+            ("alto", "alto parana srl", "30712345678"),
+            ("bajo", "bajo", None),
+        ]
+        (told,) = await rows_of(
+            url,
+            "SELECT count(*), count(*) FILTER (WHERE title_key = 'afipno' || substr(number, 3)) FROM tickets.tickets",
+        )
+        assert told == (12000, 12000)

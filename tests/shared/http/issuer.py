@@ -24,8 +24,11 @@ class LocalIssuer:
         self.asked = 0
         self.broken = False
         self.announced: str | None = None
+        # The configuration as bytes, where it is not what it should be; and answers that never end.
+        self.configuration: bytes | None = None
+        self.dripping = False
         self.signing: jwk.RSAKey | jwk.ECKey = first_key()
-        self.published: list[dict[str, Any]] = [public(self.signing)]
+        self.published: Any = [public(self.signing)]
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """The claims of a good token; a change to None leaves that claim out."""
@@ -73,8 +76,13 @@ class LocalIssuer:
         }
         status = 500 if self.broken else 200 if path in documents else 404
         body = json.dumps(documents.get(path, {})).encode()
+        if self.configuration is not None and path.endswith("openid-configuration"):
+            body = self.configuration
         head = f"HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        writer.write(head.encode() + b"connection: close\r\n\r\n" + body)
+        writer.write(head.encode() + b"connection: close\r\n\r\n" + (b"" if self.dripping else body))
+        while self.dripping and not writer.is_closing():
+            writer.write(b" ")
+            await asyncio.sleep(0.02)  # a steady drip
         writer.close()
 
 

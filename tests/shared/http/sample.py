@@ -33,6 +33,7 @@ class Note(BaseModel):
 
     title: Annotated[str, Clean(max_length=20, lines=False)]
     text: CleanText = "-"
+    remark: Annotated[str, Clean(max_length=20, min_length=0)] = ""
     stars: int = 0
     anything: dict[str, Any] = {}
 

@@ -238,45 +238,11 @@ async def test_nul_in_the_address_is_refused(issuer: LocalIssuer, app: FastAPI) 
             assert (await client.get(path)).json()["code"] == "invalid"
 
 
-@pytest.mark.parametrize(
-    ("title", "read"), [("  a ", "a"), ("a\tb", "a\tb"), ("ñandú", "ñandú"), ("a" * 20 + " ", "a" * 20)]
-)
-async def test_clean_text_is_stripped(issuer: LocalIssuer, app: FastAPI, title: str, read: str) -> None:
-    async with client_of(app, issuer.token()) as client:
-        assert (await client.post("/v1/notes", json={"title": title})).json()["title"] == read
-
-
-@pytest.mark.parametrize(
-    ("note", "code"),
-    [
-        ({"title": "   "}, "string-too-short"),
-        ({"title": "a" * 21}, "string-too-long"),
-        ({"title": "a\x1bb"}, "control-characters"),
-        ({"title": "a\x85b"}, "control-characters"),
-        ({"title": "a\nb"}, "one-line"),
-        ({"title": "a", "text": "a\x07b"}, "control-characters"),
-    ],
-)
-async def test_text_that_is_not_clean_is_refused(
-    issuer: LocalIssuer, app: FastAPI, note: dict[str, str], code: str
-) -> None:
-    async with client_of(app, issuer.token()) as client:
-        answer = await client.post("/v1/notes", json=note)
-    assert answer.status_code == 422
-    assert [error["code"] for error in answer.json()["errors"]] == [code]
-
-
-async def test_line_breaks_of_windows_become_plain_ones(issuer: LocalIssuer, app: FastAPI) -> None:
-    async with client_of(app, issuer.token()) as client:
-        answer = await client.post("/v1/notes", json={"title": "a", "text": "one\r\ntwo\n\tthree"})
-    assert answer.json()["text"] == "one\ntwo\n\tthree"
-
-
 async def test_every_request_leaves_one_line_without_its_query(
     issuer: LocalIssuer, app: FastAPI, output: Output
 ) -> None:
     async with client_of(app, issuer.token()) as client:
-        await client.get("/v1/notes?limit=7&phone=1145678901", headers={"x-correlation-id": "call-18"})
+        await client.get("/v1/notes?limit=7&after=1145678901", headers={"x-correlation-id": "call-18"})
         await client.get("/v1/errors/conflict")
         await client.get("/livez")
     lines = [line for line in output.lines if line["event"] == "request"]
@@ -285,7 +251,7 @@ async def test_every_request_leaves_one_line_without_its_query(
     assert {name: first[name] for name in ("method", "route", "status", "actor", "correlation_id")} == {
         "method": "GET",
         "route": "/v1/notes",
-        "status": 200,
+        "status": 422,
         "actor": "ana",
         "correlation_id": "call-18",
     }

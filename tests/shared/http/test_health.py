@@ -92,7 +92,6 @@ async def test_the_small_application_has_nothing_else() -> None:
     async with client(Health("tickets")) as asked:
         assert "desk_outbox_backlog" in (await asked.get("/metrics")).text
         assert (await asked.get("/openapi.json")).status_code == 404
-        assert (await asked.post("/livez")).status_code == 404
 
 
 async def test_an_application_answers_for_its_own_health(issuer: LocalIssuer) -> None:
@@ -131,3 +130,11 @@ async def test_a_port_that_is_taken_is_named() -> None:
     async with served(health_app(Health("relay"))) as port:
         with pytest.raises(OSError, match=f"127.0.0.1:{port} cannot be listened on"):
             await serve(health_app(Health("relay")), host="127.0.0.1", port=port, stop=asyncio.Event())
+
+
+async def test_the_addresses_alone_know_get_and_head_and_say_so() -> None:
+    async with client(Health("relay")) as asked:
+        head, other, nowhere = await asked.head("/livez"), await asked.post("/livez"), await asked.get("/nothing")
+    assert (head.status_code, head.content) == (200, b"")
+    assert (other.status_code, other.headers["allow"]) == (405, "GET, HEAD")
+    assert nowhere.status_code == 404

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.http.paging import InvalidCursor, Keyset
+from shared.spelling import LONGEST_SORT_KEY, sort_key
+from tests.rules.source import SERVICES
 from tests.shared.http.conftest import client_of
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.sample import NOTES, sample_app
@@ -110,3 +114,54 @@ def test_a_cursor_with_what_no_column_holds_is_refused(value: int | str) -> None
     keyset = Keyset("rows", type(value))
     with pytest.raises(InvalidCursor):
         keyset.start(encoded({"v": 1, "k": "rows", "a": [value]}))
+
+
+KEYSETS = [
+    each for service in SERVICES for each in vars(import_module(f"{service}.api")).values() if isinstance(each, Keyset)
+]
+# What a sort key may hold, the longest included.
+SORT_KEYS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=200).map(sort_key),
+    st.sampled_from(["\U00010428", "\ufdfa", "\uac01", "\U0001f9ff", '"', "\\", "z"]).map(
+        lambda sign: sort_key(sign * 200)
+    ),
+    st.just("\U00010428" * LONGEST_SORT_KEY),
+)
+VALUES: dict[Any, st.SearchStrategy[Any]] = {
+    str: SORT_KEYS,
+    int: st.sampled_from([-(2**63) + 1, 2**63 - 1]) | NUMBERS,
+    datetime: st.datetimes(timezones=st.just(UTC)),
+    UUID: st.uuids(),
+    type(None): st.none(),
+}
+
+
+def rows_of(keyset: Keyset) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Any values that a row of the list may be sorted by."""
+    columns = [st.one_of(*(VALUES[kind] for kind in get_args(each) or (each,))) for each in keyset.types]
+    return st.tuples(*columns)
+
+
+@pytest.mark.parametrize("keyset", KEYSETS, ids=lambda keyset: keyset.name)
+async def test_every_cursor_that_a_list_gives_out_it_takes(keyset: Keyset, issuer: LocalIssuer) -> None:
+    assert len(KEYSETS) >= 8
+
+    @given(rows_of(keyset))
+    def round_trip(row: tuple[Any, ...]) -> None:
+        assert keyset.start(keyset.cursor(*row)) == row
+
+    round_trip()
+
+
+def test_a_list_sorted_by_more_than_a_cursor_holds_is_not_made() -> None:
+    Keyset("one", str, str)
+    with pytest.raises(ValueError, match="three: a cursor of it may be too long"):
+        Keyset("three", str, str, str)
+
+
+async def test_the_longest_cursor_passes_the_check_of_the_parameter(issuer: LocalIssuer) -> None:
+    cursor = Keyset("two", str, str).cursor("\U00010428" * LONGEST_SORT_KEY, "\U00010428" * LONGEST_SORT_KEY)
+    async with client_of(sample_app(issuer.url), issuer.token()) as client:
+        answer = await client.get("/v1/notes", params={"after": cursor})
+    # It was read: it is only of another list.
+    assert answer.json()["code"] == "invalid-cursor"

@@ -53,6 +53,12 @@ async def outcome(
         ("*", (200, None, None)),
         ('"1", "3"', (200, None, None)),
         ('"x" ,"3",W/"9"', (200, None, None)),
+        ('"1",, "3",', (200, None, None)),
+        (', ,"3"', (200, None, None)),
+        ('"03"', (412, "version-changed", '"3"')),
+        ('"+3"', (412, "version-changed", '"3"')),
+        ('"3 "', (422, "malformed-condition", None)),
+        (",", (422, "malformed-condition", None)),
         ('"2"', (412, "version-changed", '"3"')),
         ('"4"', (412, "version-changed", '"3"')),
         ('W/"3"', (412, "version-changed", '"3"')),
@@ -95,6 +101,43 @@ async def test_a_put_makes_what_is_new_and_changes_what_the_caller_has_seen(
     app: FastAPI, issuer: LocalIssuer, present: int, head: dict[str, str], expected: tuple[int, str | None, str | None]
 ) -> None:
     assert await outcome(app, issuer, "PUT", str(present), **head) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (['"1"', '"3"'], 200),
+        (['"3"', '"1"'], 200),
+        (['"1", "2"', "", 'W/"3", "3"'], 200),
+        (['"1"', '"2"'], 412),
+        (['"1"', 'W/"3"'], 412),
+        (["*", '"3"'], 422),
+        (['"3"', "*"], 422),
+        (["*", "*"], 422),
+        (['"1', '3"'], 422),
+        (['"3"', "3"], 422),
+        (['"3"', "x" * 1001], 422),
+        (['"1"'] * 300, 422),
+    ],
+)
+async def test_several_lines_of_a_condition_are_one_list(
+    app: FastAPI, issuer: LocalIssuer, lines: list[str], expected: int
+) -> None:
+    """RFC 9110, section 5.3."""
+    async with client_of(app, issuer.token()) as client:
+        head = [("if-match", line) for line in lines]
+        action = await client.post("/v1/things/3/paint", headers=head)
+        record = await client.put("/v1/things/3", headers=head)
+    assert (action.status_code, record.status_code) == (expected, expected), action.text
+
+
+@pytest.mark.parametrize("lines", [["*", '"3"'], ['"3"', "*"], ["*", "*"]])
+async def test_if_none_match_takes_one_star_and_nothing_beside_it(
+    app: FastAPI, issuer: LocalIssuer, lines: list[str]
+) -> None:
+    async with client_of(app, issuer.token()) as client:
+        answer = await client.put("/v1/things/0", headers=[("if-none-match", line) for line in lines])
+    assert (answer.status_code, answer.json()["code"]) == (422, "malformed-condition")
 
 
 async def test_a_412_says_the_present_version_and_what_happened_since(app: FastAPI, issuer: LocalIssuer) -> None:

@@ -118,7 +118,7 @@ async def test_no_span_tells_a_token_a_query_a_header_a_body_or_an_address_that_
     token = issuer.token()
     head = {"cookie": "canary-cookie", "user-agent": "canary-agent", "referer": "http://canary-referer/"}
     async with client_of(app, token) as client:
-        await client.get("/v1/me?q=canary-query", headers=head)
+        await client.get("/v1/notes?after=canary-query", headers=head)
         await client.post("/v1/notes", json={"title": "canary-title", "text": "canary-text"})
         await client.post("/v1/notes", json={"title": "canary-title" * 9})
         await client.get("/v1/errors/bug")

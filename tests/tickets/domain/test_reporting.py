@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tickets.domain.reporting import LateReasonMissing, ReportedInTheFuture, ReportedTooLongAgo, reported_instant
+from tickets.domain.reporting import (
+    LateReasonMissing,
+    ReportedInTheFuture,
+    ReportedTooLongAgo,
+    TooOldToRegister,
+    reported_instant,
+)
 
 NOW = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
 
@@ -39,3 +45,12 @@ def test_after_a_day_a_supervisor_is_needed_and_says_why_too() -> None:
     assert instant(timedelta(days=3), "fin de semana", may_be_late=True) == NOW - timedelta(days=3)
     with pytest.raises(LateReasonMissing):
         instant(timedelta(days=3), may_be_late=True)
+
+
+@pytest.mark.parametrize("may_be_late", [False, True])
+@pytest.mark.parametrize("reason", [None, "x"])
+def test_what_is_older_than_ninety_days_is_an_import_whoever_asks(reason: str | None, may_be_late: bool) -> None:
+    assert instant(timedelta(days=90), "x", may_be_late=True) == NOW - timedelta(days=90)
+    for ago in (timedelta(days=90, microseconds=1), NOW - datetime(1970, 1, 1, tzinfo=UTC)):
+        with pytest.raises(TooOldToRegister, match=r"more than 90 days ago.* belongs to an import"):
+            instant(ago, reason, may_be_late=may_be_late)

@@ -16,7 +16,6 @@ from inventory.documents import (
     ProductFacts,
     ProductRecord,
 )
-from inventory.domain.name import name_key
 from inventory.queries import (
     ClientEnvironment,
     ClientView,
@@ -32,6 +31,7 @@ from shared.http.limits import NO_NUL
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatchOrNew
 from shared.http.transaction import ReadTx, Tx
+from shared.spelling import sort_key
 
 V = TypeVar("V", ClientView, ProductView, ModuleView, InstallationView)
 
@@ -46,7 +46,7 @@ Search = Annotated[
     str | None,
     Query(
         max_length=100,
-        description="part of a name; accents and capitals do not matter",
+        description="part of a name in any spelling: capitals, accents, dots, dashes and spaces do not matter",
         json_schema_extra=NO_NUL,
     ),
 ]
@@ -78,7 +78,7 @@ async def list_clients(
 ) -> Page[ClientView]:
     """Clients by name."""
     found = await queries.list_clients(tx, q=q, product_id=product, after=_clients.start(after), limit=limit)
-    return _clients.page(found, limit, lambda one: (name_key(one.name), one.id))
+    return _clients.page(found, limit, lambda one: (sort_key(one.name), one.id))
 
 
 @router.get("/clients/{id}", dependencies=[needs("client:read")])
@@ -112,7 +112,7 @@ async def list_products(
 ) -> Page[ProductView]:
     """Products by name."""
     found = await queries.list_products(tx, q=q, after=_products.start(after), limit=limit)
-    return _products.page(found, limit, lambda one: (name_key(one.name), one.id))
+    return _products.page(found, limit, lambda one: (sort_key(one.name), one.id))
 
 
 @router.get("/products/{id}", dependencies=[needs("inventory:read")])
@@ -151,7 +151,7 @@ async def list_modules(
         after=_modules.start(after),
         limit=limit,
     )
-    return _modules.page(found, limit, lambda one: (name_key(one.name), one.id))
+    return _modules.page(found, limit, lambda one: (sort_key(one.name), one.id))
 
 
 @router.get("/modules/{id}", dependencies=[needs("inventory:read")])

@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from inventory import tables
 from inventory.documents import Tier
-from inventory.domain.name import name_key
 from shared.contracts.inventory import InstalledModule, Nature, UnknownReason
 from shared.contracts.personal import Personal
 from shared.db.statement import sql
 from shared.db.transaction import Reader
+from shared.spelling import search_key
 
 V = TypeVar("V", bound=BaseModel)
 
@@ -215,7 +215,7 @@ async def list_installations(
     if after is not None:
         wanted = wanted.where(_i.id > after[0])
     if q:
-        wanted = wanted.where(func.strpos(_c.name_key, name_key(q)) > 0)
+        wanted = wanted.where(_is_named(_c.name_key, q))
     if client_id is not None:
         wanted = wanted.where(_i.client_id == client_id)
     if product_id is not None:
@@ -282,8 +282,13 @@ def _named(wanted: Select[Any], table: Table, q: str | None, after: tuple[Any, .
     if after is not None:
         wanted = wanted.where(tuple_(table.c.name_key, table.c.id) > tuple_(*(literal(value) for value in after)))
     if q:
-        wanted = wanted.where(func.strpos(table.c.name_key, name_key(q)) > 0)
+        wanted = wanted.where(_is_named(table.c.name_key, q))
     return wanted
+
+
+def _is_named(name_key: ColumnElement[str], q: str) -> ColumnElement[bool]:
+    """Whether a name holds what is asked for, whatever spaces stand in either."""
+    return func.strpos(func.replace(name_key, " ", ""), search_key(q)) > 0
 
 
 async def _one(tx: Reader, wanted: Select[Any], view: type[V]) -> V | None:

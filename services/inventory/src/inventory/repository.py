@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from inventory.documents import ClientRecord, InstallationRecord, ModuleRecord, ProductRecord
 from inventory.domain.environment import Installation
 from inventory.domain.installation import Module, Placement
-from inventory.domain.name import name_key
 from shared.contracts.envelope import Cause
 from shared.contracts.inventory import InstalledModule
 from shared.db.statement import Statement, sql
 from shared.db.transaction import Transaction
+from shared.spelling import sort_key
 
 # Each statement stores only the rows that differ and returns their ids with the version that they now have: an equal
 # row keeps its version and its age.
@@ -223,7 +223,7 @@ async def _store(tx: Transaction, statement: Statement, cause: Cause, rows: list
 
 def _named(record: BaseModel) -> dict[str, Any]:
     row = record.model_dump(mode="json")
-    return row | {"name_key": name_key(row["name"])}
+    return row | {"name_key": sort_key(row["name"])}
 
 
 def _modules(rows: list[dict[str, Any]]) -> dict[str, Module]:

@@ -37,13 +37,14 @@ OfProduct = Annotated[Code | None, Query(description="a product's id")]
 OfModule = Annotated[Code | None, Query(description="a module's id")]
 OfStatus = Annotated[list[Status] | None, Query(description="any of these; repeat it for several")]
 TicketSearch = Annotated[
-    str | None, Query(max_length=100, description="a number, or part of a title", json_schema_extra=NO_NUL)
+    str | None,
+    Query(max_length=100, description="a number, or part of a title in any spelling", json_schema_extra=NO_NUL),
 ]
 Order = Annotated[Sort, Query(description="`opened`: the newest first; `due`: what runs out next first")]
 
 _BY_OPENING = Keyset("tickets-opened", datetime, UUID)
 _BY_DUE = Keyset("tickets-due", datetime | None, UUID)
-_HISTORY = Keyset("history", datetime, int)
+_HISTORY = Keyset("history", int)
 _CLIENTS = Keyset("clients", str, str)
 
 
@@ -88,7 +89,9 @@ class OpenTicketBody(Body):
     description: Annotated[str, Clean(max_length=20_000, min_length=0)] = ""
     reporter: CleanLine | None = Field(default=None, examples=["Marta Giménez"])
     channel: Channel = "phone"
-    reported_at: Instant | None = Field(default=None, description="start of the call; now when left out")
+    reported_at: Instant | None = Field(
+        default=None, description="start of the call, at most 90 days ago; now when left out"
+    )
     reported_late_reason: CleanText | None = Field(default=None, description="needed after 15 minutes")
 
     def request(self) -> OpenTicket:
@@ -242,7 +245,10 @@ async def view_ticket(connection: ReadTx, ticket_id: UUID) -> Response:
 async def page_history(
     connection: ReadTx, ticket_id: UUID, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
-    """The history alone, in the order in which things happened."""
+    """The history alone, in the order in which it was recorded, so that no page misses what is told late.
+
+    When each thing happened is its `occurred_at`; the history of the ticket's own view is sorted by that.
+    """
     start: Any = _HISTORY.start(after)
     rows = await queries.page_history(connection, ticket_id, after=start, limit=limit + 1)
     return _page(_HISTORY, rows, limit)
@@ -276,7 +282,7 @@ async def list_tickets(
 async def find_clients(
     connection: ReadTx, q: Search = None, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
-    """Clients by words of their name, id or tax id; accents and capitals do not matter."""
+    """Clients by words of their name, id or tax id, in any spelling: capitals, accents, dots, dashes do not matter."""
     start: Any = _CLIENTS.start(after)
     return _page(_CLIENTS, await queries.find_clients(connection, q, after=start, limit=limit + 1), limit)
 

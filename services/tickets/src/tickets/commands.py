@@ -54,8 +54,8 @@ async def open_ticket(tx: Transaction, cause: Cause, request: OpenTicket, *, may
     """Registers a ticket against the replicas, so that it works while every other service is down.
 
     `may_be_late`: what was reported more than a day ago may still be registered.
-    Raises UrgencyNotStated, UnknownReference, GroupsDoNotFit, ReportedInTheFuture, LateReasonMissing or
-    ReportedTooLongAgo.
+    Raises UrgencyNotStated, UnknownReference, GroupsDoNotFit, ReportedInTheFuture, LateReasonMissing,
+    ReportedTooLongAgo or TooOldToRegister.
     """
     reported_at = reported_instant(
         request.reported_at, cause.recorded_at, request.reported_late_reason, may_be_late=may_be_late

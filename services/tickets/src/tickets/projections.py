@@ -36,7 +36,7 @@ from shared.contracts.sla import (
 )
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
-from tickets.domain.search_key import search_key
+from shared.spelling import search_key, sort_key
 
 Row = dict[str, Any]
 
@@ -84,7 +84,7 @@ def _record(table: str, *columns: str) -> Projection:
     return Projection(table, key=("id",), groups={"sequence": (*columns, "retired")})
 
 
-CLIENT = _record("clients", "name", "name_key", "tax_id", "tier", "city", "contact", "phone")
+CLIENT = _record("clients", "name", "name_key", "tax_id", "tax_key", "tier", "city", "contact", "phone")
 PRODUCT = _record("products", "name")
 MODULE = _record("modules", "name", "product_id", "nature", "client_id")
 INSTALLATION = _record("installations", "client_id", "product_id", "product_version", "modules")
@@ -120,7 +120,8 @@ def _state(event: Received[Any], *columns: str) -> Row:
 
 def _client(event: Received[ClientRecorded]) -> Row:
     row = _state(event, "name", "tax_id", "tier", "city", "contact", "phone")
-    return {**row, "name_key": search_key(event.data.name)}
+    tax_id = event.data.tax_id
+    return {**row, "name_key": sort_key(event.data.name), "tax_key": search_key(tax_id) if tax_id is not None else None}
 
 
 def _product(event: Received[ProductRecorded]) -> Row:

@@ -18,7 +18,7 @@ from shared.contracts.sla import ClockKind
 from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Priority, Severity, Target
 from shared.db.statement import sql
 from shared.db.transaction import Reader
-from tickets.domain.search_key import search_key
+from shared.spelling import search_key, search_words
 from tickets.domain.ticket import TicketNotFound
 from tickets.domain.workflow import Status
 
@@ -241,14 +241,12 @@ FROM tickets.tickets t WHERE t.id = :id
 """)
 
 _HISTORY = """
-SELECT h.occurred_at, h.position, {entry}::text AS entry
+SELECT h.position, {entry}::text AS entry
   FROM tickets.tickets t LEFT JOIN tickets.history h ON h.ticket_id = t.id {after}
- WHERE t.id = :id ORDER BY h.occurred_at, h.position LIMIT :limit
+ WHERE t.id = :id ORDER BY h.position LIMIT :limit
 """
 _HISTORY_FIRST = sql(_HISTORY.format(entry=_ENTRY, after=""))
-_HISTORY_NEXT = sql(
-    _HISTORY.format(entry=_ENTRY, after="AND (h.occurred_at, h.position) > (:after_occurred_at, :after_position)")
-)
+_HISTORY_NEXT = sql(_HISTORY.format(entry=_ENTRY, after="AND h.position > :after"))
 
 # The next instant at which a running clock has run out; a ticket whose clocks all rest comes last.
 _NEXT_DUE = """LEFT JOIN LATERAL (
@@ -274,6 +272,10 @@ SELECT c.name_key, c.id, json_build_object(
  WHERE NOT c.retired AND {conditions}
  ORDER BY c.name_key, c.id LIMIT :limit
 """
+# A word of a question, which has no spaces and no punctuation, is looked for in what has none either.
+_NAMES_CLIENT = (
+    "(replace(c.name_key, ' ', '') LIKE {word} OR replace(c.id, '-', '') LIKE {word} OR c.tax_key LIKE {word})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,30 +351,27 @@ async def list_tickets(
     return [(row.at, row.id, row.row) for row in await connection.fetch(statement, values)]
 
 
-async def page_history(
-    connection: Reader, id: UUID, *, after: tuple[datetime, int] | None, limit: int
-) -> list[tuple[datetime, int, str]]:
-    """At most `limit` entries of a ticket's history, in the order in which things happened. Raises TicketNotFound."""
+async def page_history(connection: Reader, id: UUID, *, after: tuple[int] | None, limit: int) -> list[tuple[int, str]]:
+    """At most `limit` entries of a ticket's history as (position, JSON), in the order in which they were recorded.
+
+    By the time of the facts, one that is told late would stand on a page that was read already. Raises TicketNotFound.
+    """
     values: dict[str, Any] = {"id": id, "limit": limit}
     if after is None:
         rows = await connection.fetch(_HISTORY_FIRST, values)
     else:
-        values |= {"after_occurred_at": after[0], "after_position": after[1]}
-        rows = await connection.fetch(_HISTORY_NEXT, values)
+        rows = await connection.fetch(_HISTORY_NEXT, values | {"after": after[0]})
     if not rows:
         raise TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
-    return [(row.occurred_at, row.position, row.entry) for row in rows if row.position is not None]
+    return [(row.position, row.entry) for row in rows if row.position is not None]
 
 
 async def find_clients(
     connection: Reader, q: str | None, *, after: tuple[str, str] | None, limit: int
 ) -> list[tuple[str, str, str]]:
     """At most `limit` clients whose name, id or tax id holds every word of `q`, as (name key, id, JSON), by name."""
-    words = search_key(q or "").split()
-    conditions = [
-        f"(c.name_key LIKE :word{index} OR c.id LIKE :word{index} OR c.tax_id LIKE :word{index})"
-        for index in range(len(words))
-    ]
+    words = search_words(q or "")
+    conditions = [_NAMES_CLIENT.format(word=f":word{index}") for index in range(len(words))]
     values: dict[str, Any] = {f"word{index}": f"%{_literal(word)}%" for index, word in enumerate(words)}
     if after is not None:
         conditions.append("(c.name_key, c.id) > (:after_name, :after_id)")

@@ -15,8 +15,8 @@ from shared.contracts.envelope import Cause, Event, Received, Sealed
 from shared.contracts.tickets import EnvironmentBrief, Groups
 from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
+from shared.spelling import search_key
 from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
-from tickets.domain.search_key import search_key
 from tickets.domain.ticket import Handover, Opening, Ticket, TicketNotFound
 from tickets.domain.urgency import Terms
 

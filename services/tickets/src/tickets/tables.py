@@ -84,7 +84,7 @@ history = Table(
     uuid("corrects", nullable=True),
     document("data"),
 )
-Index("history_by_ticket", history.c.ticket_id, history.c.occurred_at, history.c.position)
+Index("history_by_ticket", history.c.ticket_id, history.c.position)
 
 # Replicas of the compacted topics. No foreign keys: a contract may arrive before its client.
 clients = Table(
@@ -94,6 +94,7 @@ clients = Table(
     text("name"),
     text("name_key"),
     text("tax_id", nullable=True),
+    text("tax_key", nullable=True),
     text("tier"),
     text("city", nullable=True),
     text("contact", nullable=True),

@@ -22,7 +22,7 @@ from shared.http.edge import Edge
 from shared.http.health import PATHS, Check, Health, Status
 from shared.http.idempotency import AnsweredBefore, answer_again
 from shared.http.limits import BODY_LIMIT, BODY_SECONDS
-from shared.http.openapi import PROBLEM_RESPONSES, complete
+from shared.http.openapi import OF_EVERY_ADDRESS, PROBLEM_RESPONSES, complete
 from shared.http.permissions import Permission
 from shared.http.problems import answer_problem
 from shared.http.tokens import Authenticator
@@ -75,7 +75,7 @@ def create_app(
     """
     app = DeskApi(
         title=f"PSA Desk: {service}",
-        description=description,
+        description=f"{description}\n\n{OF_EVERY_ADDRESS}",
         version="1",
         openapi_url=OPENAPI_PATH,
         lifespan=lifespan,
@@ -145,6 +145,8 @@ async def _answer_other_methods(request: Request, _error: Exception) -> Response
         if route.path_regex.match(request.scope["path"])
         for method in getattr(route, "methods", None) or ()
     }
+    if "GET" in known:
+        known.add("HEAD")
     return await answer_problem(request, HTTPException(405, headers={"allow": ", ".join(sorted(known))}))
 
 

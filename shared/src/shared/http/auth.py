@@ -14,6 +14,7 @@ from shared import clock
 from shared.contracts.envelope import Cause
 from shared.errors import Forbidden, Unauthenticated
 from shared.http.context import Actor, RequestContext, context_of
+from shared.http.parameters import refuse_unknown_parameters
 from shared.http.permissions import Permission
 from shared.http.tokens import Authenticator
 
@@ -52,19 +53,22 @@ CauseDep = Annotated[Cause, Depends(cause_of)]
 
 
 class Need:
-    """Lets a request pass whose caller has one permission."""
+    """Lets a request pass whose caller has one permission, and that asks for nothing that its route does not know."""
 
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
     async def __call__(self, request: Request) -> None:
-        """Raises PermissionMissing, and Unauthenticated where the edge let it pass without an actor."""
+        """Raises PermissionMissing, Unauthenticated where the edge let it pass without an actor, and then
+        RequestValidationError for parameters that are not known. Every route declares one, so none escapes.
+        """
         if not _identified(request)[1].may(self.permission):
             raise PermissionMissing(
                 f"This needs the permission {self.permission}, which none of your roles gives: ask whoever hands out "
                 "roles, or somebody who has it.",
                 permission=self.permission,
             )
+        refuse_unknown_parameters(request)
 
 
 def needs(permission: Permission) -> Any:

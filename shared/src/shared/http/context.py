@@ -15,6 +15,7 @@ from shared.telemetry import trace
 from shared.telemetry.tracing import Span
 
 _KEY = "desk"
+_ONE_ONLY = (b"authorization", b"content-type")
 _SANE_CORRELATION_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -45,6 +46,7 @@ class RequestContext:
     authorization: bytes | None = None
     content_length: int | None = None
     has_body: bool = False
+    content_type: bytes = b""
     actor: Actor | None = None
     problem: str | None = None
     span: Span | None = None
@@ -55,8 +57,8 @@ def open_context(scope: MutableMapping[str, Any], *, traced: bool = True) -> Req
     """Reads the head of a request once and leaves what it says in the scope; what is not traced has no span."""
     found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
-        # Two Authorization headers are two callers: neither is believed.
-        found[name] = b"" if name == b"authorization" and name in found else value
+        # Two Authorization headers are two callers, two content types two readings: neither is believed.
+        found[name] = b"" if name in _ONE_ONLY and name in found else value
     length = found.get(b"content-length", b"")
     declared = int(length) if length.isdigit() and len(length) < 19 else None
     correlation_id = _correlation_id(found.get(b"x-correlation-id"))
@@ -69,6 +71,7 @@ def open_context(scope: MutableMapping[str, Any], *, traced: bool = True) -> Req
         authorization=found.get(b"authorization"),
         content_length=declared,
         has_body=b"transfer-encoding" in found or (b"content-length" in found and declared != 0),
+        content_type=found.get(b"content-type", b""),
         span=span,
     )
     scope[_KEY] = context

@@ -27,11 +27,12 @@ log = get_logger(__name__)
 class _Answer:
     """Sends the answer on with the correlation id, and remembers its status."""
 
-    __slots__ = ("_context", "_send", "early", "status")
+    __slots__ = ("_bodiless", "_context", "_send", "early", "status")
 
-    def __init__(self, send: Send, context: RequestContext) -> None:
+    def __init__(self, send: Send, context: RequestContext, *, bodiless: bool) -> None:
         self._send = send
         self._context = context
+        self._bodiless = bodiless
         self.status = 0
         # True while the body is unread: an answer then closes the connection, or the rest would be read for ever.
         self.early = context.has_body
@@ -43,6 +44,8 @@ class _Answer:
             if self.early:
                 headers.append((b"connection", b"close"))
             message["headers"] = headers
+        elif self._bodiless and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         await self._send(message)
 
 
@@ -77,14 +80,19 @@ class Edge:
         # An elapsed time, not an instant; the loop's own clock counts in milliseconds, too coarse for a fast route.
         started = perf_counter()
         context = open_context(scope, traced=scope["path"] not in self.open_paths)
-        answer = _Answer(send, context)
+        method = scope["method"]
+        answer = _Answer(send, context, bodiless=method == "HEAD")
+        if method == "HEAD":
+            # The same as GET, but for the body (RFC 9110, section 9.3.2): no route need know it. The server's own scope
+            # stays as it is, for it sends no body either.
+            scope = {**scope, "method": "GET"}
         tokens = _bind(context)
         http_requests_in_progress.inc()
         try:
             await self._guarded(scope, receive, answer, context)
         finally:
             http_requests_in_progress.dec()
-            self._tell(scope, context, answer.status or _CLIENT_GONE, perf_counter() - started)
+            self._tell(scope, context, method, answer.status or _CLIENT_GONE, perf_counter() - started)
             reset_contextvars(**tokens)
 
     async def _guarded(self, scope: Scope, receive: Receive, answer: _Answer, context: RequestContext) -> None:
@@ -107,8 +115,8 @@ class Edge:
                 raise
             await problem.response(scope)(scope, receive, answer)
 
-    def _tell(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    def _tell(self, scope: Scope, context: RequestContext, method: str, status: int, seconds: float) -> None:
+        method = method if method in _METHODS else "OTHER"
         # The template, never the path: an id would make a new series of every ticket.
         route = getattr(scope.get("route"), "path", None) or (
             scope["path"] if scope["path"] in self.open_paths else "-"

@@ -101,8 +101,14 @@ def health_app(health: Health) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        answer = answers.get(scope["path"]) if scope["method"] in {"GET", "HEAD"} else None
-        response = await answer() if answer is not None else _json({"addresses": PATHS}, 404)
+        answer = answers.get(scope["path"])
+        if answer is None:
+            response = _json({"addresses": PATHS}, 404)
+        elif scope["method"] not in {"GET", "HEAD"}:
+            response = _json({"methods": ["GET", "HEAD"]}, 405)
+            response.headers["allow"] = "GET, HEAD"
+        else:
+            response = await answer()
         await response(scope, receive, send)
 
     return app

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -28,6 +29,12 @@ _PAUSE_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 _MOST_KEYS = 32
 _SMALLEST_RSA_BITS = 2048
+# What is taken of a published key. Its private half, should somebody publish that, is not among it.
+_MEMBERS = ("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y")
+# Whatever an issuer answers that is not what it should be is its failure, and no error of this process.
+_FAILURES = (
+    httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, KeyError, TypeError, RecursionError,
+)  # fmt: skip
 
 log = get_logger(__name__)
 
@@ -73,8 +80,26 @@ class IssuerKeys:
             found = self._matching(kid, algorithm)
         return found
 
+    async def changed_candidates(self, kid: str | None, algorithm: str) -> list[Key]:
+        """For a token that no candidate has signed: those that the issuer has now, where no name told them apart.
+
+        A key that is replaced under another name is asked for by that name; of one without a name, or for a token
+        without one, only a failure tells that there may be another.
+        """
+        if all(kid is not None and key.kid is not None for key in self._matching(kid, algorithm)):
+            return []
+        generation = self.generation
+        await self._refresh(_PAUSE_SECONDS)
+        return self._matching(kid, algorithm) if self.generation != generation else []
+
     def _matching(self, kid: str | None, algorithm: str) -> list[Key]:
-        return [key for key in self._keys if kid in (None, key.kid) and _fits(key, algorithm)]
+        """The keys of that name. The only key, when it has none, fits every token: there is nothing to tell it from.
+
+        A name only chooses; who signed is decided by the signature. With several keys a token must name its own
+        (OpenID Connect Core, 10.1), so there the name is believed.
+        """
+        is_only_and_nameless = len(self._keys) == 1 and self._keys[0].kid is None
+        return [key for key in self._keys if (kid in (None, key.kid) or is_only_and_nameless) and _fits(key, algorithm)]
 
     def _may_ask(self, now: float, pause: float) -> bool:
         return self._tried_at is None or now - self._tried_at >= pause
@@ -86,7 +111,7 @@ class IssuerKeys:
                 return
             try:
                 keys = await self._fetch()
-            except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError) as error:
+            except _FAILURES as error:
                 log.warning("the keys of the issuer could not be fetched", issuer=self.issuer, reason=error)
             else:
                 self._keys = keys
@@ -105,16 +130,20 @@ class IssuerKeys:
                 raise ValueError("the issuer's own configuration names another issuer")
             if self._production and metadata.get(DEVELOPMENT_MARK):
                 raise ValueError("this is a development issuer: whoever can ask it can be anybody")
-            self._check_address(metadata["jwks_uri"])
-            answer = await client.get(metadata["jwks_uri"])
-            keys = tuple(_usable(answer.raise_for_status().json()["keys"]))
+            address = metadata["jwks_uri"]
+            if not isinstance(address, str):
+                raise TypeError("the issuer's configuration has no address of its keys")
+            self._check_address(address)
+            answer = await client.get(address)
+            keys = tuple(islice(_usable(answer.raise_for_status().json()["keys"]), _MOST_KEYS))
         if not keys:
             raise ValueError("the issuer publishes no key for RS256 or ES256 signatures")
         return keys
 
     def _check_address(self, address: str) -> None:
         parts = urlsplit(address)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        # A port beyond all ports is a ValueError as soon as it is asked for.
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
             raise ValueError(f"the issuer's address {address} is not an http or https URL")
         if self._production and (parts.scheme != "https" or _is_loopback(address)):
             raise ValueError(f"in production the issuer must be reached by https and not on this machine: {address}")
@@ -132,19 +161,34 @@ def _is_loopback(address: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _usable(published: Iterable[dict[str, Any]]) -> Iterable[Key]:
-    """The public keys that can verify an allowed algorithm. A symmetric key is never taken from a public document."""
-    for each in list(published)[:_MOST_KEYS]:
-        if each.get("use", "sig") != "sig" or each.get("kty") not in {"RSA", "EC"}:
-            continue
-        try:
-            key = jwk.import_key(each)
-        except (JoseError, ValueError, TypeError, KeyError):
-            continue
-        if isinstance(key, jwk.RSAKey) and key.raw_value.key_size < _SMALLEST_RSA_BITS:
-            continue
-        if isinstance(key, jwk.RSAKey | jwk.ECKey):
+def _usable(published: Iterable[Any]) -> Iterator[Key]:
+    """The public keys that can verify an allowed algorithm; whatever else stands among them is passed over."""
+    for each in published:
+        key = _key_of(each)
+        if key is not None:
             yield key
+
+
+def _key_of(published: Any) -> Key | None:
+    """The key of an entry; None for one of another use, for another algorithm, too short, or simply odd.
+
+    A symmetric key is never taken from a public document.
+    """
+    if not isinstance(published, dict):
+        return None
+    told = {name: published[name] for name in _MEMBERS if published.get(name) is not None}
+    if not all(isinstance(value, str) for value in told.values()):
+        return None
+    uses = published.get("key_ops")
+    if told.get("use", "sig") != "sig" or (isinstance(uses, list) and "verify" not in uses):
+        return None
+    try:
+        key = jwk.import_key(told) if told.get("kty") in {"RSA", "EC"} else None
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    if isinstance(key, jwk.RSAKey):
+        return key if key.raw_value.key_size >= _SMALLEST_RSA_BITS else None
+    return key if isinstance(key, jwk.ECKey) else None
 
 
 def _fits(key: Key, algorithm: str) -> bool:

@@ -14,13 +14,14 @@ from typing import Annotated, Any
 
 from annotated_types import GroupedMetadata
 from pydantic import AfterValidator, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
 from starlette.types import Message, Receive, Scope
 
 from shared.errors import Invalid
 from shared.http.context import RequestContext
-from shared.http.problems import BodyEncoded, BodyTooLarge, BodyTooSlow, UnreadableBody
+from shared.http.problems import BodyEncoded, BodyNotJson, BodyTooLarge, BodyTooSlow, UnreadableBody
 from shared.http.validation import MOST_ERRORS, problems_of_input
+from shared.stated import plain_line, plain_text, seen_text
+from shared.visible import is_blank
 
 BODY_LIMIT = 256 * 1024
 BODY_SECONDS = 20.0
@@ -30,21 +31,22 @@ DEEPEST = 32
 # For the description of a parameter that is text: NUL is refused at the edge.
 NO_NUL = {"pattern": r"^[^\x00]*$"}
 
+# What the framework takes for JSON; it would drop any other body without a word where none is needed.
+_JSON = re.compile(rb"\s*application/(?:[^\s;,/]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _SUSPICIOUS_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89abAB])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # The same as the description says it: what may stand in a text, in a line, and what must stand somewhere in both.
-_ALLOWED_IN_TEXT = r"[^\x00-\x08\x0b-\x1f\x7f-\x9f]"
-_ALLOWED_IN_LINE = r"[^\x00-\x08\x0a-\x1f\x7f-\x9f]"
-_VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f]"
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\ud800-\udfff]")
+_ALLOWED_IN_TEXT = r"[^\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f]"
+_ALLOWED_IN_LINE = r"[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]"
+_VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029]"
 
 
 async def receive_whole(receive: Receive, context: RequestContext, limit: int, seconds: float) -> Receive:
     """Reads a body of at most `limit` bytes within `seconds` and hands it on in one piece.
 
-    Raises BodyTooLarge (also for a chunked body, as soon as it passes the limit), BodyTooSlow, UnreadableBody for what
-    is not one plain JSON document, and Invalid for text in it that no field could store. A caller that goes away is
-    passed on as the disconnection that it is.
+    Raises BodyTooLarge (also for a chunked body, as soon as it passes the limit), BodyTooSlow, BodyNotJson,
+    UnreadableBody for what is not one plain JSON document, and Invalid for text in it that no field could store. A
+    caller that goes away is passed on as the disconnection that it is.
     """
     if context.content_length is not None and context.content_length > limit:
         raise _too_large(limit)
@@ -54,6 +56,8 @@ async def receive_whole(receive: Receive, context: RequestContext, limit: int, s
     except TimeoutError as error:
         raise BodyTooSlow(f"Send the whole body within {seconds:g} seconds.") from error
     if message["type"] == "http.request" and message["body"]:
+        if not _JSON.fullmatch(context.content_type):
+            raise BodyNotJson("Send a JSON document, with the header Content-Type: application/json.")
         _refuse_ambiguous(message["body"])
     pending: list[Message] = [message]
 
@@ -78,8 +82,8 @@ def refuse_strange_head(scope: Scope) -> None:
 class Clean(GroupedMetadata):
     """Makes a `str` clean text: `title: Annotated[str, Clean(max_length=200, lines=False)]`.
 
-    Stripped, of `min_length` to `max_length` characters, no control characters; tabulators stay, and line breaks (as
-    LF) where `lines` says so.
+    Stripped, of `min_length` to `max_length` characters, something to see among them, no control characters;
+    tabulators stay, and line breaks (as LF) where `lines` says so. Where it may be empty, what cannot be seen is.
     """
 
     max_length: int
@@ -88,7 +92,8 @@ class Clean(GroupedMetadata):
 
     def __iter__(self) -> Iterator[Any]:
         yield StringConstraints(strip_whitespace=True, min_length=self.min_length, max_length=self.max_length)
-        yield AfterValidator(_cleaned if self.lines else _cleaned_line)
+        yield AfterValidator(plain_text if self.lines else plain_line)
+        yield AfterValidator(seen_text if self.min_length > 0 else _empty_when_blank)
         # For the description alone: the validators say better what to do.
         yield WithJsonSchema(self._described())
 
@@ -103,17 +108,8 @@ CleanText = Annotated[str, Clean(max_length=4000)]
 CleanLine = Annotated[str, Clean(max_length=200, lines=False)]
 
 
-def _cleaned(text: str) -> str:
-    text = text.replace("\r\n", "\n")
-    if _CONTROL.search(text):
-        raise PydanticCustomError("control_characters", "no control characters")
-    return text
-
-
-def _cleaned_line(text: str) -> str:
-    if "\n" in text or "\r" in text:
-        raise PydanticCustomError("one_line", "one line only")
-    return _cleaned(text)
+def _empty_when_blank(text: str) -> str:
+    return "" if is_blank(text) else text
 
 
 async def _read(receive: Receive, limit: int) -> Message:

@@ -20,11 +20,17 @@ _DOCUMENTED = {
     408: "The body did not arrive in time.",
     409: "The present state does not allow it.",
     413: "The body is too large.",
-    415: "The body is compressed.",
+    415: "The body is compressed, or not declared as JSON.",
     422: "The request is readable and not valid; `errors` says what is wrong where.",
     500: "An error of this service; it was recorded under the correlation id.",
     503: "Something that this needs does not answer; see Retry-After.",
 }
+
+# What every address does, for the description of a service.
+OF_EVERY_ADDRESS = (
+    "Wherever GET is, HEAD is answered too, with the same headers and no body. A query parameter or a field that an "
+    "address does not know is refused. Text must hold something that can be seen."
+)
 
 _OF_CONDITIONS = {
     412: "It is not at the version of If-Match; `version` and ETag say the present one.",

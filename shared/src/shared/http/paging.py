@@ -4,16 +4,28 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar, cast
+from typing import Annotated, Any, Generic, TypeVar, cast, get_args
+from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from shared.errors import Invalid
+from shared.spelling import LONGEST_SORT_KEY
 
 _VERSION = 1
-_LONGEST = 1024
+# Two sort keys and what stands around them fit, and the whole address fits into the 8 KiB that proxies take.
+_LONGEST = 6 * 1024
+# A value as a cursor writes it, in bytes at most, by its type. Every text is an id or a sort key.
+_WIDEST: dict[Any, int] = {
+    str: 4 * LONGEST_SORT_KEY + 2,
+    int: 20,
+    bool: 5,
+    datetime: 40,
+    UUID: 38,
+    type(None): 4,
+}
 # What a BIGINT holds; every number that a list is sorted by is one.
 _LARGEST = 2**63 - 1
 
@@ -49,11 +61,16 @@ class Page(BaseModel, Generic[T]):
 class Keyset:
     """The order of one list: its name and the types of the columns that it is sorted by, the last of them unique.
 
-    A route reads `limit + 1` rows after `keyset.start(after)` and answers `keyset.page(rows, limit, key)`.
+    A route reads `limit + 1` rows after `keyset.start(after)` and answers `keyset.page(rows, limit, key)`. What a list
+    is sorted by has a bound, so that every cursor is one that the list takes: a text is an id or a sort key.
     """
 
     def __init__(self, name: str, *types: Any) -> None:
-        self.name = name
+        """Raises ValueError for columns of which a cursor may be too long."""
+        values = sum(max(_WIDEST[kind] for kind in get_args(each) or (each,)) + 1 for each in types)
+        if (len(to_json({"v": _VERSION, "k": name, "a": []})) + values) * 4 / 3 > _LONGEST:
+            raise ValueError(f"{name}: a cursor of it may be too long: sort it by less")
+        self.name, self.types = name, types
         # A tuple type made at run time, which no type checker can follow.
         self._adapter: TypeAdapter[tuple[Any, ...]] = TypeAdapter(cast(Any, tuple.__class_getitem__(types)))
 

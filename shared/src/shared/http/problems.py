@@ -70,7 +70,18 @@ class BodyEncoded(DeskError):
     title = "The body is not sent as it is"
 
 
-_STATUS |= {BodyTooLarge: 413, BodyTooSlow: 408, UnreadableBody: 400, BodyEncoded: 415}
+class BodyNotJson(DeskError):
+    """The body is of another media type than the one that is read here, or does not say which."""
+
+    code, title = "body-not-json", "The body is not declared as JSON"
+
+
+_STATUS |= {BodyTooLarge: 413, BodyTooSlow: 408, UnreadableBody: 400, BodyEncoded: 415, BodyNotJson: 415}
+# What a 415 would have taken (RFC 9110, section 15.5.16).
+_TAKEN: dict[type[DeskError], dict[str, str]] = {
+    BodyEncoded: {"accept-encoding": "identity"},
+    BodyNotJson: {"accept": "application/json"},
+}
 
 
 @dataclass(slots=True)
@@ -123,7 +134,8 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 def _problem_of_desk_error(error: DeskError) -> Problem:
     status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-    problem = Problem(status, error.code, error.title, error.message, dict(error.extra))
+    headers = dict(_TAKEN.get(type(error), {}))
+    problem = Problem(status, error.code, error.title, error.message, dict(error.extra), headers)
     if status == 401:
         reason = "invalid_token" if error.extra.get("presented") else None
         problem.extra.pop("presented", None)

@@ -84,14 +84,21 @@ class Authenticator:
             raise _refusal("The token's kid is not a text.")
         if str(header.get("typ", "")).lower() not in _TYPES:
             raise _refusal("The token is not an access token.")
-        for key in await self._keys.candidates(kid, algorithm):
-            try:
-                return jwt.decode(token, key, algorithms=[algorithm], registry=self._registry).claims, key
-            except BadSignatureError:
-                continue
-            except (JoseError, ValueError, TypeError, RecursionError) as error:
-                raise _refusal("The token cannot be read.") from error
+        for find in (self._keys.candidates, self._keys.changed_candidates):
+            for key in await find(kid, algorithm):
+                claims = self._claims_signed_by(key, token, algorithm)
+                if claims is not None:
+                    return claims, key
         raise _refusal("The token is not signed by a key of the issuer.")
+
+    def _claims_signed_by(self, key: Key, token: bytes, algorithm: str) -> dict[str, Any] | None:
+        """What a token says, when this key has signed it."""
+        try:
+            return jwt.decode(token, key, algorithms=[algorithm], registry=self._registry).claims
+        except BadSignatureError:
+            return None
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
+            raise _refusal("The token cannot be read.") from error
 
     def _check_claims(self, claims: dict[str, Any]) -> None:
         registry = jwt.JWTClaimsRegistry(

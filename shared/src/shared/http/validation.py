@@ -59,8 +59,11 @@ _ADVICE: dict[str, str] = {
     "url_scheme": "Send a URL that begins with one of {expected_schemes}.",
     "control_characters": "Leave out control characters; line breaks and tabulators are welcome.",
     "one_line": "Write one line, without line breaks.",
+    "tabulator": "Write spaces instead of tabulators.",
+    "blank_text": "Write something that can be seen: invisible characters alone are nothing.",
     "unstorable_text": "Leave out NUL and half characters (lone surrogates).",
 }
+_ONLY_KNOWN = "Leave this out; what this address knows is: {known}."
 
 
 def problems_of_input(errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -92,6 +95,9 @@ def _advice(kind: str, error: Mapping[str, Any]) -> str:
     if kind in {"value_error", "assertion_error"}:
         # These come from this product's own validators, whose messages do not quote the input.
         return str(context.get("error", "Send a valid value."))
+    if kind == "extra_forbidden" and "known" in context:
+        known = context["known"]
+        return _ONLY_KNOWN.format(known=known) if known else "Leave this out; this address knows no parameters."
     advice = _ADVICE.get(kind, "Send a valid value; see /openapi.json.")
     try:
         return advice.format(**context)
