@@ -109,6 +109,7 @@ class Relay:
     async def run(self) -> None:
         """Leads or stands by until stopped; whatever breaks is logged, counted and begun anew."""
         while not self._stopping.is_set():
+            self._turn()
             try:
                 async with direct_connection(
                     self.database_url, application=f"{self.service} relay", idle_session_timeout=IDLE_SESSION
@@ -132,6 +133,7 @@ class Relay:
 
     async def _pause(self) -> None:
         """A growing pause after failures. No hint ends it, or an outage under load would be one tight loop."""
+        self._turn()
         if self._failures:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), timeout=pause_after(self._failures, first=0.2))
