@@ -15,12 +15,15 @@ import pytest
 from pydantic import SecretStr
 
 from runner.postgres import EmbeddedPostgres
+from shared.db.connection import STATEMENT_SECONDS
 from shared.messaging.kafka import Cluster
 from shared.parts import HUNG_SECONDS, STALLED_SECONDS, Parts
 from shared.settings import ServiceSettings
+from tests.shared.http.issuer import LocalIssuer
 from tests.support.databases import Database, fresh_database
 from tests.support.eventually import eventually
 from tests.support.parts import started
+from tests.support.proxy import path_to
 from tests.support.servers import private_postgres
 
 # Longer than the event loop's own beat may be late, so that whoever still confuses the two is found.
@@ -28,6 +31,7 @@ SHORT_OUTAGE = 14.0
 # Longer than a loop may wait for the answers of a server.
 LONG_OUTAGE = 80.0
 READY_WITHIN = 60.0
+CALLERS = 15
 PARTS = ("api", "consumer", "relay", "jobs", "all")
 
 
@@ -109,6 +113,30 @@ async def test_every_part_is_alive_through_a_long_outage_of_its_database(
 ) -> None:
     go, back = (server.stop, server.start) if how == "stopped" else (server.pause, server.resume)
     await outage(db, cluster, PARTS, LONG_OUTAGE, go, back)
+
+
+@pytest.mark.verify
+async def test_an_api_answers_in_time_over_a_path_that_fell_silent_and_then_goes_on(
+    db: Database, cluster: Cluster
+) -> None:
+    """With the time that production gives a statement, and more callers than the pool has connections."""
+    async with LocalIssuer().serving() as issuer, path_to(db.url) as path, contextlib.AsyncExitStack() as stack:
+        extra = {"DESK_DATABASE_URL": path.url(db.url), "DESK_OIDC_ISSUER": issuer.url}
+        _, client = await stack.enter_async_context(started("devlink", "api", db, cluster, **extra))
+        await eventually(partial(is_well, client), within=READY_WITHIN)
+        client.headers["authorization"] = f"Bearer {issuer.token(roles=['developer'])}"
+        assert (await client.get("/v1/board")).status_code == 200
+        # Warm, so that every connection of the pool is one that falls silent.
+        await asyncio.gather(*[client.get("/v1/board") for _ in range(CALLERS)])
+        path.freeze()
+        began = time.monotonic()
+        asked = asyncio.gather(*[client.get("/v1/board", timeout=90) for _ in range(CALLERS)])
+        assert await watch({"api": client}, STATEMENT_SECONDS) == []
+        answers = await asked
+        assert {answer.status_code for answer in answers} == {503}
+        assert time.monotonic() - began < STATEMENT_SECONDS + 12
+        path.thaw()
+        assert [(await client.get("/v1/board", timeout=20)).status_code for _ in range(CALLERS)] == [200] * CALLERS
 
 
 def test_a_process_is_dead_when_its_event_loop_or_a_part_no_longer_turns() -> None:

@@ -10,7 +10,7 @@ import asyncpg
 
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 30.0
-# How much longer than the server itself the client waits: the server's own answer says what happened, so it comes first.
+# How much longer than the server itself the client waits: the server's own answer says what happened, so it is first.
 PATIENCE_SECONDS = 2.0
 # A statement whose caller is gone holds its locks no longer than this.
 CALLER_CHECKED_SECONDS = 1

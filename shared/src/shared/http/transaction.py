@@ -72,8 +72,9 @@ def _translated(error: BaseException, *, passing: bool) -> BaseException:
     if isinstance(error, CommitUnanswered):
         log.warning("the database did not answer a commit", reason=error)
         return OutcomeUnknown(
-            "The database did not answer when it was told to store this, so it may be done or not. Send the same request "
-            "again with the same Idempotency-Key: it is done once, and you get its answer. Without a key, look first."
+            "The database did not answer when it was told to store this, so it may be done or not. Send the same "
+            "request again with the same Idempotency-Key: it is done once, and you get its answer. Without a key, look "
+            "first."
         )
     log.warning("the database did not do it", reason=error)
     if state_of(error) == _DISK_FULL:
