@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from devlink import commands, queries
 from devlink.commands import NoSuchTask
@@ -25,12 +26,11 @@ LATER = AT + timedelta(hours=2)
 async def test_a_move_costs_two_statements_and_is_stored_told_and_traced(database: Databases) -> None:
     devlink = await database("devlink")
     event = escalated()
-    [id_] = await put_on_board(devlink, event)
-    with counted(devlink.engine) as sent:
+    with time_machine.travel(AT, tick=False):
+        [id_] = await put_on_board(devlink, event)
+    with time_machine.travel(LATER, tick=False), counted(devlink.engine) as sent:
         async with devlink.begin() as tx:
-            await commands.move_task(
-                tx, cause(recorded_at=LATER), id_, to="declined", reason="No es un error", fix_version=None
-            )
+            await commands.move_task(tx, cause(), id_, to="declined", reason="No es un error", fix_version=None)
     assert len(sent) == 2
     [told] = await published(devlink, DevTaskStatusChanged.type)
     assert (told["key"], told["actor"]) == (str(event.data.ticket_id), "nora")

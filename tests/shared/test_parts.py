@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -92,6 +94,20 @@ async def test_jobs_need_only_the_database(database: Make) -> None:
         told = await eventually(lambda: readiness(client))
         assert told["status_code"] == 200
         assert b"desk_jobs_run_total" in (await client.get("/metrics")).content
+
+
+@pytest.mark.parametrize(("seconds", "how"), [("2.6", "ahead of"), ("-1.5", "ok")])
+async def test_a_process_whose_clock_is_not_its_databases_is_not_ready(
+    database: Make, cluster: Cluster, seconds: str, how: str
+) -> None:
+    db = await database("devlink")
+    async with contextlib.AsyncExitStack() as stack:
+        for part in ("api", "consumer", "relay", "jobs"):
+            skewed = started("devlink", part, db, cluster, DESK_CLOCK_SKEW_SECONDS=seconds)
+            _, client = await stack.enter_async_context(skewed)
+            told = await eventually(partial(readiness, client))
+            assert how in told["checks"]["clock"], part
+            assert (await client.get("/livez")).status_code == 200
 
 
 @pytest.mark.parametrize("part", ["api", "consumer", "relay", "jobs", "all"])

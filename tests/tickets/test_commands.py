@@ -10,10 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 
 from shared.contracts.inventory import EnvironmentResolved, InstalledModule
 from shared.contracts.sla import SlaClockPaused, SlaClockStarted
 from shared.ids import new_id
+from shared.instants import STEP
 from tests.support.databases import Database
 from tests.support.statements import round_trips
 from tests.tickets.desk import HOUR, NOW, a_call, cause, contract, open_one, received, rows
@@ -163,10 +165,11 @@ async def test_a_whole_life_is_stored_and_told_in_order(desk: Database) -> None:
         lambda tx, why: commands.resolve_ticket(tx, why, ticket_id, code="error-corregido", text="versión 8.2.2"),
         lambda tx, why: commands.close_ticket(tx, why, ticket_id),
     ]
-    for number, step in enumerate(steps, start=2):
-        async with desk.begin() as tx:
-            done = await step(tx, cause(at))
-        assert done.ticket.version == number
+    with time_machine.travel(at, tick=False):
+        for number, step in enumerate(steps, start=2):
+            async with desk.begin() as tx:
+                done = await step(tx, cause())
+            assert done.ticket.version == number
     names = ["opened", "assigned", "responded", "held", "released", "escalated", "escalated", "resolved", "closed"]
     events = await published(desk)
     assert [event["type"] for event in events] == [f"desk.ticket.{name}.v1" for name in names]
@@ -179,18 +182,20 @@ async def test_a_whole_life_is_stored_and_told_in_order(desk: Database) -> None:
         for name in ("status", "version", "level", "target", "assignee", "hold_reason", "resolution_code", "closed_at")
     } == {
         "status": "closed", "version": 9, "level": 3, "target": "development", "assignee": None, "hold_reason": None,
-        "resolution_code": "error-corregido", "closed_at": at,
+        "resolution_code": "error-corregido", "closed_at": at + 7 * STEP,
     }  # fmt: skip
-    assert (row["first_responded_at"], row["resolution_text"]) == (at, "versión 8.2.2")
+    assert (row["first_responded_at"], row["resolution_text"]) == (at + STEP, "versión 8.2.2")
 
 
 async def test_a_hold_is_stored_with_its_question(desk: Database) -> None:
     ticket_id = (await open_one(desk)).ticket.id
-    async with desk.begin() as tx:
-        await commands.hold_ticket(tx, cause(), ticket_id, reason="agreed-date", note="el lunes a las 9")
+    later = NOW + timedelta(minutes=5)
+    with time_machine.travel(later, tick=False):
+        async with desk.begin() as tx:
+            await commands.hold_ticket(tx, cause(), ticket_id, reason="agreed-date", note="el lunes a las 9")
     row = await ticket_row(desk, ticket_id)
     assert (row["status"], row["hold_reason"], row["hold_note"], row["held_at"]) == (
-        "on_hold", "agreed-date", "el lunes a las 9", NOW,
+        "on_hold", "agreed-date", "el lunes a las 9", later,
     )  # fmt: skip
 
 

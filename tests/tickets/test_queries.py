@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 
 from shared.contracts.devlink import DevTaskLinked
 from shared.contracts.inventory import ClientRecorded
@@ -134,14 +135,16 @@ async def test_an_unknown_environment_says_why(desk: Database) -> None:
 
 async def test_hold_and_resolution_are_shown_with_their_words(desk: Database) -> None:
     done = await open_one(desk)
-    async with desk.begin() as tx:
-        await commands.hold_ticket(tx, cause(), done.ticket.id, reason="waiting-for-client", note="¿desde cuándo?")
-    at = "2026-11-02T14:03:00.25+00:00"
-    held = await view(desk, done.ticket.id)
-    assert held["hold"] == {"reason": "waiting-for-client", "note": "¿desde cuándo?", "since": at}
-    async with desk.begin() as tx:
-        await commands.resolve_ticket(tx, cause(), done.ticket.id, code="configuracion", text="era el certificado")
-    solved = await view(desk, done.ticket.id)
+    with time_machine.travel(NOW, tick=False):
+        async with desk.begin() as tx:
+            await commands.hold_ticket(tx, cause(), done.ticket.id, reason="waiting-for-client", note="¿desde cuándo?")
+        held = await view(desk, done.ticket.id)
+        async with desk.begin() as tx:
+            await commands.resolve_ticket(tx, cause(), done.ticket.id, code="configuracion", text="era el certificado")
+        solved = await view(desk, done.ticket.id)
+    # The opening was at the same instant, so each fact comes a microsecond after the one before.
+    since, at = "2026-11-02T14:03:00.250001+00:00", "2026-11-02T14:03:00.250002+00:00"
+    assert held["hold"] == {"reason": "waiting-for-client", "note": "¿desde cuándo?", "since": since}
     assert (solved["hold"], solved["status"]) == (None, "resolved")
     assert solved["resolution"] == {"code": "configuracion", "text": "era el certificado", "at": at}
 

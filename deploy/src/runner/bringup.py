@@ -237,12 +237,12 @@ class Crew:
     async def _outbox_is_empty(self, service: str) -> bool:
         address = self._addresses().database(self.installation, service, owner_of(service))
         try:
-            connection = await asyncpg.connect(address, timeout=5)
+            connection = await asyncpg.connect(address, timeout=5, command_timeout=5)
         except (OSError, TimeoutError, asyncpg.PostgresError):
             return False
         try:
             return not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM runtime.outbox)")
-        except asyncpg.PostgresError:
+        except (TimeoutError, asyncpg.PostgresError):
             return False
         finally:
             await connection.close()

@@ -23,7 +23,7 @@ from shared.config_check import config_commands, require_fit
 from shared.contracts.envelope import Cause
 from shared.db.engine import make_engine
 from shared.db.failures import is_transient, problem_of
-from shared.db.transaction import begin
+from shared.db.transaction import CommitUnanswered, begin
 from shared.errors import DeskError
 from shared.ids import new_id
 from shared.load import Loader, read_document
@@ -115,6 +115,8 @@ def _sentence(error: BaseException) -> str:
     """What went wrong, and what to do."""
     if isinstance(error, DeskError):
         return error.message
+    if isinstance(error, CommitUnanswered):
+        return "the database did not say whether it stored the change. Say it again: what is equal changes nothing."
     if isinstance(error, OSError):
         return explain(error)
     if is_transient(error):

@@ -21,7 +21,7 @@ from shared.db.engine import Engine, direct_connection, make_engine
 from shared.db.schema import History, SchemaNewer, read_histories, require_schema
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
-from shared.http.health import Check, Health, database_check, serve_health
+from shared.http.health import Check, Health, clock_check, database_check, serve_health
 from shared.jobs import Job, JobLoop
 from shared.messaging.hint import Hinter
 from shared.messaging.reactions import Reactions, collect
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# A loop that has not turned for this long will not turn again; whoever watches /livez ends the process.
+# Whoever watches /livez ends a process that is not alive. An event loop that has not turned for this long is stuck, and
+# a part's loop that has not for so much longer than a server may take to answer will not turn again.
 STALLED_SECONDS = 10.0
+HUNG_SECONDS = 60.0
 INBOX_KEPT = timedelta(days=150)
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 
@@ -50,6 +52,7 @@ class Parts:
     module: Callable[[str], ModuleType | None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     turns: dict[str, Callable[[], float]] = field(default_factory=dict)
+    beaten: float = field(default_factory=time.monotonic)
     newer_schema: str | None = None
 
     @functools.cached_property
@@ -93,7 +96,7 @@ class Parts:
             engine=self.engine,
             hint=self.hinter,
             authenticator=Authenticator(self.settings.oidc_issuer, env=self.settings.env),
-            readiness=[database_check(self.engine), self._schema(), *self._replicas_filled()],
+            readiness=[*self._stored(), *self._replicas_filled()],
             status=self._status,
             alive=self.is_alive,
         )
@@ -162,7 +165,7 @@ class Parts:
         }
         try:
             # One hinter for the process, whichever of its parts publish.
-            async with self._background(self.hinter.run()), asyncio.TaskGroup() as group:
+            async with self._background(self.hinter.run(), self._beat()), asyncio.TaskGroup() as group:
                 for run_part in parts[part]:
                     group.create_task(self._whole(run_part))
         finally:
@@ -176,13 +179,20 @@ class Parts:
         finally:
             self.stop.set()
 
+    async def _beat(self) -> None:
+        """The turn of the event loop itself, whichever parts run on it."""
+        while True:
+            self.beaten = time.monotonic()
+            await asyncio.sleep(1)
+
     def is_alive(self) -> bool:
-        """Whether every loop in this process has turned lately."""
+        """Whether the event loop and every part's loop have turned lately. A server that is away is no reason."""
         now = time.monotonic()
-        return all(now - turned() < STALLED_SECONDS for turned in self.turns.values())
+        parts_turn = all(now - turned() < HUNG_SECONDS for turned in self.turns.values())
+        return parts_turn and now - self.beaten < STALLED_SECONDS
 
     def _health(self, part: str) -> Callable[[], Coroutine[Any, Any, None]]:
-        stored = [database_check(self.engine), self._schema()]
+        stored = self._stored()
         readiness = {
             "consumer": [*stored, self._broker(), Check("offsets", self._test_consumer)],
             "relay": [*stored, self._broker(), Check("archive", self._test_relay)],
@@ -263,6 +273,10 @@ class Parts:
         from shared.messaging.kafka import Cluster
 
         return Cluster.of(self.settings)
+
+    def _stored(self) -> list[Check]:
+        """What every part needs of its database."""
+        return [database_check(self.engine), self._schema(), clock_check(self.engine)]
 
     def _schema(self) -> Check:
         """Passes when the database is at least at this release.

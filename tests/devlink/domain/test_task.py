@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -32,11 +33,12 @@ POSSIBLE = {
     ("fixed", "released"), ("fixed", "in_progress"),
     ("declined", "triaged"),
 }  # fmt: skip
+CHANGED_AT = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
 LINKS = tuple(Link(UUID(int=n), UUID(int=100 + n)) for n in (1, 2))
 
 
 def task(status: TaskStatus = "new", *, fix_version: str | None = None, reason: str | None = None) -> Task:
-    return Task(UUID(int=7), status, None, fix_version, reason, 3, LINKS)
+    return Task(UUID(int=7), status, None, fix_version, reason, 3, CHANGED_AT, LINKS)
 
 
 @pytest.mark.parametrize("before", STATUSES)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel, SecretStr
 
 from shared import clock
+from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.errors import Conflict
 from shared.http.auth import needs
@@ -25,7 +26,8 @@ from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.sample import sample_app
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
-from tests.support.statements import round_trips
+from tests.support.proxy import path_to
+from tests.support.statements import round_trips, watched
 
 KEY = "idempotency-key"
 
@@ -243,3 +245,29 @@ async def test_the_description_knows_the_key_and_what_it_answers(app: FastAPI) -
     assert "Retry-After" in operation["responses"]["409"]["headers"]
     assert set(operation["responses"]["201"]["headers"]) == {"ETag", "Location"}
     assert "412" not in operation["responses"]
+
+
+async def test_a_commit_whose_answer_was_lost_is_said_to_be_unknown_and_its_repetition_is_safe(
+    issuer: LocalIssuer, db: Database, going_on: asyncio.Event
+) -> None:
+    async with path_to(db.url) as path:
+        engine = make_engine(path.url(db.url), application="silent", pool_size=2, statement_seconds=1)
+
+        def hold(words: str, _connection: Any) -> None:
+            if words == "COMMIT":
+                path.hold_answers()
+
+        try:
+            app = sample_app(issuer.url, engine=engine, routers=[routes_of(going_on)])
+            async with client_of(app, issuer.token()) as client:
+                with watched(engine, hold):
+                    lost = await client.post("/v1/things", json={"name": "a"}, headers={KEY: "k"})
+                assert (lost.status_code, lost.json()["code"]) == (503, "outcome-unknown")
+                assert lost.headers["retry-after"] == "2"
+                path.thaw()
+                again = await client.post("/v1/things", json={"name": "a"}, headers={KEY: "k"})
+        finally:
+            path.thaw()
+            await engine.dispose()
+    assert told(again) == (201, b'{"name":"a","number":1}', ['"7"', "/v1/things/1", "application/json"])
+    assert (await things(db), await kept(db)) == (1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from shared.errors import Unavailable
 from tests.shared.http.conftest import client_of
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.sample import sample_app
+from tests.support.proxy import path_to
 from tests.support.servers import private_postgres
 from tests.support.statements import watched
 
@@ -176,6 +178,30 @@ async def test_a_server_that_is_stopped_and_started_is_a_503_in_between(issuer: 
     finally:
         await engine.dispose()
         await asyncio.to_thread(server.remove)
+
+
+async def test_requests_over_a_path_that_fell_silent_are_503_in_time_and_then_all_is_well(
+    issuer: LocalIssuer, database_url: str, rows: asyncpg.Connection
+) -> None:
+    """More of them than the pool has connections, so that some wait for a connection that the others hold."""
+    async with path_to(database_url) as path:
+        engine = make_engine(path.url(database_url), application="silent", pool_size=2, statement_seconds=1)
+        try:
+            async with client_of(sample_app(issuer.url, engine=engine), issuer.token()) as client:
+                await asyncio.gather(*[client.post(f"/v1/rows/{number}") for number in range(2)])
+                path.freeze()
+                began = time.monotonic()
+                answers = await asyncio.gather(*[client.post("/v1/rows/7") for _ in range(6)])
+                assert {outcome(answer) for answer in answers} == {UNAVAILABLE}
+                # Its own time, or that of waiting for a connection; with room for a busy machine.
+                assert time.monotonic() - began < 30
+                path.thaw()
+                again = await asyncio.gather(*[client.post(f"/v1/rows/{number}") for number in (11, 12, 13)])
+                assert [answer.status_code for answer in again] == [200] * 3
+        finally:
+            path.thaw()
+            await engine.dispose()
+    assert await rows.fetchval("SELECT count(*) FROM rows WHERE number = 7") == 0
 
 
 async def test_a_pool_without_a_free_connection_is_a_503(

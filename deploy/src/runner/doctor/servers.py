@@ -31,7 +31,7 @@ async def check_postgres(patient: Patient) -> AsyncIterator[Finding]:
         return
     where = url.rpartition("@")[2]
     try:
-        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS)
+        connection = await asyncpg.connect(url, timeout=ANSWER_SECONDS, command_timeout=ANSWER_SECONDS)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         given = "is DESK_POSTGRES_URL right, and does the server run?" if patient.installation.postgres_url else ""
         yield problem(

@@ -16,6 +16,7 @@ from shared.contracts.tickets import TicketEscalated
 from shared.db.transaction import Transaction
 from shared.errors import NotFound
 from shared.ids import made_of
+from shared.instants import under_lock
 from shared.messaging.outbox import publish, seal, seal_each
 from shared.versions import ANYTHING, Expected
 
@@ -60,7 +61,7 @@ async def move_task(
 
     Raises NoSuchTask, VersionChanged, and MoveNotPossible, ReasonNeeded, FixVersionNeeded of `Task.move`.
     """
-    task = await _locked(tx, id, expected)
+    task, cause = await _load(tx, cause, id, expected)
     events = task.move(to, reason=reason, fix_version=fix_version)
     await repository.store_task(tx, cause, task, source=BOARD)
     await publish(tx, seal(cause, *events))
@@ -70,17 +71,19 @@ async def assign_task(
     tx: Transaction, cause: Cause, id: UUID, *, assignee: str | None, expected: Expected = ANYTHING
 ) -> None:
     """Gives a task to a developer, or with None back to nobody. Raises NoSuchTask, VersionChanged."""
-    task = await _locked(tx, id, expected)
+    task, cause = await _load(tx, cause, id, expected)
     if task.assign(assignee):
         await repository.store_task(tx, cause, task, source=BOARD)
 
 
-async def _locked(tx: Transaction, id: UUID, expected: Expected) -> Task:
+async def _load(tx: Transaction, cause: Cause, id: UUID, expected: Expected) -> tuple[Task, Cause]:
+    """The task, locked, and the cause as of now."""
     task = await repository.load_task(tx, id)
     if task is None:
         raise NoSuchTask(f"There is no task {id}.")
+    cause = under_lock(cause, task.changed_at)
     await expected.require("The task", task.version, lambda: repository.changes_since(tx, id, expected.newest))
-    return task
+    return task, cause
 
 
 def _new_task(escalation: TicketEscalated) -> NewTask:

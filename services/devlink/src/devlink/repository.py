@@ -44,7 +44,7 @@ _CREATE = sql("""
 """)
 
 _LOAD = sql("""
-    SELECT id, status, assignee, fix_version, declined_reason, version,
+    SELECT id, status, assignee, fix_version, declined_reason, version, changed_at,
            (SELECT jsonb_agg(jsonb_build_object('ticket_id', ticket_id, 'escalation_id', escalation_id)
                              ORDER BY escalation_id)
             FROM devlink.links WHERE task_id = t.id) AS links
@@ -99,7 +99,16 @@ async def load_task(tx: Transaction, id: UUID) -> Task | None:
     if row is None:
         return None
     links = tuple(Link(UUID(one["ticket_id"]), UUID(one["escalation_id"])) for one in row.links or ())
-    return Task(row.id, row.status, row.assignee, row.fix_version, row.declined_reason, row.version, links)
+    return Task(
+        id=row.id,
+        status=row.status,
+        assignee=row.assignee,
+        fix_version=row.fix_version,
+        declined_reason=row.declined_reason,
+        version=row.version,
+        changed_at=row.changed_at,
+        links=links,
+    )
 
 
 async def changes_since(tx: Transaction, id: UUID, version: int) -> list[dict[str, Any]]:

@@ -189,16 +189,18 @@ def _snapshot_row(sealed: Sealed[Any]) -> dict[str, Any]:
 
 
 async def _publish_changed(tx: Transaction, cause: Cause, events: Sequence[Event], changed: Stored) -> int:
-    told = [event for event in events if event.subject().partition(":")[2] in changed]
-    await publish(tx, seal(cause, *told))
+    marked = ((changed.get(event.subject().partition(":")[2]), event) for event in events)
+    told = [(mark, event) for mark, event in marked if mark is not None]
+    await publish(tx, [seal(cause.taken_up(mark.changed_at), event)[0] for mark, event in told])
     return len(told)
 
 
 async def _check_versions(tx: Transaction, kind: str, changed: Stored, expected: Expected) -> None:
     """Refuses a change of what the caller has not seen; what was equal is no change, so it needs no version."""
-    for changed_id, version in changed.items():
-        told = partial(changes_since, tx, f"{kind}:{changed_id}", seen=expected.newest, present=version - 1)
-        await expected.require(f"The {kind} {changed_id}", version - 1, told)
+    for changed_id, mark in changed.items():
+        present = mark.version - 1
+        told = partial(changes_since, tx, f"{kind}:{changed_id}", seen=expected.newest, present=present)
+        await expected.require(f"The {kind} {changed_id}", present, told)
 
 
 def _check_known(what: str, kind: str, id: str, known: frozenset[str]) -> None:

@@ -18,8 +18,9 @@ from shared.db.statement import Statement, sql
 from shared.db.transaction import Transaction
 from shared.spelling import sort_key
 
-# Each statement stores only the rows that differ and returns their ids with the version that they now have: an equal
-# row keeps its version and its age.
+# Each statement stores only the rows that differ and returns their ids with the version and the instant that they now
+# have: an equal row keeps both. The instants of a row grow strictly, whatever the clocks of several hosts say; the row
+# is locked where they are compared.
 _STORE_CLIENTS = sql("""
     INSERT INTO inventory.clients AS c
         (id, name, name_key, tax_id, tier, city, contact, phone, retired, version, changed_at, changed_by)
@@ -30,11 +31,12 @@ _STORE_CLIENTS = sql("""
     ON CONFLICT (id) DO UPDATE SET
         name = excluded.name, name_key = excluded.name_key, tax_id = excluded.tax_id, tier = excluded.tier,
         city = excluded.city, contact = excluded.contact, phone = excluded.phone, retired = excluded.retired,
-        version = c.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
+        version = c.version + 1, changed_by = excluded.changed_by,
+        changed_at = greatest(excluded.changed_at, c.changed_at + interval '1 microsecond')
     WHERE (c.name, c.tax_id, c.tier, c.city, c.contact, c.phone, c.retired) IS DISTINCT FROM
           (excluded.name, excluded.tax_id, excluded.tier, excluded.city, excluded.contact, excluded.phone,
            excluded.retired)
-    RETURNING id, version
+    RETURNING id, version, changed_at
 """)
 
 _STORE_PRODUCTS = sql("""
@@ -44,9 +46,10 @@ _STORE_PRODUCTS = sql("""
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
         name = excluded.name, name_key = excluded.name_key, retired = excluded.retired,
-        version = p.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
+        version = p.version + 1, changed_by = excluded.changed_by,
+        changed_at = greatest(excluded.changed_at, p.changed_at + interval '1 microsecond')
     WHERE (p.name, p.retired) IS DISTINCT FROM (excluded.name, excluded.retired)
-    RETURNING id, version
+    RETURNING id, version, changed_at
 """)
 
 # What a module is never changes here: the command has compared it under the lock of its product.
@@ -59,9 +62,10 @@ _STORE_MODULES = sql("""
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
         name = excluded.name, name_key = excluded.name_key, retired = excluded.retired,
-        version = m.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
+        version = m.version + 1, changed_by = excluded.changed_by,
+        changed_at = greatest(excluded.changed_at, m.changed_at + interval '1 microsecond')
     WHERE (m.name, m.retired) IS DISTINCT FROM (excluded.name, excluded.retired)
-    RETURNING id, version
+    RETURNING id, version, changed_at
 """)
 
 _STORE_INSTALLATIONS = sql("""
@@ -85,19 +89,29 @@ _STORE_INSTALLATIONS = sql("""
         SELECT id, client_id, product_id, product_version, site, retired, 1, :at, :actor FROM differing
         ON CONFLICT (id) DO UPDATE SET
             product_version = excluded.product_version, site = excluded.site, retired = excluded.retired,
-            version = i.version + 1, changed_at = excluded.changed_at, changed_by = excluded.changed_by
-        RETURNING id, version
+            version = i.version + 1, changed_by = excluded.changed_by,
+            changed_at = greatest(excluded.changed_at, i.changed_at + interval '1 microsecond')
+        RETURNING id, version, changed_at
     ), installed AS (
         INSERT INTO inventory.installation_modules AS im (installation_id, module_id, version)
         SELECT d.id, m.key, m.value FROM differing d, jsonb_each_text(d.modules) m
         ON CONFLICT (installation_id, module_id) DO UPDATE SET version = excluded.version
         WHERE im.version <> excluded.version
     )
-    SELECT id, version FROM stored
+    SELECT id, version, changed_at FROM stored
 """)
 
-# The version that each stored record now has, by id; 1 is new. The row stays locked, so the one before is known too.
-Stored = dict[str, int]
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The version that a stored record now has, 1 for a new one, and since when. The row stays locked."""
+
+    version: int
+    changed_at: datetime
+
+
+# The records that were stored, by id.
+Stored = dict[str, Mark]
 
 # Whoever records modules of a product, or installations of a client, does so one after the other.
 _LOCK_PRODUCTS = sql("""
@@ -218,7 +232,7 @@ async def freeze_environments(tx: Transaction, rows: Sequence[dict[str, Any]]) -
 
 async def _store(tx: Transaction, statement: Statement, cause: Cause, rows: list[dict[str, Any]]) -> Stored:
     stored = await tx.fetch(statement, {"rows": rows, "at": cause.recorded_at, "actor": cause.actor})
-    return {row.id: row.version for row in stored}
+    return {row.id: Mark(row.version, row.changed_at) for row in stored}
 
 
 def _named(record: BaseModel) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from shared.contracts.tickets import Kind
 from shared.db.transaction import Transaction
 from shared.errors import Conflict, Invalid, Unavailable
 from shared.ids import derived_id, made_of
+from shared.instants import under_lock
 from shared.messaging.archive import changes_since
 from shared.messaging.outbox import publish, seal, seal_each
 from shared.versions import ANYTHING, Expected
@@ -238,7 +239,8 @@ async def record_contract_types(tx: Transaction, cause: Cause, records: Sequence
 
     Raises what checked_promises raises.
     """
-    known = await contract_rows.lock_contract_types(tx)
+    known, latest = await contract_rows.lock_contract_types(tx)
+    cause = under_lock(cause, latest)
     wanted = [
         ContractTemplate(one.id, one.name, _promises(one.targets, one.pausing_holds, one.warnings)) for one in records
     ]
@@ -255,8 +257,9 @@ async def record_contracts(
 
     Raises NoSuchContractType, VersionNotStated, VersionChanged, ContractChangedMeanwhile, and what next_version raises.
     """
-    types = await contract_rows.lock_contract_types(tx)
-    known = await contract_rows.current_contracts(tx, [one.id for one in records])
+    types, _ = await contract_rows.lock_contract_types(tx)
+    known, latest = await contract_rows.current_contracts(tx, [one.id for one in records])
+    cause = under_lock(cause, latest)
     versions = (next_version(known.get(one.id), _contract(one, types)) for one in records)
     changed = [version for version in versions if version is not None]
     if not changed:

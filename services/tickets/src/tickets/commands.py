@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from shared.contracts.envelope import Cause, Received
 from shared.contracts.tickets import Channel, HoldReason, ImpactAnswers, Kind, Target, TicketEvent
 from shared.db.transaction import Transaction
 from shared.ids import new_id
+from shared.instants import under_lock
 from shared.messaging.outbox import publish, seal
 from shared.versions import ANYTHING, Expected
 from tickets import repository
@@ -91,7 +92,7 @@ async def assign_ticket(
     tx: Transaction, cause: Cause, ticket_id: UUID, *, assignee: str, expected: Expected = ANYTHING
 ) -> Done:
     """Puts a ticket into somebody's hands. Raises TicketNotFound, VersionChanged, AlreadyAssigned, ActionNotAllowed."""
-    ticket = await _load(tx, ticket_id, expected)
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
     return await _store(tx, cause, *ticket.assign(assignee))
 
 
@@ -110,6 +111,7 @@ async def escalate_ticket(
     Raises TicketNotFound, VersionChanged, NotYoursToDerive, LevelSkipped, NotAStep, ActionNotAllowed.
     """
     ticket, handover = await repository.load_ticket_with_handover(tx, ticket_id)
+    cause = under_lock(cause, ticket.last_fact_at)
     await _check_version(tx, ticket, expected)
     return await _store(tx, cause, *ticket.escalate(new_id(), target, reason, handover, reach))
 
@@ -118,13 +120,13 @@ async def hold_ticket(
     tx: Transaction, cause: Cause, ticket_id: UUID, *, reason: HoldReason, note: str, expected: Expected = ANYTHING
 ) -> Done:
     """Stops work on a ticket for a reason. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
-    ticket = await _load(tx, ticket_id, expected)
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
     return await _store(tx, cause, *ticket.hold(reason, note, at=cause.occurred_at))
 
 
 async def release_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
     """Ends a ticket's hold. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
-    ticket = await _load(tx, ticket_id, expected)
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
     return await _store(tx, cause, *ticket.release())
 
 
@@ -132,7 +134,7 @@ async def respond_ticket(
     tx: Transaction, cause: Cause, ticket_id: UUID, *, channel: Channel, text: str, expected: Expected = ANYTHING
 ) -> Done:
     """Notes what the client was told. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
-    ticket = await _load(tx, ticket_id, expected)
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
     return await _store(tx, cause, *ticket.respond(channel, text, at=cause.occurred_at))
 
 
@@ -140,13 +142,13 @@ async def resolve_ticket(
     tx: Transaction, cause: Cause, ticket_id: UUID, *, code: str, text: str, expected: Expected = ANYTHING
 ) -> Done:
     """Says how the matter was settled. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
-    ticket = await _load(tx, ticket_id, expected)
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
     return await _store(tx, cause, *ticket.resolve(code, text, at=cause.occurred_at))
 
 
 async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
     """Ends a resolved ticket for good. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
-    ticket = await _load(tx, ticket_id, expected)
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
     return await _store(tx, cause, *ticket.close(at=cause.occurred_at))
 
 
@@ -155,10 +157,12 @@ async def record_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> 
     await repository.add_reactions(tx, events)
 
 
-async def _load(tx: Transaction, ticket_id: UUID, expected: Expected) -> Ticket:
+async def _load(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expected) -> tuple[Ticket, Cause]:
+    """The ticket, locked, and the cause as of now."""
     ticket = await repository.load_ticket(tx, ticket_id)
+    cause = under_lock(cause, ticket.last_fact_at)
     await _check_version(tx, ticket, expected)
-    return ticket
+    return ticket, cause
 
 
 async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:
@@ -168,6 +172,7 @@ async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) ->
 
 
 async def _store(tx: Transaction, cause: Cause, ticket: Ticket, events: Sequence[TicketEvent]) -> Done:
+    ticket = replace(ticket, last_fact_at=cause.recorded_at)
     facts = seal(cause, *events)
     await repository.store_ticket(tx, ticket, facts)
     await publish(tx, facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Sequence, Table
+from sqlalchemy import text as sql
 
 from shared.db.columns import document, instant, position, text, uuid
 
@@ -49,6 +50,8 @@ tickets = Table(
     text("reported_late_reason", nullable=True),
     instant("opened_at"),
     text("opened_by"),
+    # The instant of its latest own fact, so that the next one comes after it.
+    instant("last_fact_at", server_default=sql("'epoch'")),
     _integer("level"),
     text("target", nullable=True),
     text("assignee", nullable=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
@@ -78,6 +78,11 @@ class Cause:
     origin: Origin = "live"
     traceparent: str | None = None
 
+    def taken_up(self, at: datetime) -> Cause:
+        """The same cause, recorded at this instant. It happened then too, unless somebody dated it before."""
+        was_dated = self.occurred_at < self.recorded_at
+        return replace(self, occurred_at=min(self.occurred_at, at) if was_dated else at, recorded_at=at)
+
 
 @dataclass(frozen=True, slots=True)
 class Sealed(Generic[E]):
@@ -108,11 +113,14 @@ class Received(Generic[E]):
     data: E
 
     def cause(self, *, actor: str, recorded_at: datetime) -> Cause:
-        """The cause of whatever a reaction to this event does, at the same instant of the world."""
+        """The cause of whatever a reaction to this event does, at the same instant of the world.
+
+        It is recorded after the event, also where this host's clock is behind that of the event's owner.
+        """
         return Cause(
             actor=actor,
             occurred_at=self.occurred_at,
-            recorded_at=recorded_at,
+            recorded_at=max(recorded_at, self.recorded_at),
             correlation_id=self.correlation_id,
             causation_id=str(self.id),
             origin=self.origin,

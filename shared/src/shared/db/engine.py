@@ -6,19 +6,23 @@ import asyncio
 import functools
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
 from sqlalchemy.engine import make_url
 
+from shared.db.connection import CONNECT_SECONDS, STATEMENT_SECONDS, limits
+from shared.db.failures import DatabaseFailure
 from shared.db.transaction import Reader, Row
 
 # A frozen process must not hold its locks for ever: PostgreSQL ends its transaction, and another process goes on.
 IDLE_IN_TRANSACTION = "3s"
 LOCK_TIMEOUT = "20s"
-CONNECT_SECONDS = 5.0
 LEND_SECONDS = 10.0
+RETURN_SECONDS = 5.0
+# What a session of its own asks is small, and its loop shall notice soon that nobody answers.
+DIRECT_STATEMENT_SECONDS = 10.0
 # Statements of a release are few; what a filter puts together stays below this too.
 _STATEMENTS_KEPT = 300
 _LONGEST_STATEMENT_KEPT = 64 * 1024
@@ -27,7 +31,7 @@ _LONGEST_STATEMENT_KEPT = 64 * 1024
 class Engine:
     """A pool of connections to one database, for one event loop; it connects when it is first asked."""
 
-    def __init__(self, url: str, *, application: str, pool_size: int, settings: dict[str, str]) -> None:
+    def __init__(self, url: str, *, pool_size: int, limits: dict[str, Any]) -> None:
         self._starting = asyncio.Lock()
         self._pool: asyncpg.Pool | None = None
         self._make_pool = functools.partial(
@@ -35,7 +39,6 @@ class Engine:
             plain_url(url),
             min_size=0,
             max_size=pool_size,
-            timeout=CONNECT_SECONDS,
             record_class=Row,
             init=_read_json,
             # A connection is lent clean: nothing here sets session variables, cursors or locks that outlive their
@@ -43,7 +46,7 @@ class Engine:
             reset=_keep,
             statement_cache_size=_STATEMENTS_KEPT,
             max_cacheable_statement_size=_LONGEST_STATEMENT_KEPT,
-            server_settings={"application_name": application, "timezone": "UTC", **settings},
+            **limits,
         )
 
     @asynccontextmanager
@@ -54,7 +57,10 @@ class Engine:
         try:
             yield connection
         finally:
-            await pool.release(connection)
+            # What was done with it is settled before: a connection that cannot be given back in order is ended by the
+            # pool, and nobody is told that a change failed which was stored.
+            with suppress(*DatabaseFailure):
+                await pool.release(connection, timeout=RETURN_SECONDS)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Reader]:
@@ -85,17 +91,18 @@ def make_engine(
     application: str,
     pool_size: int = 10,
     idle_in_transaction: str = IDLE_IN_TRANSACTION,
-    statement_timeout: str = "30s",
+    statement_seconds: float = STATEMENT_SECONDS,
 ) -> Engine:
     """An engine for a URL of any PostgreSQL spelling. `application` is what pg_stat_activity shows."""
     settings = {
+        "application_name": application,
         "idle_in_transaction_session_timeout": idle_in_transaction,
-        "statement_timeout": statement_timeout,
-        # Shorter than the other, so that waiting for somebody else (55P03, try again) is told from being slow (57014).
+        # Shorter than a statement's, so that waiting for somebody else (55P03, try again) is told from being slow
+        # (57014).
         "lock_timeout": LOCK_TIMEOUT,
         "jit": "off",
     }
-    return Engine(url, application=application, pool_size=pool_size, settings=settings)
+    return Engine(url, pool_size=pool_size, limits=limits(statement_seconds, **settings))
 
 
 def plain_url(url: str) -> str:
@@ -104,12 +111,12 @@ def plain_url(url: str) -> str:
 
 
 @asynccontextmanager
-async def direct_connection(url: str, *, application: str, **settings: str) -> AsyncIterator[asyncpg.Connection]:
+async def direct_connection(
+    url: str, *, application: str, statement_seconds: float = DIRECT_STATEMENT_SECONDS, **settings: str
+) -> AsyncIterator[asyncpg.Connection]:
     """One connection outside any pool, for locks and notifications that belong to a session."""
     connection = await asyncpg.connect(
-        plain_url(url),
-        timeout=CONNECT_SECONDS,
-        server_settings={"application_name": application, "timezone": "UTC", **settings},
+        plain_url(url), **limits(statement_seconds, application_name=application, **settings)
     )
     try:
         yield connection

@@ -24,6 +24,7 @@ _GONE = (
     "is cancelling",
     "pool is clos",
 )
+_BROKEN_OFF = ("08", "57P")
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -42,6 +43,14 @@ def is_transient(error: BaseException) -> bool:
         return True
     state = state_of(error)
     return state.startswith(_TRANSIENT_CLASSES) or state in _TRANSIENT_STATES
+
+
+def is_silence(error: BaseException) -> bool:
+    """Whether a statement was sent and no answer came, so that nobody knows whether the server did it."""
+    if isinstance(error, asyncpg.PostgresError):
+        # The driver's own class for a connection that broke in between, and a server that went while it answered.
+        return state_of(error).startswith(_BROKEN_OFF)
+    return isinstance(error, OSError | TimeoutError)
 
 
 def state_of(error: BaseException | None) -> str:

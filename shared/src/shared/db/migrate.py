@@ -13,11 +13,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from shared.db.connection import Connection
 from shared.db.engine import plain_url
 from shared.db.schema import RUNTIME
 from shared.errors import Unavailable
@@ -45,7 +47,7 @@ def _scripts(package: str, schema: str) -> Config:
     return config
 
 
-def _upgrade(connection: Connection, package: str, schema: str, serving_role: str) -> None:
+def _upgrade(connection: SyncConnection, package: str, schema: str, serving_role: str) -> None:
     config = _scripts(package, schema)
     config.attributes["connection"] = connection
     config.attributes["serving_role"] = serving_role
@@ -74,9 +76,14 @@ async def migrate(owner_url: str, *, serving_role: str, histories: Mapping[str, 
     Each migration grants the serving role what it may do on the tables that it makes. Raises NewerDatabase when the
     database knows a revision that this release does not.
     """
-    # Made by the driver itself, which understands all that an address may say (sslmode …).
+    # Made by the driver itself, which understands all that an address may say (sslmode …). A revision may take long, so
+    # its statements have no end; the kernel asks whether the server is there.
     connect = functools.partial(
-        asyncpg.connect, plain_url(owner_url), timeout=10, server_settings={"application_name": "desk migrate"}
+        asyncpg.connect,
+        plain_url(owner_url),
+        timeout=10,
+        connection_class=Connection,
+        server_settings={"application_name": "desk migrate"},
     )
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from sqlalchemy import Select
 
-from shared.db.failures import DatabaseFailure
+from shared.db.failures import DatabaseFailure, is_silence
 from shared.db.statement import Statement, composed, joined
 
 if TYPE_CHECKING:
@@ -35,6 +35,10 @@ class Row(asyncpg.Record):  # type: ignore[misc]
 
 class UnexpectedRows(RuntimeError):
     """A statement that answers exactly one row, or at most one, answered another number of them."""
+
+
+class CommitUnanswered(ConnectionError):
+    """What would have made a transaction lasting was sent, and no answer came: nobody knows whether it did."""
 
 
 class Reader:
@@ -130,11 +134,19 @@ class Transaction(Reader):
             raise
 
     async def commit(self) -> None:
-        """Makes it lasting."""
-        # Where nothing has begun, the one statement that waits is a transaction in itself.
-        await self._write_waiting()
+        """Makes it lasting. Raises CommitUnanswered when it may be, and nobody knows."""
         if self._begun is not None:
-            await self._begun.commit()
+            await self._write_waiting()
+        try:
+            if self._begun is not None:
+                await self._begun.commit()
+            else:
+                # Where nothing has begun, the one statement that waits is a transaction in itself.
+                await self._write_waiting()
+        except DatabaseFailure as error:
+            if is_silence(error):
+                raise CommitUnanswered("whether the change was stored is not known") from error
+            raise
 
     async def rollback(self) -> None:
         """Undoes it. A connection that broke has done so by itself, and the pool lends none that is not whole."""

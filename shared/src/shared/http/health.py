@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.db.engine import Engine
+from shared.db.server_clock import require_same_time
 from shared.db.statement import sql
 from shared.http.server import serve
 from shared.telemetry import metrics
@@ -41,6 +42,16 @@ def database_check(engine: Engine) -> Check:
             await connection.fetch(sql("SELECT 1"))
 
     return Check("database", ask)
+
+
+def clock_check(engine: Engine) -> Check:
+    """Passes when this process's clock and its database's agree well enough to date what happens."""
+
+    async def compare() -> None:
+        async with engine.connect() as connection:
+            await require_same_time(connection)
+
+    return Check("clock", compare)
 
 
 class Health:

@@ -7,7 +7,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from shared.db.failures import DatabaseFailure, is_transient, state_of
-from shared.db.transaction import Reader, Transaction, begin
+from shared.db.transaction import CommitUnanswered, Reader, Transaction, begin
 from shared.errors import Unavailable
 from shared.telemetry.logs import get_logger
 
@@ -18,11 +18,19 @@ _DISK_FULL = "53100"
 log = get_logger(__name__)
 
 
+class OutcomeUnknown(Unavailable):
+    """The database was told to store the change and did not answer."""
+
+    code = "outcome-unknown"
+    title = "Nobody knows whether it was done"
+
+
 async def transaction(request: Request) -> AsyncIterator[Transaction]:
     """One transaction, committed before the answer starts.
 
     Raises Unavailable when the database cannot do it now, and for a COMMIT that fails: whatever stood in the way came
-    up meanwhile (a deferred constraint against a row of somebody else), and the same request sees it.
+    up meanwhile (a deferred constraint against a row of somebody else), and the same request sees it. Raises
+    OutcomeUnknown for a COMMIT that nobody answered.
     """
     state = request.app.state
     committing = False
@@ -61,6 +69,13 @@ def is_passing(error: BaseException) -> bool:
 def _translated(error: BaseException, *, passing: bool) -> BaseException:
     if not passing:
         return error
+    if isinstance(error, CommitUnanswered):
+        log.warning("the database did not answer a commit", reason=error)
+        return OutcomeUnknown(
+            "The database did not answer when it was told to store this, so it may be done or not. Send the same "
+            "request again with the same Idempotency-Key: it is done once, and you get its answer. Without a key, look "
+            "first."
+        )
     log.warning("the database did not do it", reason=error)
     if state_of(error) == _DISK_FULL:
         return Unavailable(

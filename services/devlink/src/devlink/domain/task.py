@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
@@ -70,7 +71,10 @@ class Change:
 
 @dataclass
 class Task:
-    """One task. `version` goes up once per command that changes it; `changes` are what the present command changed."""
+    """One task. `version` goes up once per command that changes it; `changes` are what the present command changed.
+
+    `changed_at` is when the last change was recorded: the next one comes after it.
+    """
 
     id: UUID
     status: TaskStatus
@@ -78,6 +82,7 @@ class Task:
     fix_version: str | None
     declined_reason: str | None
     version: int
+    changed_at: datetime
     links: tuple[Link, ...]
     changes: list[Change] = field(default_factory=list)
 

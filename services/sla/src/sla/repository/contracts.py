@@ -16,7 +16,7 @@ from sla.domain.contract import Contract, ContractTemplate, Promises, Warnings
 
 _CONTRACT = "id, version, client_id, contract_type, valid_from, valid_until, promises"
 _CURRENT_CONTRACTS = sql(f"""
-    SELECT DISTINCT ON (id) {_CONTRACT} FROM sla.contracts WHERE id = ANY(CAST(:ids AS text[]))
+    SELECT DISTINCT ON (id) {_CONTRACT}, recorded_at FROM sla.contracts WHERE id = ANY(CAST(:ids AS text[]))
     ORDER BY id, version DESC
 """)
 # The default type comes along as a row without a client, so that one statement answers for every ticket of a batch.
@@ -26,7 +26,7 @@ _CONTRACTS_OF_CLIENTS = sql(f"""
     UNION ALL
     SELECT id, version, NULL, id, NULL, NULL, promises FROM sla.contract_types WHERE id = :default_type
 """)
-_CONTRACT_TYPES = sql("SELECT id, name, promises, version FROM sla.contract_types ORDER BY id FOR UPDATE")
+_CONTRACT_TYPES = sql("SELECT id, name, promises, recorded_at FROM sla.contract_types ORDER BY id FOR UPDATE")
 _UPSERT_TYPES = sql("""
     INSERT INTO sla.contract_types (id, name, promises, version, recorded_at, recorded_by)
     SELECT g.id, g.name, CAST(g.promises AS jsonb), 1, :now, :actor
@@ -47,10 +47,10 @@ _INSERT_CONTRACTS = sql("""
 """)
 
 
-async def current_contracts(tx: Transaction, ids: Iterable[str]) -> dict[str, Contract]:
-    """The latest version of each of these contracts that exists."""
+async def current_contracts(tx: Transaction, ids: Iterable[str]) -> tuple[dict[str, Contract], datetime | None]:
+    """The latest version of each of these contracts that exists, and when the last of them was recorded."""
     rows = await tx.fetch(_CURRENT_CONTRACTS, {"ids": list(ids)})
-    return {row.id: contract_of(row) for row in rows}
+    return {row.id: contract_of(row) for row in rows}, _latest(rows)
 
 
 async def contracts_of_clients(
@@ -68,10 +68,10 @@ async def contracts_of_clients(
     return found, default
 
 
-async def lock_contract_types(tx: Transaction) -> dict[str, ContractTemplate]:
-    """All contract types, locked."""
+async def lock_contract_types(tx: Transaction) -> tuple[dict[str, ContractTemplate], datetime | None]:
+    """All contract types, locked, and when the last of them was recorded. Contracts are recorded under these locks."""
     rows = await tx.fetch(_CONTRACT_TYPES)
-    return {row.id: ContractTemplate(row.id, row.name, promises_of(row.promises)) for row in rows}
+    return {row.id: ContractTemplate(row.id, row.name, promises_of(row.promises)) for row in rows}, _latest(rows)
 
 
 async def store_contract_types(tx: Transaction, types: Sequence[ContractTemplate], now: datetime, actor: str) -> None:
@@ -119,6 +119,10 @@ def promises_of(document: dict[str, Any]) -> Promises:
         pausing_holds=tuple(document["pausing_holds"]),
         warnings=Warnings(tuple(document["warnings"]["response"]), tuple(document["warnings"]["resolution"])),
     )
+
+
+def _latest(rows: Iterable[Row]) -> datetime | None:
+    return max((row.recorded_at for row in rows), default=None)
 
 
 def _promises_document(promises: Promises) -> str:

@@ -73,7 +73,10 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A ticket as its facts left it. `target` is None while the call centre has it; `version` counts commands."""
+    """A ticket as its facts left it. `target` is None while the call centre has it; `version` counts commands.
+
+    `last_fact_at` is when the latest of its own facts was recorded: the next one comes after it.
+    """
 
     id: UUID
     number: str
@@ -82,6 +85,7 @@ class Ticket:
     opening: Opening
     opened_at: datetime
     opened_by: str
+    last_fact_at: datetime
     level: int = 1
     target: Target | None = None
     assignee: str | None = None
@@ -102,7 +106,16 @@ class Ticket:
 
         `impact` is what the severity followed from; the ticket keeps the severity, the history keeps the answers.
         """
-        ticket = cls(id=id, number=number, version=1, status="new", opening=opening, opened_at=at, opened_by=by)
+        ticket = cls(
+            id=id,
+            number=number,
+            version=1,
+            status="new",
+            opening=opening,
+            opened_at=at,
+            opened_by=by,
+            last_fact_at=at,
+        )
         event = ticket.tell(
             TicketOpened,
             kind=opening.kind,

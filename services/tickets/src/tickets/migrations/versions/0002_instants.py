@@ -6,8 +6,22 @@ revision = "tickets_0002"
 down_revision = "tickets_0001"
 
 
+# The default is for the release before this one, which may still open tickets beside it. Of a ticket's history only its
+# own facts count: what other services did about it is dated by them.
+STATEMENTS = (
+    "ALTER TABLE tickets.tickets ADD COLUMN last_fact_at timestamptz NOT NULL DEFAULT 'epoch'",
+    """
+    UPDATE tickets.tickets t
+       SET last_fact_at = greatest(t.opened_at, (
+            SELECT max(greatest(h.occurred_at, h.recorded_at)) FROM tickets.history h
+             WHERE h.ticket_id = t.id AND h.source = 'tickets'))
+    """,
+)
+
+
 def upgrade() -> None:
-    op.execute("SELECT 1")
+    for statement in STATEMENTS:
+        op.execute(statement)
 
 
 def downgrade() -> None:
