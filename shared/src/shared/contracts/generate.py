@@ -10,13 +10,15 @@ from shared.contracts.documents import (
     EARLIER,
     EXAMPLES,
     SCHEMAS,
+    all_schemas,
     earlier_versions,
     meaning,
+    open_example_of,
     read_json,
     render,
-    schema_of,
 )
-from shared.contracts.topics import BY_TYPE
+from shared.contracts.open_copy import OPEN
+from shared.contracts.topics import BY_TYPE, OPEN_COPIES
 
 
 def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES) -> list[str]:
@@ -26,13 +28,13 @@ def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES) -> list[str]:
     """
     told = []
     schemas.mkdir(parents=True, exist_ok=True)
-    for type_name, event in BY_TYPE.items():
-        path, text = schemas / f"{type_name}.json", render(schema_of(event))
+    for type_name, schema in all_schemas().items():
+        path, text = schemas / f"{type_name}.json", render(schema)
         if not path.exists():
             told.append(f"{type_name}: new")
         elif path.read_text(encoding="utf-8") == text:
             continue
-        elif meaning(read_json(path)) != meaning(schema_of(event)):
+        elif meaning(read_json(path)) != meaning(schema):
             kept = _keep(path) and _keep(examples / path.name)
             told.append(f"{type_name}: changed, the earlier version is kept as {kept}")
         else:
@@ -47,8 +49,14 @@ def missing_examples(examples: Path = EXAMPLES) -> list[str]:
 
 
 def derived() -> dict[Path, str]:
-    """What is written anew each time, beside the schemas: the AsyncAPI document and the pages. Needs every example."""
-    return {asyncapi.ASYNCAPI: asyncapi.text(), pages.INDEX: pages.index(), **pages.event_pages()}
+    """What is written anew each time, beside the schemas: examples of open copies, the AsyncAPI document and the pages.
+    Needs every example."""
+    copies = {
+        EXAMPLES / f"{event.type}{OPEN}.json": render(open_example_of(event))
+        for topic in OPEN_COPIES
+        for event in topic.events
+    }
+    return {**copies, asyncapi.ASYNCAPI: asyncapi.text(), pages.INDEX: pages.index(), **pages.event_pages()}
 
 
 def write_derived() -> None:
