@@ -7,7 +7,7 @@ import json
 import pytest
 
 from shared.contracts.inventory import ClientRecorded
-from shared.contracts.topics import CLIENTS, TICKETS, TOPICS
+from shared.contracts.topics import TICKETS, TOPICS
 from shared.messaging.records import Applicable, Invalid, Read, Record, read_record
 from tests.shared.messaging.story import message, opened, reactions
 

@@ -11,6 +11,9 @@ from shared.contracts.envelope import Headers, InvalidMessage, Received, StateRe
 from shared.contracts.topics import topic_of
 from shared.messaging.reactions import Reaction, Reactions
 
+# A topic (the registry's name) and the number of a partition.
+Partition = tuple[str, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
