@@ -254,7 +254,7 @@ STOPPED: dict[str, list[dict[str, Any]]] = {
         {"topic": "desk.sla.v1", "partition": 1, "why": "the log is behind the database", "shows": "it ends at 7"},
         {"topic": "desk.sla.v1", "partition": 4, "why": "the log is behind the database", "shows": "it ends at 0"},
     ],
-    "halted": [{"topic": "desk.sla.v1", "partition": 3, "offset": 17, "keys": 40}],
+    "halted": [{"topic": "desk.sla.v1", "partition": 3, "offset": 17, "lacking": 40}],
     "passed_over": [{"type": "desk.ticket.assigned.v1", "topic": "desk.tickets.v1", "partition": 0}],
 }
 

@@ -107,7 +107,7 @@ SENT = """
         ("sla", UNSENDABLE, "DELETE FROM runtime.unsendable", "messages", "1 keys cannot be sent"),
         ("sla", PARKED, "DELETE FROM runtime.parked", "messages", "1 parked messages"),
         ("sla", REFUSED, "DELETE FROM runtime.refused_logs", "consumer", "the log of desk.devlink.v1 (1 partitions)"),
-        ("sla", HALTED, "DELETE FROM runtime.halts", "consumer", "40 keys more would be parked"),
+        ("sla", HALTED, "DELETE FROM runtime.halts", "consumer", "too many keys would be parked in a minute, by 40"),
         ("sla", PASSED_OVER, "DELETE FROM runtime.skipped_types", "consumer", "were passed over before"),
         (
             "sla",

@@ -358,5 +358,5 @@ class Parts:
     def _problems(self) -> dict[str, str]:
         consumer: Consumer | None = getattr(self, "_consumer", None)
         relay: Relay | None = getattr(self, "_relay", None)
-        named = {"consumer": consumer.problem if consumer else None, "relay": relay.problem if relay else None}
+        named = {"consumer": consumer.trouble if consumer else None, "relay": relay.problem if relay else None}
         return {name: problem for name, problem in named.items() if problem}

@@ -78,7 +78,7 @@ async def test_what_an_operator_allows_is_parked_and_the_consumer_goes_on_by_its
         await eventually(is_halted, within=40)
         assert await parked(db) == 0
         (row,) = [row for row in await ask(db, cluster, "lag") if row["topic"] == SLA_TOPIC]
-        assert [one["keys"] for one in row["halted"]] == [40]
+        assert [one["lacking"] for one in row["halted"]] == [40]
         words = ("accept", SLA_TOPIC, "--reason", "a stranger wrote them")
         await ask(db, cluster, *words, "--keys", "39")
         # Not enough: it tries, and asks for what is lacking.
@@ -108,17 +108,28 @@ async def test_a_restart_does_not_hide_that_a_consumer_halted(database: Make, cl
     async with started("tickets", "jobs", db, cluster) as (_, client):
         answer = await eventually(lambda: readyz(client), within=40)
         (halt,) = answer["status"]["halted"]
-        assert (halt["topic"], halt["keys"]) == (SLA_TOPIC, 40)
+        assert (halt["topic"], halt["lacking"]) == (SLA_TOPIC, 40)
     async with started("tickets", "consumer", db, cluster) as (_, client):
-        seen = []
+        seen: list[Any] = []
+        told: list[str] = []
 
         async def is_halted_again() -> bool:
             answer = await readyz(client)
             seen.append(answer.get("status_code"))
-            return "stopped, because" in str(answer.get("checks", {}).get("consumer"))
+            told.append(str(answer.get("checks", {}).get("consumer")))
+            return "RuntimeError: stopped, because" in told[-1]
 
         await eventually(is_halted_again, within=40)
         assert 200 not in seen, "not ready for a moment, or whoever watches would call it healthy"
+        assert all("--keys 40 --reason" in one for one in told if "stopped, because" in one)
+
+
+async def test_what_a_consumer_tries_again_after_a_restart_is_told_with_its_number(database: Make) -> None:
+    db = await prepared(database)
+    with pytest.raises(ParkingRunsWild):
+        await BatchApplier(db.engine, reactions(), lambda: None).apply(invalid(60))
+    async with db.begin() as tx:
+        assert "--keys 40 --reason" in limit.told(await limit.halted(tx))
 
 
 INVALID = (("ce_type", b"desk.ticket.opened.v1"),)
@@ -145,7 +156,7 @@ async def test_what_is_behind_in_the_batch_is_counted_at_once(database: Make) ->
     applier = BatchApplier(db.engine, reactions(fail), lambda: None)
     with pytest.raises(ParkingRunsWild) as stopped:
         await applier.apply(batch)
-    assert [(one.topic, one.offset, one.keys) for one in stopped.value.overruns] == [(TICKETS.name, 24, 5)]
+    assert [(one.topic, one.offset, one.lacking) for one in stopped.value.overruns] == [(TICKETS.name, 24, 5)]
     async with db.begin() as tx:
         await limit.allow(tx, TICKETS.name, 6, "seen", clock.now())
     await applier.apply(batch)
@@ -162,7 +173,7 @@ async def test_an_allowance_is_spent_only_with_what_it_was_for(database: Make) -
     applier = BatchApplier(db.engine, reactions(), lambda: None)
     with pytest.raises(ParkingRunsWild) as stopped:
         await applier.apply(invalid(60))
-    assert [one.keys for one in stopped.value.overruns] == [10]
+    assert [one.lacking for one in stopped.value.overruns] == [10]
     assert await db.count("SELECT sum(unspent) FROM runtime.allowances") == 130
 
 

@@ -41,7 +41,8 @@ async def read_once(database: Make, cluster: Cluster, events: int = 60) -> Datab
 async def make_anew(cluster: Cluster) -> None:
     """Deletes the topic of the tickets and makes it again."""
     async with admin(cluster) as client:
-        await client.delete_topics([cluster.physical(TICKETS.name)])
+        if cluster.physical(TICKETS.name) in await client.list_topics():
+            await client.delete_topics([cluster.physical(TICKETS.name)])
 
     async def made() -> bool:
         try:
@@ -103,6 +104,23 @@ async def test_a_log_that_begins_again_beneath_a_running_consumer_is_refused(dat
     async with running(again):
         await eventually(lambda: refuses(again))
     await require_each_once(db, len(await effects(db)))
+
+
+async def test_a_topic_made_anew_beneath_a_running_consumer_is_refused(database: Make, cluster: Cluster) -> None:
+    """While it is gone the group gives its partitions to nobody: that is no idle consumer. Then its log is looked
+    at."""
+    db = await prepared(database)
+    await send(cluster, *story_of(6, 60))
+    consumer = consumer_of(db, cluster)
+    async with running(consumer):
+        await eventually(lambda: applied(db, 60))
+        async with admin(cluster) as client:
+            await client.delete_topics([cluster.physical(TICKETS.name)])
+        await eventually(lambda: refuses(consumer, "topics do not exist: desk.tickets.v1"))
+        await make_anew(cluster)
+        await send(cluster, *story_of(6, 180, start=60))
+        await eventually(lambda: refuses(consumer), within=60)
+    await require_each_once(db, 60)
 
 
 async def test_an_adopted_log_is_read_from_its_beginning_by_the_running_consumer(

@@ -207,10 +207,11 @@ def judge_stopped(service: str, stopped: Mapping[str, list[dict[str, Any]]]) -> 
     for row in stopped.get("halted", []):
         yield problem(
             name,
-            f"stopped at {row['topic']}/{row['partition']}, offset {row['offset']}: {row['keys']} keys more would be "
-            "parked than a minute may have",
-            "if it is a bad release, take another; if it are bad messages, "
-            f"{command} accept {row['topic']} --keys {row['keys']} --reason ...` parks them, and it goes on by itself",
+            f"stopped at {row['topic']}/{row['partition']}, offset {row['offset']}: too many keys would be parked in a "
+            f"minute, by {row['lacking']}",
+            "is it a bad release, take another; are it bad messages, "
+            f"{command} accept {row['topic']} --keys {row['lacking']} --reason ...` parks them, and it goes on by "
+            "itself",
         )
     for type_name in sorted({row["type"] for row in stopped.get("passed_over", [])}):
         yield problem(

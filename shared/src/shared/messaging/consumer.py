@@ -75,7 +75,9 @@ class Consumer:
         # Each is set and ended by its own part of this class, so that none hides another that is still there.
         self.halted: str | None = None
         self.refused: str | None = None
-        self._waiting: str | None = "not started"
+        self._joining: str | None = "not started"
+        self._waiting: str | None = None
+        self._gone: str | None = None
         self._failing: str | None = None
         self._retried: Sequence[Any] = ()
         self._unfetched: str | None = None
@@ -101,8 +103,13 @@ class Consumer:
     @property
     def problem(self) -> str | None:
         """Why it does not go on; None when it does, or has no partition to read."""
+        return self.trouble or self._joining
+
+    @property
+    def trouble(self) -> str | None:
+        """The same without what is only a step on its way: a moment in which partitions move is no trouble."""
         retried = f"tries again: {limit.told(self._retried)}" if self._retried else None
-        return self.stopped or self._waiting or self._failing or retried or self._unfetched
+        return self.stopped or self._gone or self._waiting or self._failing or retried or self._unfetched
 
     @property
     def last_turn(self) -> float:
@@ -145,9 +152,9 @@ class Consumer:
                 with self._at_work():
                     missing = await missing_topics(self.cluster, [topic.name for topic in self.reactions.topics])
                 if not missing:
-                    self._waiting = "waits for its partitions"
+                    self._joining, self._waiting = "waits for its partitions", None
                     return
-                self._waiting = f"topics do not exist: {', '.join(missing)}: run `python -m shared.messaging topics`"
+                self._waiting = _told_missing(missing)
             except (KafkaError, OSError) as error:
                 self._waiting = f"Kafka does not answer: {error!r}"
             log.warning("consumer waits", problem=self._waiting)
@@ -276,23 +283,27 @@ class Consumer:
         async with self._batch:
             self._assignment += 1
             self._failures, self._failing, self._retried = 0, None, ()
-            self._waiting = "waits for its partitions"
+            self._joining, self._waiting = "waits for its partitions", None
             self.loaded.clear()
         await self._end_loading()
 
     async def assigned(self, partitions: set[TopicPartition]) -> None:
         """Loads the stored offsets in the background: a database that is away must not cost the membership."""
         await self._end_loading()
+        # A topic that was deleted is given to nobody, and nothing else tells.
+        known, topics = self._require_kafka().partitions_for_topic, [topic.name for topic in self.reactions.topics]
+        gone = [topic for topic in topics if not known(self.cluster.physical(topic))]
+        self._gone = _told_missing(gone) if gone else None
         if partitions and self.halted is None:
             self._loading = asyncio.create_task(self._load(partitions, self._assignment))
         elif not partitions:
-            # Others read them all: this one stands by.
-            self._waiting = self.refused = None
+            # Others read them all, and this one stands by.
+            self._joining = self.refused = None
 
     def _reload(self, mine: Collection[TopicPartition], begun_anew: LogBegunAnew | None = None) -> None:
         self.loaded.clear()
         self._assignment += 1
-        self._waiting = "loads its offsets"
+        self._joining, self._waiting = "loads its offsets", None
         if self._loading is not None:
             self._loading.cancel()
         self._loading = asyncio.create_task(self._load(set(mine), self._assignment, begun_anew))
@@ -334,7 +345,7 @@ class Consumer:
             with contextlib.suppress(IllegalStateError):  # no longer ours, and its rebalance is on its way
                 self._require_kafka().seek(partition, offset)
                 self.loaded[partition] = offset
-        self._standing, self._waiting, self.refused = standing, None, None
+        self._standing, self._joining, self._waiting, self.refused = standing, None, None, None
         # Where one stopped before, the same batch comes first: not before it is through is all well.
         self._retried = [one for one in standing.halts if self._physical(one) in self.loaded]
         log.info("partitions loaded", partitions=len(self.loaded))
@@ -374,3 +385,7 @@ class Consumer:
         if kafka is None:
             raise ConsumerStoppedError
         return kafka
+
+
+def _told_missing(topics: Sequence[str]) -> str:
+    return f"topics do not exist: {', '.join(topics)}: run `python -m shared.messaging topics`"

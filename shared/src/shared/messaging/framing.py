@@ -15,6 +15,8 @@ from shared.messaging.kafka import Cluster
 
 # Longer than any batch may take: a handler that is cancelled in its transaction only costs a repetition.
 GRACEFUL_SECONDS = 35.0
+# A topic that was made anew is assigned to nobody before the client knows of it; its default is five minutes.
+METADATA_MS = 10_000
 
 
 class Member(Protocol):
@@ -37,6 +39,7 @@ def broker_of(service: str, cluster: Cluster) -> KafkaBroker:
         consumer_only=True,
         allow_auto_create_topics=False,
         graceful_timeout=GRACEFUL_SECONDS,
+        metadata_max_age_ms=METADATA_MS,
         apply_types=False,
         logger=None,
     )

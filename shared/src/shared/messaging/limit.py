@@ -22,12 +22,12 @@ MAX_KEYS_PER_MINUTE = 20
 
 @dataclass(frozen=True)
 class Overrun:
-    """So many keys of a topic are too many, in the batch that has this record; `keys` counts what it takes to pass."""
+    """Of a topic so many keys are too many, in the batch that has this record: `lacking` of them need an allowance."""
 
     topic: str
     partition: int
     offset: int
-    keys: int
+    lacking: int
 
 
 class ParkingRunsWild(Exception):
@@ -54,17 +54,17 @@ _FORGET_PASSED = sql("""
     WHERE (o.topic, o.partition) = (h.topic, h.partition) AND o.next_offset > h."offset"
 """)
 _HALT = sql("""
-    INSERT INTO runtime.halts (topic, partition, "offset", keys, halted_at)
-    VALUES (:topic, :partition, :offset, :keys, :now)
-    ON CONFLICT (topic, partition) DO UPDATE SET "offset" = excluded."offset", keys = excluded.keys
+    INSERT INTO runtime.halts (topic, partition, "offset", lacking, halted_at)
+    VALUES (:topic, :partition, :offset, :lacking, :now)
+    ON CONFLICT (topic, partition) DO UPDATE SET "offset" = excluded."offset", lacking = excluded.lacking
 """)
 _HALTED = query("""
-    SELECT h.topic, h.partition, h."offset", h.keys, h.halted_at
+    SELECT h.topic, h.partition, h."offset", h.lacking, h.halted_at
     FROM runtime.halts h JOIN runtime.offsets o USING (topic, partition)
     WHERE o.next_offset <= h."offset" ORDER BY h.topic, h.partition
 """)
 _LEFT = query("""
-    SELECT topic, sum(unspent) AS keys FROM runtime.allowances WHERE unspent > 0 GROUP BY topic
+    SELECT topic, sum(unspent) AS unspent FROM runtime.allowances WHERE unspent > 0 GROUP BY topic
 """)
 _ALLOW = sql("""
     INSERT INTO runtime.allowances (topic, granted, unspent, reason, granted_at)
@@ -118,7 +118,13 @@ async def note_halt(tx: Transaction, overruns: Sequence[Overrun], now: datetime)
     for one in overruns:
         await tx.execute(
             _HALT,
-            {"topic": one.topic, "partition": one.partition, "offset": one.offset, "keys": one.keys, "now": now},
+            {
+                "topic": one.topic,
+                "partition": one.partition,
+                "offset": one.offset,
+                "lacking": one.lacking,
+                "now": now,
+            },
         )
 
 
@@ -134,7 +140,7 @@ async def halted(tx: Reader) -> Sequence[Any]:
 
 def told(overruns: Sequence[Any]) -> str:
     """What lets a consumer go on, with the number that it takes."""
-    commands = " and ".join(f"`messaging accept {one.topic} --keys {one.keys} --reason '…'`" for one in overruns)
+    commands = " and ".join(f"`messaging accept {one.topic} --keys {one.lacking} --reason '…'`" for one in overruns)
     return (
         f"stopped, because parking runs wild: is it a bad release, take another; are it bad messages, {commands} parks "
         "them, and it goes on by itself"
@@ -148,7 +154,7 @@ async def allow(tx: Transaction, topic: str, keys: int, reason: str, now: dateti
 
 async def unspent(tx: Reader) -> dict[str, int]:
     """How many keys of each topic may still be parked beyond the limit; topics of which none may are left out."""
-    return {row.topic: row.keys for row in await tx.fetch(_LEFT)}
+    return {row.topic: row.unspent for row in await tx.fetch(_LEFT)}
 
 
 async def last_allowed(tx: Reader) -> int:

@@ -116,15 +116,15 @@ accepted_skips = Table(
     PrimaryKeyConstraint("topic", "partition", "type", "accepted_at"),
 )
 
-# Where a consumer stopped because too many keys would have been parked: how many too many, in the batch that has this
-# offset. The row is history as soon as the partition is past it.
+# Where a consumer stopped because too many keys would have been parked: how many were too many, in the batch that has
+# this offset. The row is history as soon as the partition is past it.
 halts = Table(
     "halts",
     metadata,
     text_column("topic"),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
-    Column("keys", Integer, nullable=False),
+    Column("lacking", Integer, nullable=False),
     instant("halted_at"),
     PrimaryKeyConstraint("topic", "partition"),
 )

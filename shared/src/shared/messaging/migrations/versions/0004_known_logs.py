@@ -41,7 +41,7 @@ CREATE TABLE runtime.halts (
     topic TEXT NOT NULL,
     partition INTEGER NOT NULL,
     "offset" BIGINT NOT NULL,
-    keys INTEGER NOT NULL,
+    lacking INTEGER NOT NULL,
     halted_at TIMESTAMP WITH TIME ZONE NOT NULL,
     PRIMARY KEY (topic, partition)
 );
