@@ -81,15 +81,13 @@ class Consumer:
         self._failing: str | None = None
         self._retried: Sequence[Any] = ()
         self._unfetched: str | None = None
-        self._allowed = 0
         self._standing: Standing | None = None
         # The partitions whose stored offsets are loaded, and the offset that each has reached.
         self.loaded: dict[TopicPartition, int] = {}
         self._turned = time.monotonic()
         self._at_work_since: float | None = None
         self._assignment = 0  # grows with every rebalance, so that what belongs to an older one is recognised
-        self._fetched_in = 0
-        self._failures = 0
+        self._fetched_in = self._failures = self._allowed = 0
         self._batch = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
         self._to_acknowledge: dict[TopicPartition, int] = {}
