@@ -40,6 +40,8 @@ STALLED_SECONDS = 10.0
 HUNG_SECONDS = 60.0
 INBOX_KEPT = timedelta(days=150)
 IDEMPOTENCY_KEPT = timedelta(hours=24)
+# What was parked and is applied or given up: long enough to look at it, since it may be personal no longer.
+PAYLOADS_KEPT = timedelta(days=30)
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Parts:
     turns: dict[str, Callable[[], float]] = field(default_factory=dict)
     beaten: float = field(default_factory=time.monotonic)
     newer_schema: str | None = None
+    # Whether this process runs one part only, or the API beside all the others.
+    alone: bool = True
 
     @functools.cached_property
     def engine(self) -> Engine:
@@ -96,7 +100,7 @@ class Parts:
             engine=self.engine,
             hint=self.hinter,
             authenticator=Authenticator(self.settings.oidc_issuer, env=self.settings.env),
-            readiness=[*self._stored(), *self._replicas_filled()],
+            readiness=[*self._stored(), *self._replicas_filled(), *self._nothing_stopped()],
             status=self._status,
             alive=self.is_alive,
         )
@@ -153,6 +157,7 @@ class Parts:
     async def run(self, part: str) -> None:
         """Runs one part, or `all`, until a signal; answers health on this process's own port."""
         tracing.configure(self.name, part, os.environ)
+        self.alone = part != "all"
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
@@ -194,7 +199,7 @@ class Parts:
     def _health(self, part: str) -> Callable[[], Coroutine[Any, Any, None]]:
         stored = self._stored()
         readiness = {
-            "consumer": [*stored, self._broker(), Check("offsets", self._test_consumer)],
+            "consumer": [*stored, self._broker(), Check("consumer", self._test_consumer)],
             "relay": [*stored, self._broker(), Check("archive", self._test_relay)],
             "jobs": stored,
         }[part]
@@ -247,6 +252,7 @@ class Parts:
             Job("retry-parked", retry, every_seconds=2),
             Job("prune-inbox", functools.partial(pruning.prune_inbox, keep=INBOX_KEPT), every_seconds=3600),
             Job("prune-answers", functools.partial(pruning.prune_answers, keep=IDEMPOTENCY_KEPT), every_seconds=600),
+            Job("erase-payloads", functools.partial(pruning.erase_payloads, keep=PAYLOADS_KEPT), every_seconds=3600),
         ]
 
     def _listening(self, loops: Sequence[JobLoop]) -> list[Coroutine[Any, Any, None]]:
@@ -318,6 +324,17 @@ class Parts:
 
         return [Check("replicas", test)]
 
+    def _nothing_stopped(self) -> list[Check]:
+        """Where all parts are one process, what only an operator can end in its consumer and relay; an outage of the
+        broker ends by itself, and the API goes on accepting meanwhile."""
+
+        async def test() -> None:
+            consumer: Consumer | None = getattr(self, "_consumer", None)
+            if consumer is not None and consumer.stopped is not None:
+                raise RuntimeError(consumer.stopped)
+
+        return [] if self.alone else [Check("consumer", test), Check("archive", self._test_relay)]
+
     async def _test_consumer(self) -> None:
         consumer: Consumer | None = getattr(self, "_consumer", None)
         if consumer is not None and consumer.problem is not None:
@@ -329,7 +346,9 @@ class Parts:
             raise RuntimeError(relay.refused)
 
     async def _status(self) -> dict[str, Any]:
-        """What is shown beside readiness and never decides it: the broker's state and the age of the outbox."""
+        """What is shown beside readiness and never decides it: the age of the outbox, and what stopped a consumer."""
+        from shared.messaging import stops
+
         query = sql("""
             SELECT o.rows, a.recorded_at AS oldest,
                    (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
@@ -341,6 +360,7 @@ class Parts:
         """)
         async with self.engine.connect() as connection:
             row = await connection.fetch_one(query)
+            stopped = await stops.present(connection, self.name)
         oldest = (clock.now() - row.oldest).total_seconds() if row.oldest else 0.0
         problems = self._problems()
         return {
@@ -349,6 +369,7 @@ class Parts:
             "parked_messages": row.parked,
             "blocked_keys": row.blocked,
             "unsendable_keys": row.unsendable,
+            **stopped,
             **({"problems": problems} if problems else {}),
             **({"schema": self.newer_schema} if self.newer_schema else {}),
         }
@@ -356,5 +377,5 @@ class Parts:
     def _problems(self) -> dict[str, str]:
         consumer: Consumer | None = getattr(self, "_consumer", None)
         relay: Relay | None = getattr(self, "_relay", None)
-        named = {"consumer": consumer.problem if consumer else None, "relay": relay.problem if relay else None}
+        named = {"consumer": consumer.trouble if consumer else None, "relay": relay.problem if relay else None}
         return {name: problem for name, problem in named.items() if problem}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from shared import clock
 from shared.db.engine import Engine, make_engine
 from shared.db.schema import SchemaNewer, SchemaOlder, read_histories, require_schema
 from shared.db.statement import sql
+from shared.messaging import refusals, stops
 from shared.telemetry.redaction import redact_text
 
 ANSWER_SECONDS = 5.0
@@ -132,6 +133,7 @@ async def _check_database(engine: Engine, service: str, patient: Patient) -> Asy
         yield ok(f"{service}: schema", " and ".join(sorted(head for each in histories for head in each.heads)))
         async with engine.connect() as connection:
             waiting = await connection.fetch_one(_WAITING)
+            stopped = await stops.present(connection, service)
     except SchemaNewer as error:
         yield problem(f"{service}: schema", error.message, "take the newer release; nothing here can go back")
     except SchemaOlder as error:
@@ -143,7 +145,7 @@ async def _check_database(engine: Engine, service: str, patient: Patient) -> Asy
             _how_to_reach(patient, error),
         )
     else:
-        for finding in judge_waiting(service, waiting, clock.now()):
+        for finding in (*judge_waiting(service, waiting, clock.now()), *judge_stopped(service, stopped)):
             yield finding
 
 
@@ -198,3 +200,36 @@ def judge_waiting(service: str, waiting: Any, now: datetime) -> Iterator[Finding
             )
         )
     yield from found or [ok(name, f"{waiting.outbox} waiting to be sent, none parked, no key held back")]
+
+
+def judge_stopped(service: str, stopped: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:
+    """What is said of what only an operator can end: refused logs, a consumer that halted, events that were passed
+    over."""
+    name, command = f"{service}: consumer", f"`desk service {service} messaging"
+    for topic in sorted({row["topic"] for row in stopped.get("refused_logs", [])}):
+        rows = [row for row in stopped["refused_logs"] if row["topic"] == topic]
+        which = "the cluster" if topic == refusals.WHOLE_CLUSTER else f"the log of {topic} ({len(rows)} partitions)"
+        yield problem(
+            name,
+            f"{which} is refused: {rows[0]['why']}, {rows[0]['shows']}",
+            f"if that is meant, {command} {refusals.command_for(topic)}` reads it from its beginning, and the inbox "
+            "keeps effects single; with --dry-run it only tells what it would do",
+        )
+    for row in stopped.get("halted", []):
+        yield problem(
+            name,
+            f"stopped at {row['topic']}/{row['partition']}, offset {row['offset']}: too many keys would be parked in a "
+            f"minute, by {row['lacking']}",
+            "is it a bad release, take another; are it bad messages, "
+            f"{command} accept {row['topic']} --keys {row['lacking']} --reason ...` parks them, and it goes on by "
+            "itself",
+        )
+    for type_name in sorted({row["type"] for row in stopped.get("passed_over", [])}):
+        yield problem(
+            name,
+            f"events of {type_name}, to which this release reacts, were passed over before",
+            f"{command} replay {type_name}` applies them late (--dry-run tells from where), "
+            f"`... messaging accept-skipped {type_name} --reason ...` leaves them out",
+        )
+    if not any(stopped.values()):
+        yield ok(name, "no log is refused, no consumer stopped, nothing was passed over")

@@ -162,7 +162,7 @@ def _message(event: type[Event]) -> dict[str, Any]:
     example, topic = example_of(event), topic_of(event)
     own = {
         "ce_type": {"const": event.type},
-        "ce_source": {"const": f"/desk/{topic.owner}"},
+        "ce_source": {"const": topic.source},
         "ce_dataschema": {"const": f"urn:desk:schema:{event.type}"},
     }
     return {

@@ -33,9 +33,22 @@ class Topic:
         """The topic's settings as the broker knows them.
 
         LogAppendTime, because imported events carry old times: by their own time retention would delete them at once.
+        The compression is said although it is Kafka's default: a broker may have another, and records that were
+        compressed anew cost every reader.
         """
         kept = {"retention.ms": str(self.retention_days * DAY_MS)} if self.cleanup == "delete" else {}
-        return {"cleanup.policy": self.cleanup, "message.timestamp.type": "LogAppendTime", **kept, **self.settings}
+        return {
+            "cleanup.policy": self.cleanup,
+            "message.timestamp.type": "LogAppendTime",
+            "compression.type": "producer",
+            **kept,
+            **self.settings,
+        }
+
+    @property
+    def source(self) -> str:
+        """The `ce_source` of everything on it: nobody but its owner tells it."""
+        return f"/desk/{self.owner}"
 
     def is_personal(self) -> bool:
         """Whether any of its events may carry personal data; such topics are closed to outsiders."""
