@@ -182,24 +182,24 @@ def judge_waiting(service: str, waiting: Any, now: datetime) -> Iterator[Finding
                 "with `... messaging discard NUMBER --reason ...`",
             )
         )
+    found += _judge_withheld(name, command, waiting)
+    yield from found or [ok(name, f"{waiting.outbox} waiting to be sent, none parked, no key held back")]
+
+
+def _judge_withheld(name: str, command: str, waiting: Any) -> Iterator[Finding]:
     if waiting.closed:
-        found.append(
-            problem(
-                name,
-                f"rows wait for {', '.join(waiting.closed)}, which does not exist or may not be written",
-                "make it (`python -m shared.messaging topics`), or give this service its right; the rows then go by "
-                "themselves",
-            )
+        yield problem(
+            name,
+            f"rows wait for {', '.join(waiting.closed)}, which does not exist or may not be written",
+            "make it (`python -m shared.messaging topics`), or give this service its right; the rows then go by "
+            "themselves",
         )
     if waiting.unsendable:
-        found.append(
-            problem(
-                name,
-                f"{waiting.unsendable} keys cannot be sent",
-                f"{command} backlog` says why; mend that, then `... release TOPIC KEY` lets the relay try again",
-            )
+        yield problem(
+            name,
+            f"{waiting.unsendable} keys cannot be sent",
+            f"{command} backlog` says why; mend that, then `... release TOPIC KEY` lets the relay try again",
         )
-    yield from found or [ok(name, f"{waiting.outbox} waiting to be sent, none parked, no key held back")]
 
 
 def judge_stopped(service: str, stopped: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:

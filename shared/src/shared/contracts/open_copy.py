@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json
 
 from shared.contracts.envelope import Event
 from shared.contracts.personal import personal_fields
@@ -24,7 +24,8 @@ def open_value(event: type[Event], value: bytes) -> bytes:
 
     Only fields that the class knows and does not mark stay: what an earlier release wrote may have been personal too.
     """
-    return to_json(_stripped(from_json(value), _kept(event)))
+    whole = json.loads(value)
+    return json.dumps(_stripped(whole, _kept(event)), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def open_schema(schema: Mapping[str, Any]) -> dict[str, Any]:

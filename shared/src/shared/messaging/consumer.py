@@ -72,8 +72,8 @@ class Consumer:
         self._waiting: str | None = None
         self._gone: str | None = None
         self._failing: str | None = None
-        self._retried: Sequence[Any] = ()
         self._unfetched: str | None = None
+        self._retried: Sequence[Any] = ()
         self._standing: Standing | None = None
         # The partitions whose stored offsets are loaded, and the offset that each has reached.
         self.loaded: dict[TopicPartition, int] = {}
@@ -82,7 +82,6 @@ class Consumer:
         self._assignment = 0  # grows with every rebalance, so that what belongs to an older one is recognised
         self._fetched_in = self._failures = self._allowed = 0
         self._in_hand = False  # records were taken out of the client and are not yet applied
-        self._whereabouts = courtesies.Whereabouts()
         self._batch = asyncio.Lock()
         self._loading: asyncio.Task[None] | None = None
         self._to_acknowledge: dict[TopicPartition, int] = {}
@@ -162,9 +161,10 @@ class Consumer:
 
     async def _tend(self) -> None:
         """Each second: look after the brokers, pass over what is never delivered, and tell Kafka how far this is."""
+        whereabouts = courtesies.Whereabouts()
         while True:
             await asyncio.sleep(1)
-            await self._whereabouts.find_again(self._require_kafka())
+            await whereabouts.find_again(self._require_kafka())
             await self._pass_markers()
             marks, self._to_acknowledge = self._to_acknowledge, {}
             if marks:
