@@ -32,6 +32,7 @@ from shared.settings import ServiceSettings
 from shared.steady_output import SteadyOutput
 from shared.system_errors import explain, wants_traceback
 from shared.telemetry import logs
+from shared.work_commands import work_commands
 
 Role = Literal["api", "subscribers", "jobs", "documents"]
 
@@ -141,6 +142,7 @@ def _application(service: Service) -> typer.Typer:
         typer.echo(f"{service.name}: {asyncio.run(service.load_file(file))} rows changed")
 
     app.add_typer(messaging_commands(service), name="messaging", help="lag, backlog, leader, and parked messages")
+    app.add_typer(work_commands(service), name="work", help="work that was set aside so that the rest could go on")
     app.add_typer(config_commands(service), name="config", help="the settings, and whether production may have them")
     return app
 

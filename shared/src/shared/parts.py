@@ -21,6 +21,7 @@ from shared.db.engine import Engine, direct_connection, make_engine
 from shared.db.schema import History, SchemaNewer, read_histories, require_schema
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
+from shared.errands import ErrandJob, ErrandLoop, measure, prune
 from shared.http.health import Check, Health, clock_check, database_check, serve_health
 from shared.jobs import Job, JobLoop
 from shared.messaging.hint import Hinter
@@ -42,6 +43,8 @@ INBOX_KEPT = timedelta(days=150)
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 # What was parked and is applied or given up: long enough to look at it, since it may be personal no longer.
 PAYLOADS_KEPT = timedelta(days=30)
+# An errand that is done: for as long as the same cause may want it again.
+ERRANDS_KEPT = timedelta(days=150)
 
 
 @dataclass
@@ -146,11 +149,16 @@ class Parts:
 
     async def run_jobs(self) -> None:
         """Time in: the service's own jobs and the runtime's."""
-        loops = [JobLoop(job, self.engine, self.hinter) for job in (*self._own_jobs(), *self._runtime_jobs())]
+        own = self._own_jobs()
+        errands = [ErrandLoop(job, self.engine, self.hinter) for job in own if isinstance(job, ErrandJob)]
+        timed = [job for job in own if isinstance(job, Job)]
+        loops = [JobLoop(job, self.engine, self.hinter) for job in (*timed, *self._runtime_jobs())]
         for loop in loops:
             self.turns[f"job {loop.job.name}"] = functools.partial(getattr, loop, "last_turn")
+        for errand in errands:
+            self.turns[f"errands {errand.job.kind}"] = functools.partial(getattr, errand, "last_turn")
         async with self._background(*self._listening(loops)):
-            await self._until_stopped(*[loop.run() for loop in loops])
+            await self._until_stopped(*[loop.run() for loop in loops], *[errand.run() for errand in errands])
 
     # -- processes ----------------------------------------------------------------------------------------------
 
@@ -238,20 +246,24 @@ class Parts:
 
     # -- jobs ------------------------------------------------------------------------------------
 
-    def _own_jobs(self) -> tuple[Job, ...]:
+    def _own_jobs(self) -> tuple[Job | ErrandJob, ...]:
         jobs = self.module("jobs")
         return tuple(jobs.JOBS) if jobs is not None else ()
 
     def _runtime_jobs(self) -> list[Job]:
         from shared.messaging import parking, pruning
 
+        kinds = [job.kind for job in self._own_jobs() if isinstance(job, ErrandJob)]
+
         async def retry(tx: Transaction, now: datetime) -> int:
+            await measure(tx, kinds)
             return await parking.retry_parked(tx, now, self.reactions)
 
         return [
             Job("retry-parked", retry, every_seconds=2),
             Job("prune-inbox", functools.partial(pruning.prune_inbox, keep=INBOX_KEPT), every_seconds=3600),
             Job("prune-answers", functools.partial(pruning.prune_answers, keep=IDEMPOTENCY_KEPT), every_seconds=600),
+            Job("prune-errands", functools.partial(prune, keep=ERRANDS_KEPT), every_seconds=3600),
             Job("erase-payloads", functools.partial(pruning.erase_payloads, keep=PAYLOADS_KEPT), every_seconds=3600),
         ]
 
@@ -353,7 +365,10 @@ class Parts:
             SELECT o.rows, a.recorded_at AS oldest,
                    (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
                    (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
-                   (SELECT count(*) FROM runtime.unsendable) AS unsendable
+                   (SELECT count(*) FROM runtime.unsendable) AS unsendable,
+                   (SELECT count(*) FROM (SELECT FROM runtime.withheld LIMIT 10000) few) AS withheld,
+                   (SELECT count(*) FROM runtime.set_aside)
+                       + (SELECT count(*) FROM runtime.errands WHERE state = 'given-up') AS set_aside
             FROM (SELECT count(*) AS rows, min(position) AS first
                   FROM (SELECT position FROM runtime.outbox ORDER BY position LIMIT 10000) few) o
             LEFT JOIN runtime.archive a ON a.position = o.first
@@ -369,6 +384,8 @@ class Parts:
             "parked_messages": row.parked,
             "blocked_keys": row.blocked,
             "unsendable_keys": row.unsendable,
+            "withheld_rows": row.withheld,
+            "work_set_aside": row.set_aside,
             **stopped,
             **({"problems": problems} if problems else {}),
             **({"schema": self.newer_schema} if self.newer_schema else {}),

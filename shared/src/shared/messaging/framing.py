@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
@@ -58,6 +59,8 @@ def subscriber_of(
         batch=True,
         group_id=group,
         ack_policy=AckPolicy.MANUAL,
+        # Partition n of every topic to the same member: what reacts to one ticket never waits for another member.
+        partition_assignment_strategy=(RangePartitionAssignor,),
         auto_offset_reset="earliest",
         # Whoever writes state records is fenced by transactions; what was given up in one must not be applied.
         isolation_level="read_committed",

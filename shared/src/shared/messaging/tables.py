@@ -243,3 +243,34 @@ idempotency = Table(
     PrimaryKeyConstraint("caller", "route", "key"),
 )
 Index("idempotency_by_age", idempotency.c.answered_at)
+
+# Work that calls out: wanted in the transaction of its cause, done outside any, its answer recorded in another one.
+# `due_at` is when it is tried next, or when the lease of whoever is at it ends.
+errands = Table(
+    "errands",
+    metadata,
+    text_column("kind"),
+    text_column("key"),
+    document("payload"),
+    text_column("state", server_default=text("'waiting'")),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    instant("due_at"),
+    instant("wanted_at"),
+    instant("ended_at", nullable=True),
+    text_column("problem", nullable=True),
+    PrimaryKeyConstraint("kind", "key"),
+)
+Index("errands_due", errands.c.kind, errands.c.due_at, postgresql_where=text("state IN ('waiting', 'running')"))
+Index("errands_given_up", errands.c.ended_at, postgresql_where=text("state = 'given-up'"))
+
+# Pieces of a job's work that raised, set aside so that the others of their portion go on.
+set_aside = Table(
+    "set_aside",
+    metadata,
+    text_column("job"),
+    text_column("key"),
+    text_column("problem"),
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    instant("set_aside_at"),
+    PrimaryKeyConstraint("job", "key"),
+)
