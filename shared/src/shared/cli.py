@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 import os
 import sys
 from dataclasses import dataclass
@@ -54,6 +55,11 @@ class Service:
     def module(self, role: str) -> ModuleType | None:
         """The module of a role, imported now; None when the service has nothing to do there."""
         return importlib.import_module(f"{self.name}.{role}") if role in self.roles else None
+
+    def projections(self) -> ModuleType | None:
+        """The projections of the service; None where it keeps nothing of others."""
+        name = f"{self.name}.projections"
+        return importlib.import_module(name) if importlib.util.find_spec(name) else None
 
     def main(self) -> None:
         """Runs the command line. A wrong setting, a refused command, a server that does not answer and a full disk are

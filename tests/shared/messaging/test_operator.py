@@ -136,6 +136,9 @@ def test_what_is_said_wrong_is_refused_before_any_server_is_asked(
     class Nowhere:
         name = "nowhere"
 
+        def projections(self) -> None:
+            raise AssertionError("no projections are needed for a refusal")
+
         @property
         def settings(self) -> Any:
             raise AssertionError("no settings are needed for a refusal")

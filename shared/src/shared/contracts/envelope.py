@@ -111,6 +111,8 @@ class Received(Generic[E]):
     causation_id: str | None
     traceparent: str | None
     data: E
+    # Told again for a rebuild: a projection writes it where the rebuild wants it, and nothing else may follow from it.
+    replayed: bool = False
 
     def cause(self, *, actor: str, recorded_at: datetime) -> Cause:
         """The cause of whatever a reaction to this event does, at the same instant of the world.

@@ -125,8 +125,17 @@ DEVLINK = Topic("desk.devlink.v1", "devlink", (devlink.DevTaskLinked, devlink.De
 TOPICS: tuple[Topic, ...] = (TICKETS, ENVIRONMENTS, CLIENTS, SLA, CONTRACTS, DEVLINK)
 # Beside them: the same without what is personal.
 OPEN_COPIES: tuple[OpenCopy, ...] = tuple(topic.copied() for topic in TOPICS if topic.open_copy is not None)
+
+
+def _replay(owner: str) -> Topic:
+    """Where an owner tells again what it has told, for whoever rebuilds a projection; nothing else reads it."""
+    events = tuple(event for topic in TOPICS if topic.owner == owner for event in topic.events)
+    return Topic(f"desk.{owner}.replay.v1", owner, events, retention_days=2, keyed_by="what it was first told under")
+
+
+REPLAYS: tuple[Topic, ...] = tuple(_replay(owner) for owner in dict.fromkeys(topic.owner for topic in TOPICS))
 # Everything that a cluster must have.
-ALL_TOPICS: tuple[Topic, ...] = (*TOPICS, *OPEN_COPIES)
+ALL_TOPICS: tuple[Topic, ...] = (*TOPICS, *OPEN_COPIES, *REPLAYS)
 
 BY_TYPE: dict[str, type[Event]] = {event.type: event for topic in TOPICS for event in topic.events}
 TOPIC_OF: dict[str, Topic] = {event.type: topic for topic in TOPICS for event in topic.events}

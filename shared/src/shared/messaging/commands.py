@@ -31,6 +31,9 @@ class Operated(Protocol):
     def settings(self) -> type[ServiceSettings]:
         """The class of its settings."""
 
+    def projections(self) -> ModuleType | None:
+        """The module of its projections; None where it has none."""
+
     def module(self, role: str) -> ModuleType | None:
         """The module of a role."""
 
@@ -40,6 +43,7 @@ def messaging_commands(service: Operated) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
     _add_questions(app, service)
     _add_actions(app, service)
+    _add_rebuilding(app, service)
     _add_decisions(app, service)
     return app
 
@@ -116,6 +120,27 @@ def _add_actions(app: typer.Typer, service: Operated) -> None:
         from shared.messaging import operator
 
         _answer(service, operator.release(service.settings(), topic, key))
+
+
+def _add_rebuilding(app: typer.Typer, service: Operated) -> None:
+    @app.command(help="tell again what this service has told, for whoever rebuilds a projection of it")
+    def republish(
+        type_names: Annotated[list[str] | None, typer.Option("--type", help="only these types")] = None,
+        after: Annotated[int, typer.Option(min=0, help="begin after this position")] = 0,
+        until: Annotated[int | None, typer.Option(min=0, help="end with this position")] = None,
+    ) -> None:
+        from shared.messaging import operator
+
+        _answer(service, operator.republish(service.settings(), service.name, type_names, after, until))
+
+    @app.command(help="do projections again from what their owners tell (`republish` of each): all of them, or some")
+    def rebuild(
+        projections: Annotated[list[str] | None, typer.Argument()] = None,
+        check: Annotated[bool, typer.Option("--check", help="only say what differs")] = False,
+    ) -> None:
+        from shared.messaging import operator
+
+        _answer(service, operator.rebuild(service, projections or [], change=not check))
 
 
 def _add_decisions(app: typer.Typer, service: Operated) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -15,12 +16,15 @@ from shared.db.statement import sql
 from shared.db.transaction import Transaction, begin
 from shared.errors import Invalid, NotFound
 from shared.messaging import adopting, limit, outgoing, parking, refusals, skipped
+from shared.messaging import republish as republishing
 from shared.messaging.adopting import SetBack
 from shared.messaging.kafka import Bounds, Cluster, bounds, cluster_id, end_offsets
 from shared.messaging.published import unknown_events
 from shared.messaging.reactions import Reactions, collect
+from shared.messaging.rebuild import Rebuild
 from shared.messaging.records import Partition
 from shared.messaging.relay import LEADER_LOCK
+from shared.messaging.republish import replay_topic
 from shared.settings import ServiceSettings
 
 # What is shown of a parked message in place of what may have been personal.
@@ -179,6 +183,44 @@ async def advance(settings: ServiceSettings, service: str) -> dict[str, Any]:
     async with _database(settings) as tx:
         moved = await tx.fetch_value(_ADVANCE, {"beyond": beyond, "unknown": len(unknown), "now": clock.now()})
     return {"unknown_events": len(unknown), "past": beyond, "moved_rows": moved, "events": [asdict(e) for e in unknown]}
+
+
+async def republish(
+    settings: ServiceSettings, service: str, types: Sequence[str] | None, after: int, until: int | None
+) -> dict[str, Any]:
+    """Tells a range of the archive again. Raises Invalid for a type that the service does not tell."""
+    if unknown := sorted(set(types or ()) - {event.type for event in replay_topic(service).events}):
+        raise Invalid(f"{service} does not tell {', '.join(unknown)}")
+    return await republishing.republish(
+        settings.database_url.get_secret_value(), service, Cluster.of(settings), types=types, after=after, until=until,
+        tell=_progress,
+    )  # fmt: skip
+
+
+async def rebuild(service: Any, tables: Sequence[str], *, change: bool) -> dict[str, Any]:
+    """Does projections again. Raises Invalid where there are none, and for a role that may not."""
+    settings, projections = service.settings(), service.projections()
+    if projections is None:
+        raise Invalid(f"{service.name} projects nothing: there is nothing to rebuild")
+    if settings.owner_database_url is None:
+        raise Invalid("rebuild needs DESK_OWNER_DATABASE_URL, the role that owns the tables")
+    work = Rebuild(
+        service=service.name,
+        owner_url=settings.owner_database_url.get_secret_value(),
+        cluster=Cluster.of(settings),
+        reactions=_reactions(service.module("subscribers")),
+        projections=projections.PROJECTIONS,
+        tables=tables,
+        after=getattr(projections, "after_rebuild", None),
+        tell=_progress,
+    )
+    found = await work.run(change=change)
+    return {"events": work.applied, "changed": change, "projections": [asdict(one) for one in found]}
+
+
+def _progress(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 async def adopt_cluster(settings: ServiceSettings, subscribers: ModuleType | None, *, dry_run: bool) -> dict[str, Any]:
