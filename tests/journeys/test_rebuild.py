@@ -51,8 +51,10 @@ async def people_working(system: System) -> AsyncIterator[list[str]]:
     opened: list[str] = []
 
     async def go_on() -> None:
-        for number in range(10_000):
+        number = 0
+        while True:
             opened.append(await work(system, number))
+            number += 1
 
     working = asyncio.create_task(go_on())
     try:
@@ -108,9 +110,11 @@ async def _plant(system: System) -> None:
     await system.rows("tickets", "DELETE FROM tickets.clients WHERE id = (SELECT min(id) FROM tickets.clients)")
     await system.rows(
         "tickets",
-        "INSERT INTO tickets.environments SELECT gen_random_uuid(), state, data, sequence FROM tickets.environments LIMIT 1",
+        "INSERT INTO tickets.environments SELECT gen_random_uuid(), state, data, sequence "
+        "FROM tickets.environments LIMIT 1",
     )
     await system.rows(
         "tickets",
-        "UPDATE tickets.clocks SET target_seconds = target_seconds + 1 WHERE id = (SELECT id FROM tickets.clocks LIMIT 1)",
+        "UPDATE tickets.clocks SET target_seconds = target_seconds + 1 "
+        "WHERE id = (SELECT id FROM tickets.clocks LIMIT 1)",
     )
