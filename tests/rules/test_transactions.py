@@ -27,7 +27,16 @@ OWNERS = (
     *(f"shared.messaging.{part}" for part in ("consumer", "courtesies", "batch", "relay", "parking")),
 )
 # The edges that are not messages: they open a transaction through `shared.db.transaction.begin` and nothing else.
-EDGES = ("shared.jobs", "shared.cli", "shared.http", "shared.messaging", "shared.load", "shared.processes")
+EDGES = (
+    "shared.jobs",
+    "shared.errands",
+    "shared.work_commands",
+    "shared.cli",
+    "shared.http",
+    "shared.messaging",
+    "shared.load",
+    "shared.processes",
+)
 
 WALL_CLOCKS = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns", "time.localtime",

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from shared.contracts.envelope import Cause, Event, Received, headers_of
+from shared.contracts.envelope import Cause, Event, Origin, Received, headers_of
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.tickets import Groups, TicketAssigned, TicketEscalated, TicketOpened
 from shared.contracts.topics import topic_of
@@ -62,7 +62,9 @@ def assigned(number: int, *, of: int) -> TicketAssigned:
     )
 
 
-def message(event: Event, sequence: int, *, id: uuid.UUID | None = None) -> tuple[str, bytes, bytes, list[Any]]:
+def message(
+    event: Event, sequence: int, *, id: uuid.UUID | None = None, origin: Origin = "live"
+) -> tuple[str, bytes, bytes, list[Any]]:
     """An event as a raw Kafka message: topic, key, value, headers, as its owner tells it."""
     topic = topic_of(type(event))
     headers = headers_of(
@@ -71,7 +73,7 @@ def message(event: Event, sequence: int, *, id: uuid.UUID | None = None) -> tupl
         type=event.type,
         subject=event.subject(),
         sequence=sequence,
-        cause=cause(),
+        cause=cause(origin=origin),
     )
     return topic.name, event.key().encode(), event.model_dump_json().encode(), headers
 

@@ -293,6 +293,27 @@ async def test_the_consumer_stops_when_parking_runs_wild(database: Make, cluster
     assert len({row["event_id"] for row in await effects(db)}) == 60
 
 
+async def test_what_an_import_parks_does_not_stop_the_live_consumer(database: Make, cluster: Cluster) -> None:
+    db = await prepared(database)
+    react = reactions(Switch(*range(60)).react)
+    imported = [message(opened(number), number + 1, origin="import") for number in range(60)]
+    live = [message(opened(number), number + 1) for number in range(100, 110)]
+    await send(cluster, *imported, *live)
+    consumer = consumer_of(db, cluster, react, max_batch=10)
+    async with running(consumer):
+        await eventually(lambda: counted(db, 10))
+        await eventually(lambda: _parked(db, 60))
+        assert consumer.halted is None
+        # Live ones still count: what cannot be read stops it.
+        more = [message(opened(number), number + 1) for number in range(200, 260)]
+        await send(cluster, *[(topic, key, b"{}", headers) for topic, key, _, headers in more])
+        await eventually(lambda: _halted(consumer))
+
+
+async def _parked(db: Database, count: int) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.blocked_keys") == count
+
+
 async def _halted(consumer: Any) -> bool:
     return consumer.halted is not None
 

@@ -203,6 +203,11 @@ def type_of(headers: Headers, value: bytes | None) -> str | None:
     return _stated(headers, value, "type")
 
 
+def is_imported(headers: Headers, value: bytes | None = None) -> bool:
+    """Whether a record says that it is history which was taken over; what says nothing is live."""
+    return _stated(headers, value, "origin") == "import"
+
+
 def id_of(headers: Headers, value: bytes | None = None) -> UUID | None:
     """The event id of a record that may be invalid otherwise; None when there is none."""
     stated = _stated(headers, value, "id")

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from shared.contracts.envelope import is_imported
 from shared.db.statement import query, sql
 from shared.db.transaction import Reader, Transaction
 from shared.messaging.records import Record
@@ -42,7 +43,8 @@ class ParkingRunsWild(Exception):
         self.allowed = allowed
 
 
-_NEWLY_BLOCKED = sql("SELECT count(*) FROM runtime.blocked_keys WHERE blocked_at > :since")
+# An import is somebody's decision, tried and looked at apart: it must not stop what goes on beside it.
+_NEWLY_BLOCKED = sql("SELECT count(*) FROM runtime.blocked_keys WHERE blocked_at > :since AND NOT imported")
 _UNSPENT = sql("""
     SELECT id, topic, unspent FROM runtime.allowances WHERE topic = ANY(CAST(:topics AS text[])) AND unspent > 0
     ORDER BY topic, id FOR UPDATE
@@ -79,11 +81,15 @@ async def refuse_wild_parking(
 
     `newly` are the records that blocked a key in this transaction since this was asked last; those beyond the limit are
     paid from what an operator allowed for their topics, in this transaction. `behind` are records of the batch that
-    will want the same, so that the number to be allowed is told once and not one by one.
+    will want the same, so that the number to be allowed is told once and not one by one. What is imported does not
+    count.
     """
+    newly, behind = _live(newly), _live(behind)
+    if not newly:
+        return
     blocked = await tx.fetch_value(_NEWLY_BLOCKED, {"since": now - timedelta(minutes=1)})
     over = blocked - MAX_KEYS_PER_MINUTE
-    if over <= 0 or not newly:
+    if over <= 0:
         return
     needed = Counter(record.topic for record in newly[-over:])
     unspent = await tx.fetch(_UNSPENT, {"topics": sorted(needed)})
@@ -98,6 +104,10 @@ async def refuse_wild_parking(
             needed[row.topic] -= keys
             await tx.execute(_SPEND, {"id": row.id, "keys": keys})
             log.warning("keys beyond the limit are parked, as allowed", topic=row.topic, keys=keys, allowance=row.id)
+
+
+def _live(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if not is_imported(record.headers, record.value)]
 
 
 def _overruns(lacking: dict[str, int], newly: Sequence[Record], behind: Sequence[Record]) -> list[Overrun]:

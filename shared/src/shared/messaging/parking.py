@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from shared.contracts.envelope import Headers, type_of
+from shared.contracts.envelope import Headers, is_imported, type_of
 from shared.db.failures import is_transient, problem_of
 from shared.db.statement import query, sql
 from shared.db.transaction import Transaction
@@ -41,7 +41,8 @@ _PARK = sql("""
     ON CONFLICT (topic, partition, "offset", event_id) DO NOTHING
 """)
 _BLOCK = sql("""
-    INSERT INTO runtime.blocked_keys (topic, key, blocked_at, next_attempt_at) VALUES (:topic, :key, :now, :next)
+    INSERT INTO runtime.blocked_keys (topic, key, blocked_at, next_attempt_at, imported)
+    VALUES (:topic, :key, :now, :next, :imported)
     ON CONFLICT (topic, key) DO NOTHING
 """)
 _CLAIM_ID = sql("INSERT INTO runtime.inbox (id, applied_at) VALUES (:id, :now) ON CONFLICT DO NOTHING RETURNING id")
@@ -76,7 +77,8 @@ async def park(
     )  # fmt: skip
     if not new:
         return False
-    await tx.execute(_BLOCK, {"topic": record.topic, "key": record.key, "now": now, "next": now + timedelta(seconds=5)})
+    key = {"topic": record.topic, "key": record.key, "imported": is_imported(record.headers, record.value)}
+    await tx.execute(_BLOCK, {**key, "now": now, "next": now + timedelta(seconds=5)})
     metrics.consumer_parked_total.labels(reason=reason).inc()
     if reason != "failed":  # the span of the reaction has told it
         spans.tell_parked(record, event_id, reason)

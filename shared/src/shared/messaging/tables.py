@@ -225,6 +225,7 @@ blocked_keys = Table(
     instant("blocked_at"),
     instant("next_attempt_at"),
     Column("gave_up", Boolean, nullable=False, server_default=text("false")),
+    Column("imported", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("topic", "key"),
 )
 

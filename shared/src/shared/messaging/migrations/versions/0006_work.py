@@ -34,6 +34,7 @@ CREATE TABLE runtime.set_aside (
 
 
 def upgrade() -> None:
+    op.execute("ALTER TABLE runtime.blocked_keys ADD COLUMN imported BOOLEAN DEFAULT false NOT NULL")
     for statement in TABLES.split(";\n"):
         op.execute(statement)
     grant("SELECT, INSERT, UPDATE, DELETE", "errands", "set_aside")
