@@ -23,7 +23,9 @@ from tests.support.databases import CHECKOUT, Database
 
 
 @asynccontextmanager
-async def started(kind: str, db: Database, cluster: Cluster) -> AsyncIterator[asyncio.subprocess.Process]:
+async def started(
+    kind: str, db: Database, cluster: Cluster, *, service: str = "test"
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process of this kind, killed at the end if it still lives."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.shared.messaging.process", kind,
@@ -32,6 +34,7 @@ async def started(kind: str, db: Database, cluster: Cluster) -> AsyncIterator[as
             "DESK_DATABASE_URL": db.url,
             "DESK_KAFKA_BOOTSTRAP": cluster.bootstrap,
             "DESK_TOPIC_PREFIX": cluster.prefix,
+            "TEST_SERVICE": service,
         },
         cwd=CHECKOUT,
     )  # fmt: skip
@@ -104,7 +107,9 @@ def _part(kind: str) -> Relay | Consumer:
     url = os.environ["DESK_DATABASE_URL"]
     cluster = Cluster(os.environ["DESK_KAFKA_BOOTSTRAP"], os.environ["DESK_TOPIC_PREFIX"])
     if kind.startswith("relay"):
-        return RELAYS[kind](service="test", database_url=url, cluster=cluster, request_timeout_seconds=3)
+        return RELAYS[kind](
+            service=os.environ.get("TEST_SERVICE", "test"), database_url=url, cluster=cluster, request_timeout_seconds=3
+        )
     engine = make_engine(url, application="test")
     react = story.reactions()
     applier = APPLIERS.get(kind, BatchApplier)

@@ -200,10 +200,10 @@ def consumer_of(db: Database, cluster: Cluster, react: Reactions | None = None, 
     )
 
 
-def relay_of(db: Database, cluster: Cluster, **options: Any) -> Relay:
-    """A relay on this database; an outage longer than three seconds is longer than its request timeout."""
+def relay_of(db: Database, cluster: Cluster, *, service: str = "test", **options: Any) -> Relay:
+    """A relay on this database, in nobody's name or an owner's; an outage longer than three seconds is longer than its request timeout."""
     options.setdefault("request_timeout_seconds", 3)
-    return Relay(service="test", database_url=db.url, cluster=cluster, **options)
+    return Relay(service=service, database_url=db.url, cluster=cluster, **options)
 
 
 @contextlib.asynccontextmanager

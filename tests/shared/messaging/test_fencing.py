@@ -26,7 +26,6 @@ from tests.shared.messaging.process import started
 from tests.shared.messaging.story import (
     AT,
     consumer_of,
-    opened,
     prepare_effects,
     publish_all,
     reactions,
@@ -78,15 +77,15 @@ async def test_a_leader_that_wakes_up_cannot_leave_an_old_state_behind(database:
     the last state. With a plain producer the late double of the old one is what compaction keeps."""
     cluster = eager
     db = await database("runtime")
-    async with started("relay-frozen-before-records", db, cluster) as first:
+    async with started("relay-frozen-before-records", db, cluster, service="inventory") as first:
         await publish_all(db, [named("old")])
         await eventually(lambda: _is_frozen(first.pid), what="the leader has the old state in its hands")
-        async with running(relay_of(db, cluster)):
+        async with running(relay_of(db, cluster, service="inventory")):
             await publish_all(db, [named("middle"), named("new")])
             await eventually(lambda: outbox_empty(db), within=30)
             os.kill(first.pid, signal.SIGCONT)
             await eventually(lambda: _stands_by(db), what="it has noticed that it was replaced")
-            await publish_all(db, [named("other", id="other"), opened(1)])
+            await publish_all(db, [named("other", id="other")])
             await eventually(lambda: outbox_empty(db))
     await _roll_segments(cluster)
     await eventually(lambda: _is_compacted(cluster), what="one record of the key is left")
@@ -106,7 +105,7 @@ async def _compact_eagerly(cluster: Cluster) -> None:
 
 async def _roll_segments(cluster: Cluster) -> None:
     """Compaction leaves the active segment alone, so that somebody must begin another in each partition."""
-    producers = Producers(service="test", cluster=cluster, request_timeout_seconds=5)
+    producers = Producers(service="inventory", cluster=cluster, request_timeout_seconds=5)
     rows: list[Any] = [_row(named("later", id=f"later-{number}"), position=1000 + number) for number in range(20)]
     try:
         for _ in range(3):
@@ -138,7 +137,7 @@ async def _is_frozen(pid: int) -> bool:
 async def _stands_by(db: Database) -> bool:
     return (
         await db.count(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test relay' "
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'inventory relay' "
             "AND datname = current_database() AND query LIKE '%pg_try_advisory_lock%'"
         )
         >= 1

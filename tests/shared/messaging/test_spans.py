@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
@@ -260,7 +261,8 @@ async def test_a_record_that_the_broker_refuses_is_a_failed_span(
     await publish_all(db, [opened(1)])
     async with db.connect(OWNER) as connection:
         # More than a producer sends; publishing itself would have refused it.
-        await connection.execute("UPDATE runtime.archive SET value = repeat('x', 2000000)::bytea")
+        large = json.dumps({"title": "x" * 2_000_000}).encode()
+        await connection.execute("UPDATE runtime.archive SET value = $1", large)
     async with running(relay_of(db, cluster)):
         await eventually(lambda: told(collector, 2))
     assert {(span.failed, span.attributes["error.type"]) for span in collector.spans} == {
