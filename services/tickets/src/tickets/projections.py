@@ -37,6 +37,7 @@ from shared.contracts.sla import (
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.spelling import search_key, sort_key
+from tickets import repository
 
 Row = dict[str, Any]
 
@@ -252,13 +253,20 @@ _UPSERTS = {one.table: sql(one.upsert()) for one, _ in ROWS.values()}
 
 
 async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
-    """Applies events of any of the known types, in any order and any number of times; one statement per table."""
+    """Applies events of any of the known types, in any order and any number of times; one statement per table.
+
+    What clocks say also moves their tickets in the queue, which are locked before: a command on the same ticket waits
+    for this, or this for the command, and whoever comes later sees both.
+    """
     found: dict[str, tuple[Projection, list[Row]]] = {}
     for event in events:
         projection, row_of = ROWS[type(event.data)]
         found.setdefault(projection.table, (projection, []))[1].append(row_of(event))
+    timed = {row["ticket_id"] for row in found.get(CLOCK.table, (CLOCK, []))[1]}
+    locked = await repository.lock_tickets(tx, timed) if timed else []
     # In one order, whatever the order of the events: few combinations to prepare, and locks taken the same way.
     for table, upsert in _UPSERTS.items():
         if table in found:
             projection, rows = found[table]
             await tx.write(upsert, {"rows": json.dumps(projection.fold(rows), default=str)})
+    await repository.refresh_open(tx, locked)
