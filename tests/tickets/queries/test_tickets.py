@@ -40,7 +40,7 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
         "installation_id": "molinos-gestion", "level": 1, "target": None, "assignee": None, "reported_at": at,
         "reported_late_reason": None, "opened_at": at, "opened_by": "ana", "first_responded_at": None, "hold": None,
         "resolution": None, "closed_at": None, "environment": {"state": "pending", "data": None}, "clocks": [],
-        "tasks": [], "server_time": at,
+        "tasks": [], "history_goes_on": False, "server_time": at,
     }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from tickets.queries.written import View, literal, object_of
 
 Sort = Literal["opened", "due"]
 # A status, or a word for several: `open` is all but closed.
-StatusWord = Status | Literal["open", "all"]
+StatusWord = Literal[Status, "open", "all"]
 # By opening: instant and id. By turn: where a ticket stands in the queue, ties by severity, priority and age.
 ByOpening = tuple[datetime, UUID]
 ByTurn = tuple[int, int, int, int, UUID]
