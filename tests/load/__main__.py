@@ -19,7 +19,7 @@ import asyncpg
 
 from shared import clock
 from shared.telemetry import logs
-from tests.load import consuming, machine, memory, opening, profiling, reaction, relaying, starting, viewing
+from tests.load import consuming, growing, machine, memory, opening, profiling, reaction, relaying, starting, viewing
 from tests.load.figures import Table
 from tests.load.scene import Options, Scene
 from tests.support import servers
@@ -36,6 +36,8 @@ OF_THE_SYSTEM: dict[str, Measure] = {
     "views": viewing.measure_views,
     "opened": opening.measure_opening,
     "profile": profiling.measure_profile,
+    # Last, as it empties the tickets and fills them anew.
+    "growth": growing.measure_growth,
 }
 # These run parts of the runtime on databases and topics of their own; the system has ended by then.
 OF_THE_RUNTIME: dict[str, Measure] = {
@@ -105,6 +107,7 @@ def _read_arguments() -> tuple[list[str], Options]:
     parser.add_argument("--loop-seconds", type=float, default=usual.loop_seconds, help="for each round")
     parser.add_argument("--rounds", type=int, default=usual.rounds, help="of which the median counts")
     parser.add_argument("--rows", type=int, default=usual.rows, help="events for relay and consumer")
+    parser.add_argument("--sizes", type=int, nargs="+", default=usual.sizes, help="tickets at which growth is measured")
     given = parser.parse_args()
     names = given.names or list(ALL)
     if unknown := [name for name in names if name not in ALL]:
@@ -116,6 +119,7 @@ def _read_arguments() -> tuple[list[str], Options]:
         loop_seconds=given.loop_seconds,
         rounds=given.rounds,
         rows=given.rows,
+        sizes=tuple(given.sizes),
     )
 
 

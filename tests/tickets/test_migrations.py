@@ -20,9 +20,7 @@ from tests.support.earlier import database_until, migrate_on, rows_of
 from tickets import repository
 from tickets.tables import metadata, open_tickets
 
-_QUEUE = (
-    f"SELECT {', '.join(metadata.tables['tickets.open_tickets'].columns.keys())} FROM tickets.open_tickets ORDER BY id"
-)
+_QUEUE = f"SELECT {', '.join(open_tickets.columns.keys())} FROM tickets.open_tickets ORDER BY id"
 MakeDatabase = Callable[[str], Awaitable[Database]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 import time_machine
 
+from shared.contracts.envelope import Received
 from shared.db.transaction import Transaction
 from shared.errors import Conflict
 from shared.ids import new_id
@@ -62,16 +63,17 @@ async def test_a_new_ticket_stands_where_no_clock_has_come_yet(desk: Database) -
 async def test_the_row_follows_what_people_and_clocks_do_until_the_ticket_is_closed(desk: Database) -> None:
     ticket_id = (await open_one(desk)).ticket.id
     seen: list[tuple[Any, ...]] = []
+    steps: list[Callable[[Transaction], Awaitable[Any]]] = [
+        lambda tx: tell(tx, told.started(ticket_id, 1)),
+        lambda tx: tell(tx, told.started(ticket_id, 2, clock_id=told.RESPONSE, hours=1)),
+        lambda tx: commands.assign_ticket(tx, cause(), ticket_id, assignee="bruno"),
+        lambda tx: tell(tx, told.met(ticket_id, 3)),
+        lambda tx: tell(tx, told.paused(ticket_id, 4)),
+        lambda tx: tell(tx, told.resumed(ticket_id, 5)),
+        lambda tx: commands.resolve_ticket(tx, cause(), ticket_id, code="configuracion", text="x"),
+    ]
     with time_machine.travel(NOW, tick=False):
-        for step in (
-            lambda tx: tell(tx, told.started(ticket_id, 1)),
-            lambda tx: tell(tx, told.started(ticket_id, 2, clock_id=told.RESPONSE, hours=1)),
-            lambda tx: commands.assign_ticket(tx, cause(), ticket_id, assignee="bruno"),
-            lambda tx: tell(tx, told.met(ticket_id, 3)),
-            lambda tx: tell(tx, told.paused(ticket_id, 4)),
-            lambda tx: tell(tx, told.resumed(ticket_id, 5)),
-            lambda tx: commands.resolve_ticket(tx, cause(), ticket_id, code="configuracion", text="x"),
-        ):
+        for step in steps:
             async with desk.begin() as tx:
                 await step(tx)
             seen.append(await place(desk))
@@ -170,8 +172,9 @@ async def test_many_commands_and_projections_at_once_leave_what_is_computed_anew
 
     async def several(tx: Transaction) -> None:
         """One batch about some of the tickets, as a member of the consumer's group applies it."""
+        kinds: list[Callable[[UUID, int], Received[Any]]] = [told.started, told.paused, told.resumed]
         for ticket in sorted(chance.sample(tickets, 2)):
-            event = chance.choice([told.started, told.paused, told.resumed])(ticket, chance.randrange(1, 10_000))
+            event = chance.choice(kinds)(ticket, chance.randrange(1, 10_000))
             data = event.data.model_copy(update={"clock_id": clocks[ticket]})
             await tell(tx, received(data, sequence=event.sequence))
 

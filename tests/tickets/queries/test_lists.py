@@ -15,7 +15,7 @@ from tests.tickets.queries.reading import everything
 from tests.tickets.told import RESPONSE, tell
 from tickets import commands
 from tickets.queries import lists
-from tickets.queries.lists import ClosedTicketsHaveNoDue, QuestionTooShort, Sort, TicketFilter
+from tickets.queries.lists import ClosedTicketsHaveNoDue, QuestionTooShort, Sort, StatusWord, TicketFilter
 
 
 @pytest.mark.parametrize("limit", [1, 4, 7, 50])
@@ -31,13 +31,12 @@ async def test_pages_by_opening_are_complete_without_repetition_even_for_equal_i
 async def in_the_queue(desk: Database) -> list[str]:
     """The numbers of nine open tickets in the order in which they must stand in the queue."""
     urgent = {"severity": 1, "client_id": "aguero", "module_id": None}
-    clocks: dict[str, list[Any]] = {}
-    for name, changes in {
+    tickets: dict[str, dict[str, Any]] = {
         "runs, five hours": {}, "runs, two hours": {}, "runs, two hours, more severe": {"severity": 1},
         "has no clocks": {}, "P1/S1, nine hours": urgent, "paused, an hour left": {}, "paused, a minute left": {},
         "all met": {}, "resolved before its clocks came": {},
-    }.items():  # fmt: skip
-        clocks[name] = [(await open_one(desk, **changes)).ticket]
+    }  # fmt: skip
+    clocks: dict[str, list[Any]] = {name: [(await open_one(desk, **each)).ticket] for name, each in tickets.items()}
     for number, (name, minutes) in enumerate(
         {"runs, five hours": 300, "runs, two hours": 120, "runs, two hours, more severe": 120, "P1/S1, nine hours": 540,
          "paused, an hour left": 1, "paused, a minute left": 2, "all met": 3}.items()
@@ -159,14 +158,16 @@ async def test_a_list_is_of_open_tickets_unless_it_is_asked_for_others(desk: Dat
         assert await numbers(desk, TicketFilter(status=["new", "resolved"]), sort) == [new]
     assert await numbers(desk, TicketFilter(status=["closed"])) == [gone]
     assert await numbers(desk, TicketFilter(status=["closed"], client="aguero")) == []
-    for words in (["all"], ["open", "closed"], ["new", "closed"]):
+    mixed: list[list[StatusWord]] = [["all"], ["open", "closed"], ["new", "closed"]]
+    for words in mixed:
         assert await numbers(desk, TicketFilter(status=words)) == [gone, new]
     (row,) = await everything(desk, TicketFilter(status=["closed"]))
     assert (row["next_due"], row["clocks"]) == (None, "ended")
 
 
 async def test_closed_tickets_are_not_sorted_by_what_runs_out(desk: Database) -> None:
-    for words in (["closed"], ["all"], ["new", "closed"]):
+    mixed: list[list[StatusWord]] = [["closed"], ["all"], ["new", "closed"]]
+    for words in mixed:
         with pytest.raises(ClosedTicketsHaveNoDue, match="sort by `opened`"):
             await numbers(desk, TicketFilter(status=words), "due")
 
@@ -200,7 +201,8 @@ async def test_one_or_two_letters_are_enough_where_every_title_is_looked_at_and_
     new = (await open_one(desk, title="El CAE")).ticket.number
     gone = await closed(desk, title="El 2")
     assert await numbers(desk, TicketFilter(q="el")) == [new]
-    for words in (["closed"], ["all"]):
+    ended: list[list[StatusWord]] = [["closed"], ["all"]]
+    for words in ended:
         for q in ("e", "l-E", "%", "+++++"):
             with pytest.raises(QuestionTooShort, match="at least three letters or digits, or with a number"):
                 await numbers(desk, TicketFilter(q=q, status=words))
