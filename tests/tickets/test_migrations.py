@@ -136,9 +136,9 @@ async def test_open_tickets_of_an_earlier_release_stand_in_the_queue_where_this_
             await repository.refresh_open(tx, [UUID(int=n) for n in range(1, 7)])
         await engine.dispose()
         assert await rows_of(url, _QUEUE) == filled
-        assert await rows_of(url, "SELECT indexdef FROM pg_indexes WHERE indexname = 'tickets_by_title'") == [
+        assert await rows_of(url, "SELECT indexdef FROM pg_indexes WHERE indexname = 'closed_by_title'") == [
             (
-                "CREATE INDEX tickets_by_title ON tickets.tickets USING gin (title_key tickets.gin_trgm_ops) "
+                "CREATE INDEX closed_by_title ON tickets.tickets USING gin (title_key tickets.gin_trgm_ops) "
                 "WHERE (status = 'closed'::text)",
             )
         ]

@@ -49,10 +49,12 @@ LAST = array_of(
 MORE = f"""EXISTS (SELECT FROM tickets.history earlier WHERE earlier.ticket_id = t.id
     ORDER BY earlier.position DESC OFFSET {SHOWN} LIMIT 1)"""
 
+# Written are the entries of the page and no others: what is sorted and limited outside would be written before.
 _PAGE = """
 SELECT h.position, {entry}::text AS entry
-  FROM tickets.tickets t LEFT JOIN tickets.history h ON h.ticket_id = t.id {after}
- WHERE t.id = :id ORDER BY h.position LIMIT :limit
+  FROM tickets.tickets t LEFT JOIN LATERAL (
+       SELECT * FROM tickets.history h WHERE h.ticket_id = t.id {after} ORDER BY h.position LIMIT :limit) h ON true
+ WHERE t.id = :id ORDER BY h.position
 """
 _FIRST = sql(_PAGE.format(entry=_ENTRY, after=""))
 _NEXT = sql(_PAGE.format(entry=_ENTRY, after="AND h.position > :after"))

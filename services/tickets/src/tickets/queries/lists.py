@@ -120,12 +120,12 @@ _PAGE = "SELECT {keys} FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT 
 _SHORTEST = 3
 # A word that is in one of two hundred titles fills a page from so many tickets; what is rarer the trigrams find.
 _WINDOW = 10_000
-# As the index of their titles says it.
+# As their indexes say it.
 _CLOSED = "t.status = 'closed'"
 # No index gives both the order and the words, and nobody can say beforehand how many titles have a word. So the newest
 # tickets are looked through first, in their order, until the page is full; what is so rare that they do not fill it is
 # found by its trigrams, and then there are few to sort. OFFSET keeps the planner from looking through all in order.
-_PAGE_OF_CLOSED = """
+_SEARCH = """
     WITH newest AS MATERIALIZED (
         SELECT {keys} FROM (SELECT * FROM tickets.tickets t WHERE {near} ORDER BY {order} LIMIT {window}) t
          WHERE {said} AND {fits} LIMIT {limit})
@@ -169,24 +169,22 @@ def _page(wanted: TicketFilter, sort: Sort, after: tuple[Any, ...] | None, limit
         fits.append(_STATUS)
         given["status"] = statuses
     pieces = {"keys": ", ".join(f"t.{key}" for key in _KEYS[sort]), "order": _order(sort, "t"), "limit": int(limit)}
-    queue = _PAGE.format(table="tickets.open_tickets", conditions=_all(near, said, *fits), **pieces)
-    if not ended:
-        page = queue
-    elif said is None:
-        page = _PAGE.format(table="tickets.tickets", conditions=_all(near, *fits), **pieces)
-    else:
-        page = _search(queue if len(ended) < len(statuses) else None, near, said, fits, **pieces)
+    pages = []
+    if len(ended) < len(statuses):
+        pages.append(_PAGE.format(table="tickets.open_tickets", conditions=_all(near, said, *fits), **pieces))
+    if ended:
+        pages.append(_closed(near, said, fits, **pieces))
+    page = pages[0] if len(pages) == 1 else _BOTH.format(queue=pages[0], closed=pages[1], **pieces)
     return page, {**given, **words, **place}
 
 
-def _search(queue: str | None, near: str | None, said: str, fits: Sequence[str], **pieces: Any) -> str:
-    """The page of what is found among closed tickets, and in the queue where open ones are asked for too."""
+def _closed(near: str | None, said: str | None, fits: Sequence[str], **pieces: Any) -> str:
+    """The SQL of a page of closed tickets; their status is among the conditions where it has to be."""
+    if said is None:
+        return _PAGE.format(table="tickets.tickets", conditions=_all(_CLOSED, near, *fits), **pieces)
     # The tickets of one client have an index in the order of the list, too.
-    near = _all(near, *[condition for condition in fits if condition == _CONDITIONS["client"]])
-    closed = _PAGE_OF_CLOSED.format(
-        near=near, said=said, closed=_CLOSED, fits=_all(_CLOSED, *fits), window=_WINDOW, **pieces
-    )
-    return _BOTH.format(queue=queue, closed=closed, **pieces) if queue else closed
+    near = _all(_CLOSED, near, *[condition for condition in fits if condition == _CONDITIONS["client"]])
+    return _SEARCH.format(closed=_CLOSED, near=near, said=said, fits=_all(*fits), window=_WINDOW, **pieces)
 
 
 def statuses_of(words: Sequence[str] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""The queue: one row for each open ticket, sorted and searched by itself; closed tickets are searched by trigrams.
+"""The queue: one row for each open ticket, read by itself. What indexes of tickets are left is for closed ones.
 
 A release before this one that still serves while this runs opens tickets without a row here: each gets its row with
 the next thing that happens to it or to its clocks. So the older release is stopped first.
@@ -80,9 +80,12 @@ STATEMENTS = (
     "CREATE INDEX open_tickets_by_client ON tickets.open_tickets (client_id, opened_at, id)",
     "CREATE INDEX open_tickets_by_assignee ON tickets.open_tickets (assignee, opened_at, id)",
     "CREATE EXTENSION IF NOT EXISTS pg_trgm",
-    "CREATE INDEX tickets_by_title ON tickets.tickets USING gin (title_key gin_trgm_ops) WHERE status = 'closed'",
-    # Lists by state are lists of open tickets, or of nearly all.
-    "DROP INDEX tickets.tickets_by_status",
+    "CREATE INDEX closed_by_title ON tickets.tickets USING gin (title_key gin_trgm_ops) WHERE status = 'closed'",
+    "CREATE INDEX closed_by_opening ON tickets.tickets (opened_at, id) WHERE status = 'closed'",
+    "CREATE INDEX closed_by_client ON tickets.tickets (client_id, opened_at, id) WHERE status = 'closed'",
+    "CREATE INDEX closed_by_assignee ON tickets.tickets (assignee, opened_at, id) WHERE status = 'closed'",
+    "DROP INDEX tickets.tickets_by_opening, tickets.tickets_by_client, tickets.tickets_by_status, "
+    "tickets.tickets_by_assignee",
 )
 
 
