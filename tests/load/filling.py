@@ -24,6 +24,8 @@ FREQUENT = {"factura": 0.3, "impresora": 0.1, "sueldos": 0.03, "balanza": 0.01, 
 RARE, RARE_TITLES = "quesuyacu", 12
 LONG_HISTORY = 2000
 PEOPLE = [f"persona-{number}" for number in range(200)]
+CLIENTS = [f"client-{number}" for number in range(40)]
+PRODUCTS = [f"product-{number}" for number in range(6)]
 TARGETS = (None, None, "analysts", "functional-analysis", "development")
 _TABLES = ("tickets", "history", "clocks")
 _SYLLABLES = ("ba", "cor", "de", "fi", "gue", "lo", "mar", "ni", "pa", "que", "ras", "sol", "tu", "ven", "xa", "zo")
@@ -36,17 +38,15 @@ class Filled:
     tickets: int
     open: int
     ids: list[UUID]
-    clients: list[str]
     long: UUID
 
 
 class Story:
     """The rows of so many tickets, the same at every run."""
 
-    def __init__(self, count: int, clients: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, count: int) -> None:
         self.count = count
         self.open = min(OPEN, count // 2)
-        self.clients = clients
         self.began = datetime.now(UTC) - YEARS
         self.step = YEARS / count
         chance = random.Random(1)
@@ -76,7 +76,7 @@ class Story:
             title, at = " ".join(words), self.opened(number)
             target = chance.choice(TARGETS)
             level = {None: 1, "analysts": 2}.get(target, 3)
-            client, product = chance.choice(self.clients)
+            client, product = chance.choice(CLIENTS), chance.choice(PRODUCTS)
             status, closed = ("in_progress", None) if self.is_open(number) else ("closed", at + timedelta(days=2))
             yield (
                 self.id(number), f"T-{number:06d}", 2, status, "incident", client, product, chance.randint(1, 4), False,
@@ -133,14 +133,23 @@ _INDEXES = """
 """
 
 
+_CLIENTS = """
+    INSERT INTO tickets.clients (id, name, name_key, tier, retired, sequence)
+    SELECT id, 'Cliente ' || id, id, 'oro', false, 1 FROM unnest($1::text[]) id ON CONFLICT DO NOTHING
+"""
+_PRODUCTS = """
+    INSERT INTO tickets.products (id, name, retired, sequence)
+    SELECT id, 'Producto ' || id, false, 1 FROM unnest($1::text[]) id ON CONFLICT DO NOTHING
+"""
+
+
 async def fill(owner_url: str, count: int) -> Filled:
     """Empties the tickets and fills them with so many; the queue is computed by the product's own statement."""
     connection = await asyncpg.connect(owner_url)
     try:
-        clients = await connection.fetch(
-            "SELECT DISTINCT client_id, product_id FROM tickets.installations WHERE NOT retired ORDER BY 1, 2"
-        )
-        story = Story(count, [tuple(row) for row in clients])
+        story = Story(count)
+        await connection.execute(_CLIENTS, CLIENTS)
+        await connection.execute(_PRODUCTS, PRODUCTS)
         await connection.execute("TRUNCATE tickets.tickets, tickets.history, tickets.clocks, tickets.open_tickets")
         # Indexes are made faster than they grow.
         indexes = await connection.fetch(_INDEXES, _TABLES)
@@ -162,7 +171,6 @@ async def fill(owner_url: str, count: int) -> Filled:
         tickets=count,
         open=story.open,
         ids=[story.id(chance.randint(1, count)) for _ in range(2000)],
-        clients=sorted({client for client, _ in story.clients}),
         long=story.id(count),
     )
 

@@ -6,14 +6,20 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+
+import httpx2
 
 from tests.load.connection import request_of
 from tests.load.figures import Cell, Table, percentile, ratio, spread
-from tests.load.filling import FREQUENT, PEOPLE, RARE, Filled, fill
+from tests.load.filling import CLIENTS, FREQUENT, PEOPLE, RARE, Filled, fill
 from tests.load.generator import Closed, Seen, call
 from tests.load.machine import cpu_of
-from tests.load.scene import Options, Scene
+from tests.load.scene import API_PROCESSES, Options, Scene
 from tests.support.databases import OWNER
+from tests.support.system import READY_SECONDS, Process, System
+from tests.support.waiting import wait_until
 
 CALLERS = 8
 FLOOR = "empty route"
@@ -22,13 +28,33 @@ COLUMNS = (
 )  # fmt: skip
 
 
+class ApiAlone(System):
+    """The api of tickets and the issuer of tokens: who reads needs nothing else, and nothing else takes the cores."""
+
+    def _start(self) -> None:
+        self._start_issuer()
+        asyncio.run(self._prepare_database("tickets"))
+        self.processes["tickets", "api"] = [self._process("tickets", "api") for _ in range(self.copies["api"])]
+        for process in self.all():
+            process.start()
+            # Ready it never is: nobody fills the replicas of an installation that has no other part.
+            wait_until(partial(_lives, process), within=READY_SECONDS)
+
+
+def _lives(process: Process) -> bool:
+    with suppress(httpx2.HTTPError):
+        return httpx2.get(f"{process.url}/livez", timeout=3).status_code == 200
+    return False
+
+
 def measure_growth(scene: Scene, options: Options) -> list[Table]:
     """Queue, lists, views and searches at 8 callers, at each number of tickets."""
-    scene.run_everything()
-    scene.settle()
+    alone = ApiAlone(
+        scene.folder, scene.servers.postgres_url, scene.servers.kafka_bootstrap, copies={"api": API_PROCESSES}
+    )
+    scene.system = scene.stack.enter_context(alone)
     floor = [request_of("GET", "/empty", scene.token)]
     floors = scene.floor(FLOOR, floor, 200).targets
-    scene.run_api_alone()
     table = Table("growth: what a reader waits for, two processes, 8 callers", COLUMNS)
     fewest: dict[str, float | None] = {}
     rows: dict[str, list[tuple[Cell, ...]]] = {}
@@ -57,7 +83,7 @@ def measure_growth(scene: Scene, options: Options) -> list[Table]:
 def _reads(filled: Filled, token: str) -> dict[str, list[str]]:
     """The requests of each kind; what is looked for is another one each time where there are many."""
     chance = random.Random(5)
-    clients, people = chance.choices(filled.clients, k=200), chance.choices(PEOPLE, k=200)
+    clients, people = chance.choices(CLIENTS, k=200), chance.choices(PEOPLE, k=200)
     paths: dict[str, Sequence[str]] = {
         "queue by due": ["?sort=due"],
         "queue by opening": ["?sort=opened"],

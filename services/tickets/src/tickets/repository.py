@@ -98,7 +98,7 @@ _PLACE = """
                ELSE 4
            END AS turn,
            CASE c.clocks
-               WHEN 'paused' THEN c.left_seconds
+               WHEN 'paused' THEN COALESCE(c.left_seconds, 0)
                ELSE CAST(extract(epoch FROM COALESCE(c.due_at, t.opened_at)) * 1000000 AS bigint)
            END AS turn_by
 """
@@ -148,7 +148,7 @@ def _refresh(tickets: str) -> Statement:
 
 
 # A statement does not see what its neighbours in the same WITH change: a command gives the ticket that it stores.
-_REFRESH_STORED = _refresh("jsonb_populate_recordset(NULL::tickets.tickets, CAST(:tickets AS jsonb))")
+_REFRESH_STORED = _refresh("jsonb_populate_record(NULL::tickets.tickets, CAST(:ticket AS jsonb))")
 _REFRESH_LOCKED = _refresh("(SELECT * FROM tickets.tickets WHERE id = ANY(CAST(:ids AS uuid[])))")
 _LOCK = sql("SELECT id FROM tickets.tickets WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
 
@@ -224,9 +224,8 @@ async def add_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> Non
 
 
 async def _refresh_stored(tx: Transaction, row: dict[str, Any]) -> None:
-    await tx.write(
-        _REFRESH_STORED, {"tickets": json.dumps([{name: row[name] for name in _OPEN_OF_TICKET}], default=str)}
-    )
+    given = {name: row[name] for name in _OPEN_OF_TICKET}
+    await tx.write(_REFRESH_STORED, {"ticket": json.dumps(given, default=str)})
 
 
 def _entries(ticket_id: UUID, facts: Sequence[Sealed[Event]]) -> str:

@@ -51,7 +51,7 @@ SELECT t.id, t.number, t.title_key, t.opened_at, t.status, t.client_id, t.produc
            ELSE 4
        END,
        CASE c.clocks
-           WHEN 'paused' THEN c.left_seconds
+           WHEN 'paused' THEN COALESCE(c.left_seconds, 0)
            ELSE CAST(extract(epoch FROM COALESCE(c.due_at, t.opened_at)) * 1000000 AS bigint)
        END
   FROM tickets.tickets t
