@@ -19,7 +19,7 @@ import asyncpg
 
 from shared import clock
 from shared.telemetry import logs
-from tests.load import consuming, machine, memory, opening, profiling, reaction, relaying, starting, viewing
+from tests.load import consuming, growing, machine, memory, opening, profiling, reaction, relaying, starting, viewing
 from tests.load.figures import Table
 from tests.load.scene import Options, Scene
 from tests.support import servers
@@ -37,6 +37,8 @@ OF_THE_SYSTEM: dict[str, Measure] = {
     "opened": opening.measure_opening,
     "profile": profiling.measure_profile,
 }
+# The api of tickets alone, on tickets that nobody opened.
+OF_THE_READER: dict[str, Measure] = {"growth": growing.measure_growth}
 # These run parts of the runtime on databases and topics of their own; the system has ended by then.
 OF_THE_RUNTIME: dict[str, Measure] = {
     "relay": relaying.measure_relay,
@@ -44,7 +46,7 @@ OF_THE_RUNTIME: dict[str, Measure] = {
 }
 # A whole installation from nothing, beside whatever else is on the machine.
 OF_THE_INSTALLATION: dict[str, Measure] = {"up": starting.measure_up}
-ALL = {**OF_THE_SYSTEM, **OF_THE_RUNTIME, **OF_THE_INSTALLATION}
+ALL = {**OF_THE_SYSTEM, **OF_THE_READER, **OF_THE_RUNTIME, **OF_THE_INSTALLATION}
 
 
 def main() -> None:
@@ -59,7 +61,7 @@ def main() -> None:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         results["servers"] = {"origin": started.origin, "postgres": asyncio.run(_settings(started.postgres_url))}
         print(f"on {started.origin}; {results['servers']['postgres']}", file=sys.stderr)
-        for group in (OF_THE_SYSTEM, OF_THE_RUNTIME, OF_THE_INSTALLATION):
+        for group in (OF_THE_SYSTEM, OF_THE_READER, OF_THE_RUNTIME, OF_THE_INSTALLATION):
             scene = Scene(started, folder)
             with ExitStack() as system:
                 system.callback(scene.close)
@@ -105,6 +107,7 @@ def _read_arguments() -> tuple[list[str], Options]:
     parser.add_argument("--loop-seconds", type=float, default=usual.loop_seconds, help="for each round")
     parser.add_argument("--rounds", type=int, default=usual.rounds, help="of which the median counts")
     parser.add_argument("--rows", type=int, default=usual.rows, help="events for relay and consumer")
+    parser.add_argument("--sizes", type=int, nargs="+", default=usual.sizes, help="tickets at which growth is measured")
     given = parser.parse_args()
     names = given.names or list(ALL)
     if unknown := [name for name in names if name not in ALL]:
@@ -116,6 +119,7 @@ def _read_arguments() -> tuple[list[str], Options]:
         loop_seconds=given.loop_seconds,
         rounds=given.rounds,
         rows=given.rows,
+        sizes=tuple(given.sizes),
     )
 
 

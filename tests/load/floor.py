@@ -22,7 +22,7 @@ from shared.contracts.tickets import TicketOpened
 from shared.contracts.topics import TICKETS
 from shared.http.tokens import Authenticator
 from shared.ids import new_id
-from tickets import queries
+from tickets.queries import tickets
 
 TYPE = TicketOpened.type
 OWN_URL, TICKETS_URL = "DESK_DATABASE_URL", "DESK_TICKETS_DATABASE_URL"
@@ -86,7 +86,7 @@ app = FastAPI(
 )
 app.state.authenticator = Authenticator(os.environ.get("DESK_OIDC_ISSUER", "http://127.0.0.1:8490"))
 # The product's own statement, as asyncpg takes it.
-_VIEW = queries._VIEW
+_VIEW = tickets.VIEW
 
 
 @app.post("/plain/tickets", status_code=201)

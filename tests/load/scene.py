@@ -59,6 +59,7 @@ class Options:
     loop_seconds: float = 3
     rounds: int = 3
     rows: int = 20_000
+    sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
 
 
 @dataclass

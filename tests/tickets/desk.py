@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, groupby
 from typing import Any
 from uuid import UUID
 
@@ -113,8 +113,8 @@ REACTIONS = collect(subscribers)
 
 async def deliver(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Events as the consumer hands them to whatever this service does about them: the projection, then the reaction."""
-    for event in events:
-        await REACTIONS.by_type[event.type].function(tx, [event])
+    for function, run in groupby(events, lambda event: REACTIONS.by_type[event.type].function):
+        await function(tx, list(run))
 
 
 async def rows(tx: Transaction, query: str, **values: Any) -> list[dict[str, Any]]:

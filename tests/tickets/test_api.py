@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,9 @@ from tests.tickets import told
 from tests.tickets.desk import received, rows
 from tests.tickets.door import CALL, Desk, at, id_in, opened
 from tests.tickets.told import tell
-from tickets import queries
+from tickets import api
+from tickets.queries.lists import TicketFilter
+from tickets.queries.tickets import TicketView
 
 
 async def test_opening_answers_number_place_and_version(http: Desk, ana: httpx2.AsyncClient) -> None:
@@ -40,7 +43,7 @@ async def test_the_view_is_what_the_openapi_document_says(http: Desk, ana: httpx
     answer = await ana.get(place)
     assert (answer.status_code, answer.headers["etag"], answer.headers["cache-control"]) == (200, '"1"', "no-store")
     assert answer.headers["content-type"] == "application/json"
-    described = queries.TicketView.model_validate_json(answer.content).model_dump(mode="json")
+    described = TicketView.model_validate_json(answer.content).model_dump(mode="json")
     assert same_instants(described) == same_instants(answer.json())
     document = http.app.openapi()
     operation = document["paths"]["/v1/tickets/{ticket_id}"]["get"]
@@ -241,12 +244,56 @@ async def test_lists_are_paged_by_their_cursor(ana: httpx2.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-cursor")
 
 
+# Each filter of the list and the one of four tickets that it leaves: two that are swapped leave another one or none.
+FILTERS = {
+    "status=on_hold": "B", "client=aguero": "C", "product=sueldos": "C", "module=facturacion": "A", "level=2": "D",
+    "target=analysts": "D", "assignee=bruno": "D", "severity=4": "B", "q=impresora": "A", "q=T-000003": "C",
+    "status=new&client=molinos": "A", "client=molinos&severity=2&level=1": "A",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("query", FILTERS)
+async def test_each_filter_of_the_list_leaves_the_ticket_that_fits(
+    http: Desk, ana: httpx2.AsyncClient, query: str
+) -> None:
+    await opened(ana, title="A: impresora", module_id="facturacion")
+    held = await opened(ana, title="B", severity=4)
+    await opened(ana, title="C", client_id="aguero", product_id="sueldos")
+    taken = await opened(ana, title="D")
+    await ana.post(f"{held}/hold", json={"reason": "third-party", "note": "x"}, headers=at(1))
+    await ana.post(f"{taken}/escalate", json={"target": "analysts", "reason": "x"}, headers=at(1))
+    await ana.post(f"{taken}/assign", json={"assignee": "bruno"}, headers=at(2))
+    for sort in ("opened", "due"):
+        rows = (await ana.get(f"/tickets?{query}&sort={sort}")).json()["items"]
+        assert [row["title"][0] for row in rows] == [FILTERS[query]]
+
+
+def test_every_filter_of_the_list_has_a_case() -> None:
+    tried = {pair.partition("=")[0] for query in FILTERS for pair in query.split("&")}
+    assert tried == {one.name for one in fields(TicketFilter)}
+
+
 async def test_filters_of_the_list_are_checked(ana: httpx2.AsyncClient) -> None:
-    await opened(ana)
-    rows = (await ana.get("/tickets?status=new&status=on_hold&client=molinos&q=facturas")).json()["items"]
-    assert [row["number"] for row in rows] == ["T-000001"]
+    place = await opened(ana)
     answer = await ana.get("/tickets", params={"status": "lost"})
     assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "status.0")
+    await ana.post(f"{place}/resolve", json={"code": "configuracion", "text": "x"}, headers=at(1))
+    await ana.post(f"{place}/close", headers=at(2))
+    counts = [len((await ana.get(f"/tickets?status={one}")).json()["items"]) for one in ("open", "closed", "all")]
+    assert counts == [0, 1, 1]
+    assert (await ana.get("/tickets")).json()["items"] == []
+    refused = await ana.get("/tickets?status=all&sort=due")
+    assert (refused.status_code, refused.json()["code"]) == (422, "closed-tickets-have-no-due")
+    refused = await ana.get("/tickets?status=all&q=el")
+    assert (refused.status_code, refused.json()["code"]) == (422, "question-too-short")
+
+
+async def test_a_cursor_with_any_numbers_is_a_place_in_the_queue(ana: httpx2.AsyncClient) -> None:
+    await opened(ana)
+    for far, count in ((-(2**63) + 1, 1), (2**63 - 1, 0)):
+        cursor = api._BY_DUE.cursor(far, far, far, far, new_id())
+        answer = await ana.get("/tickets", params={"sort": "due", "after": cursor})
+        assert (answer.status_code, len(answer.json()["items"])) == (200, count)
 
 
 async def test_history_and_clients_are_paged_too(ana: httpx2.AsyncClient) -> None:

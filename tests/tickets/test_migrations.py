@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -11,11 +12,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
+from shared.db.engine import make_engine
 from shared.db.statement import sql
+from shared.db.transaction import begin
 from tests.support.databases import Database
 from tests.support.earlier import database_until, migrate_on, rows_of
-from tickets.tables import metadata
+from tickets import repository
+from tickets.tables import metadata, open_tickets
 
+_QUEUE = f"SELECT {', '.join(open_tickets.columns.keys())} FROM tickets.open_tickets ORDER BY id"
 MakeDatabase = Callable[[str], Awaitable[Database]]
 
 
@@ -85,3 +90,55 @@ async def test_what_an_earlier_release_stored_is_found_by_the_new_spelling(postg
             "SELECT count(*), count(*) FILTER (WHERE title_key = 'afipno' || substr(number, 3)) FROM tickets.tickets",
         )
         assert told == (12000, 12000)
+
+
+async def test_open_tickets_of_an_earlier_release_stand_in_the_queue_where_this_one_would_put_them(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    async with database_until(postgres_url, tmp_path, "tickets", "0003") as url:
+        await rows_of(
+            url,
+            "INSERT INTO tickets.tickets (id, number, version, status, kind, client_id, severity, severity_to_review, "
+            "priority, title, title_key, description, channel, reported_at, opened_at, opened_by, level) "
+            "SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'T-' || n, 1, status, 'incident', 'alto', "
+            "CASE n WHEN 4 THEN 1 ELSE 2 END, false, 1, 'x', 'x', '', 'phone', '2026-11-02Z', '2026-11-02Z', 'ana', 1 "
+            "FROM unnest(ARRAY['new', 'in_progress', 'on_hold', 'new', 'resolved', 'closed']) "
+            "WITH ORDINALITY AS tickets (status, n)",
+        )
+        await rows_of(
+            url,
+            "INSERT INTO tickets.clocks (id, ticket_id, kind, start_sequence, course, due_at, due_sequence, "
+            "course_sequence, warned_sequence, breached_at, breach_sequence, remaining_seconds) "
+            "SELECT gen_random_uuid(), ('00000000-0000-0000-0000-00000000000' || n)::uuid, kind, 1, course, "
+            "due_at::timestamptz, 1, 1, 0, CASE kind WHEN 'response' THEN now() END, 1, left_seconds FROM (VALUES "
+            "(2, 'resolution', 'running', '2026-11-04Z', NULL), (2, 'response', 'running', '2026-11-03Z', NULL), "
+            "(3, 'resolution', 'paused', '2026-11-04Z', 77), (4, 'resolution', 'running', '2026-11-09Z', NULL), "
+            "(5, 'resolution', 'met', '2026-11-09Z', 5), (6, 'resolution', 'met', '2026-11-09Z', 5)) "
+            "AS clocks (n, kind, course, due_at, left_seconds)",
+        )
+        await migrate_on(url, "tickets")
+        assert await rows_of(
+            url,
+            "SELECT number, clocks, due_kind, breached, immediate, turn, turn_by FROM tickets.open_tickets "
+            "ORDER BY turn, turn_by",
+        ) == [
+            ("T-1", "pending", None, False, False, 0, 1793577600000000),
+            ("T-4", "running", "resolution", False, True, 1, 1794182400000000),
+            ("T-2", "running", "response", True, False, 2, 1793664000000000),
+            ("T-3", "paused", None, False, False, 3, 77),
+            ("T-5", "ended", None, False, False, 4, 1793577600000000),
+        ]
+        # Whatever this release's statement says of the same tickets is what the revision wrote.
+        filled = await rows_of(url, _QUEUE)
+        await rows_of(url, "DELETE FROM tickets.open_tickets")
+        engine = make_engine(url, application="test", pool_size=1)
+        async with begin(engine, lambda: None) as tx:
+            await repository.refresh_open(tx, [UUID(int=n) for n in range(1, 7)])
+        await engine.dispose()
+        assert await rows_of(url, _QUEUE) == filled
+        assert await rows_of(url, "SELECT indexdef FROM pg_indexes WHERE indexname = 'closed_by_title'") == [
+            (
+                "CREATE INDEX closed_by_title ON tickets.tickets USING gin (title_key tickets.gin_trgm_ops) "
+                "WHERE (status = 'closed'::text)",
+            )
+        ]

@@ -201,7 +201,8 @@ def consumer_of(db: Database, cluster: Cluster, react: Reactions | None = None, 
 
 
 def relay_of(db: Database, cluster: Cluster, *, service: str = "test", **options: Any) -> Relay:
-    """A relay on this database, in nobody's name or an owner's; an outage longer than three seconds is longer than its request timeout."""
+    """A relay on this database, in nobody's name or an owner's; an outage longer than three seconds is longer than its
+    request timeout."""
     options.setdefault("request_timeout_seconds", 3)
     return Relay(service=service, database_url=db.url, cluster=cluster, **options)
 

@@ -20,12 +20,16 @@ from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import ReadTx, Tx
 from shared.stated import AS_NUMBER, Instant
-from tickets import commands, queries
+from tickets import commands
 from tickets.commands import Done, OpenTicket
 from tickets.domain.escalation import Reach
 from tickets.domain.urgency import Impact
 from tickets.domain.workflow import Status
-from tickets.queries import ClientView, HistoryEntry, Sort, TicketFilter, TicketRow, TicketView
+from tickets.queries import clients, history, lists, tickets
+from tickets.queries.clients import ClientView
+from tickets.queries.history import HistoryEntry
+from tickets.queries.lists import Sort, StatusWord, TicketFilter, TicketRow
+from tickets.queries.tickets import TicketView
 
 router = APIRouter(prefix="/v1", tags=["tickets"])
 
@@ -35,15 +39,28 @@ Search = Annotated[str | None, Query(max_length=100, json_schema_extra=NO_NUL)]
 OfClient = Annotated[Code | None, Query(description="a client's id")]
 OfProduct = Annotated[Code | None, Query(description="a product's id")]
 OfModule = Annotated[Code | None, Query(description="a module's id")]
-OfStatus = Annotated[list[Status] | None, Query(description="any of these; repeat it for several")]
+OfStatus = Annotated[
+    list[StatusWord] | None,
+    Query(description="any of these; repeat it for several. `open` (all but closed) when left out, or `all`"),
+]
 TicketSearch = Annotated[
     str | None,
-    Query(max_length=100, description="a number, or part of a title in any spelling", json_schema_extra=NO_NUL),
+    Query(
+        max_length=100,
+        description="a number, or part of a title in any spelling; among closed tickets at least three letters",
+        json_schema_extra=NO_NUL,
+    ),
 ]
-Order = Annotated[Sort, Query(description="`opened`: the newest first; `due`: what runs out next first")]
+Order = Annotated[
+    Sort,
+    Query(
+        description="`opened`: the newest first; `due`: the order of the queue, for open tickets: whose clocks have "
+        "not come yet, P1/S1, what runs out next, what is paused by what it has left, the rest"
+    ),
+]
 
 _BY_OPENING = Keyset("tickets-opened", datetime, UUID)
-_BY_DUE = Keyset("tickets-due", datetime | None, UUID)
+_BY_DUE = Keyset("tickets-due", int, int, int, int, UUID)
 _HISTORY = Keyset("history", int)
 _CLIENTS = Keyset("clients", str, str)
 
@@ -236,8 +253,8 @@ async def close_ticket(
 
 @router.get("/tickets/{ticket_id}", response_model=TicketView, dependencies=[needs("ticket:read")])
 async def view_ticket(connection: ReadTx, ticket_id: UUID) -> Response:
-    """Everything about a ticket in one answer: environment, clocks, tasks and the whole history."""
-    version, view = await queries.view_ticket(connection, ticket_id, clock.now())
+    """Everything about a ticket in one answer: environment, clocks, tasks and the last 200 facts of its history."""
+    version, view = await tickets.view_ticket(connection, ticket_id, clock.now())
     return _written(view, etag=etag_of(version))
 
 
@@ -250,7 +267,7 @@ async def page_history(
     When each thing happened is its `occurred_at`; the history of the ticket's own view is sorted by that.
     """
     start: Any = _HISTORY.start(after)
-    rows = await queries.page_history(connection, ticket_id, after=start, limit=limit + 1)
+    rows = await history.page_history(connection, ticket_id, after=start, limit=limit + 1)
     return _page(_HISTORY, rows, limit)
 
 
@@ -270,11 +287,21 @@ async def list_tickets(
     after: After = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """Tickets that fit all of the filters."""
-    wanted = TicketFilter(status, client, product, module, level, target, assignee, severity, q)
+    """Tickets that fit all of the filters; those that are open, unless `status` asks for others."""
+    wanted = TicketFilter(
+        status=status,
+        client=client,
+        product=product,
+        module=module,
+        level=level,
+        target=target,
+        assignee=assignee,
+        severity=severity,
+        q=q,
+    )
     keyset = _BY_OPENING if sort == "opened" else _BY_DUE
     start: Any = keyset.start(after)
-    rows = await queries.list_tickets(connection, wanted, sort=sort, after=start, limit=limit + 1, now=clock.now())
+    rows = await lists.list_tickets(connection, wanted, sort=sort, after=start, limit=limit + 1, now=clock.now())
     return _page(keyset, rows, limit)
 
 
@@ -284,7 +311,7 @@ async def find_clients(
 ) -> Response:
     """Clients by words of their name, id or tax id, in any spelling: capitals, accents, dots, dashes do not matter."""
     start: Any = _CLIENTS.start(after)
-    return _page(_CLIENTS, await queries.find_clients(connection, q, after=start, limit=limit + 1), limit)
+    return _page(_CLIENTS, await clients.find_clients(connection, q, after=start, limit=limit + 1), limit)
 
 
 async def _answer(idempotency: Idempotency, done: Done) -> Response:

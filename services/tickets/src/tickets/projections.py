@@ -5,7 +5,7 @@ Nothing here writes history, outbox or the ticket itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
@@ -31,6 +31,7 @@ from shared.contracts.sla import (
 from shared.db.transaction import Transaction
 from shared.projection import Projection, Projections, Row
 from shared.spelling import search_key, sort_key
+from tickets import repository
 
 
 def _record(table: str, *columns: str) -> Projection:
@@ -206,5 +207,22 @@ PROJECTIONS = Projections(
 
 
 async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
-    """Applies events of any of the known types, in any order and any number of times; one statement per table."""
-    await PROJECTIONS.write(tx, PROJECTIONS.rows_of(events), replayed=events[0].replayed)
+    """Applies events of any of the known types, in any order and any number of times; one statement per table.
+
+    What clocks say also moves their tickets in the queue, which are locked before: a command on the same ticket waits
+    for this, or this for the command, and whoever comes later sees both.
+    """
+    rows = PROJECTIONS.rows_of(events)
+    if events[0].replayed:
+        await PROJECTIONS.write(tx, rows, replayed=True)
+        return
+    timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
+    locked = await repository.lock_tickets(tx, timed) if timed else []
+    await PROJECTIONS.write(tx, rows)
+    await repository.refresh_open(tx, locked)
+
+
+async def after_rebuild(tx: Transaction, tables: Collection[str]) -> None:
+    """The queue follows from tickets and clocks: whoever puts clocks right puts it right."""
+    if CLOCK.table in tables:
+        await repository.refresh_every_open(tx)

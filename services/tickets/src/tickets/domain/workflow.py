@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from shared.errors import Conflict
 
 Status = Literal["new", "in_progress", "on_hold", "resolved", "closed"]
 Action = Literal["assign", "escalate", "hold", "release", "respond", "resolve", "close"]
+
+# In one of these a ticket has ended and stands in no queue; in any other it is open.
+ENDED: tuple[Status, ...] = ("closed",)
+OPEN: tuple[Status, ...] = tuple(status for status in get_args(Status) if status not in ENDED)
 
 # state → action → next state. What is not here is not allowed. A hold is left by releasing or by resolving only, so
 # that whoever escalates has said that the waiting is over; nothing leads out of `closed`.

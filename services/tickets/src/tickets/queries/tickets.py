@@ -1,0 +1,195 @@
+"""Reads tickets: what every list shows of one, and the whole view of one."""
+
+# ruff: noqa: S608 - every piece that is put into a statement is written in this file
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from shared.contracts.devlink import TaskStatus
+from shared.contracts.sla import ClockKind
+from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Priority, Severity, Target
+from shared.db.statement import sql
+from shared.db.transaction import Reader
+from tickets.domain.ticket import TicketNotFound
+from tickets.domain.workflow import Status
+from tickets.queries import history
+from tickets.queries.history import HistoryEntry
+from tickets.queries.written import View, array_of, object_of
+
+
+class Named(View):
+    """A record of reference data. The name is null while its record has not arrived."""
+
+    id: str
+    name: str | None
+
+
+class GroupsView(View):
+    """Client, product and module; null is what the caller could not say."""
+
+    client: Named
+    product: Named | None
+    module: Named | None
+
+
+class HoldView(View):
+    """Why the work rests."""
+
+    reason: HoldReason
+    note: str
+    since: AwareDatetime
+
+
+class ResolutionView(View):
+    """How the matter was settled."""
+
+    code: str
+    text: str
+    at: AwareDatetime
+
+
+class EnvironmentView(View):
+    """What the client runs: `pending` until inventory has answered; `data` is what its event said."""
+
+    state: Literal["pending", "resolved", "unknown"]
+    data: dict[str, Any] | None
+
+
+class ClockView(View):
+    """One clock at `server_time`. `due_at` is null while paused; what is left is negative after the due."""
+
+    id: UUID
+    kind: ClockKind
+    state: Literal["running", "paused", "breached", "met", "stopped"]
+    due_at: AwareDatetime | None
+    remaining_seconds: int
+    since: AwareDatetime
+    pause_reason: HoldReason | None
+    target_seconds: int | None
+    started_at: AwareDatetime | None
+    contract_id: str | None
+    warned_percent: int | None
+    breached_at: AwareDatetime | None
+
+
+class TaskView(View):
+    """One task of Development. What the tracker calls it is null until the task is linked."""
+
+    id: UUID
+    escalation_id: UUID
+    tracker: str | None
+    external_id: str | None
+    display_id: str | None
+    url: str | None
+    status: TaskStatus
+    status_at: AwareDatetime
+    tracker_status: str | None
+    reason: str | None
+    fix_version: str | None
+
+
+class TicketSummary(View):
+    """What every list of tickets shows."""
+
+    id: UUID
+    number: str
+    version: int
+    status: Status
+    kind: Kind
+    severity: Severity
+    priority: Priority
+    immediate: bool
+    title: str
+    groups: GroupsView
+    level: Level
+    target: Target | None
+    assignee: str | None
+    reported_at: AwareDatetime
+    opened_at: AwareDatetime
+
+
+class TicketView(TicketSummary):
+    """Everything about a ticket, from one question to one database."""
+
+    severity_to_review: bool
+    description: str
+    reporter: str | None
+    channel: Channel
+    installation_id: str | None
+    reported_late_reason: str | None
+    opened_by: str
+    first_responded_at: AwareDatetime | None
+    hold: HoldView | None
+    resolution: ResolutionView | None
+    closed_at: AwareDatetime | None
+    environment: EnvironmentView
+    clocks: list[ClockView]
+    tasks: list[TaskView]
+    history: list[HistoryEntry] = Field(description=f"the last {history.SHOWN} facts, by when they happened")
+    history_goes_on: bool = Field(description="there are earlier facts: all of them are at GET …/history")
+    server_time: AwareDatetime
+
+
+def _named(table: str, column: str) -> str:
+    return object_of(Named, "n", id=column, name=f"(SELECT n.name FROM tickets.{table} n WHERE n.id = {column})")
+
+
+def _where(column: str, written: str) -> str:
+    """What is written where the column has a value, and null elsewhere."""
+    return f"CASE WHEN {column} IS NOT NULL THEN {written} END"
+
+
+# What of a ticket `t` is more than its column, for every answer that has a TicketSummary in it.
+SUMMARY = {
+    "immediate": "t.severity = 1 AND t.priority = 1",
+    "groups": object_of(
+        GroupsView,
+        "t",
+        client=_named("clients", "t.client_id"),
+        product=_where("t.product_id", _named("products", "t.product_id")),
+        module=_where("t.module_id", _named("modules", "t.module_id")),
+    ),
+}
+
+_HOLD = object_of(HoldView, "t", reason="t.hold_reason", note="t.hold_note", since="t.held_at")
+_RESOLUTION = object_of(ResolutionView, "t", code="t.resolution_code", text="t.resolution_text", at="t.resolved_at")
+_ENVIRONMENT = f"""COALESCE(
+    (SELECT {object_of(EnvironmentView, "e")} FROM tickets.environments e WHERE e.ticket_id = t.id),
+    '{{"state": "pending", "data": null}}')"""
+_CLOCK = object_of(
+    ClockView,
+    "k",
+    # A breach does not end a clock's course; it shows while the clock runs. What is paused or ended keeps its seconds.
+    state="CASE WHEN k.course = 'running' AND k.breached_at IS NOT NULL THEN 'breached' ELSE k.course END",
+    due_at="CASE WHEN k.course <> 'paused' THEN k.due_at END",
+    remaining_seconds="CASE WHEN k.course = 'running' THEN floor(extract(epoch FROM k.due_at - :now))::bigint "
+    "ELSE k.remaining_seconds END",
+    since="k.course_at",
+)
+_TICKET = object_of(
+    TicketView,
+    "t",
+    **SUMMARY,
+    hold=_where("t.hold_reason", _HOLD),
+    resolution=_where("t.resolved_at", _RESOLUTION),
+    environment=_ENVIRONMENT,
+    clocks=array_of(_CLOCK, "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL"),
+    tasks=array_of(object_of(TaskView, "d"), "d.id", "tickets.tasks d WHERE d.ticket_id = t.id"),
+    history=history.LAST,
+    history_goes_on=history.MORE,
+    server_time="CAST(:now AS timestamptz)",
+)
+VIEW = sql(f"SELECT t.version, {_TICKET}::text AS view FROM tickets.tickets t WHERE t.id = :id")
+
+
+async def view_ticket(connection: Reader, id: UUID, now: datetime) -> tuple[int, str]:
+    """Version and whole view of a ticket as JSON, from one statement. Raises TicketNotFound."""
+    row = await connection.fetch_first(VIEW, {"id": id, "now": now})
+    if row is None:
+        raise TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
+    return row.version, row.view

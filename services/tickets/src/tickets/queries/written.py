@@ -1,0 +1,32 @@
+"""Answers that PostgreSQL writes: the models that describe them, and the SQL that follows from their fields."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class View(BaseModel):
+    """Describes an answer that PostgreSQL writes; a test holds the two together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def object_of(view: type[View], alias: str, **by_hand: str) -> str:
+    """The SQL of a JSON object with the fields of a view: each is the column of its name, or what is given by hand.
+
+    Raises ValueError for something given by hand that the view does not have.
+    """
+    if unknown := by_hand.keys() - view.model_fields.keys():
+        raise ValueError(f"{view.__name__} has no {', '.join(sorted(unknown))}")
+    pairs = (f"'{name}', {by_hand.get(name, f'{alias}.{name}')}" for name in view.model_fields)
+    return f"json_build_object({', '.join(pairs)})"
+
+
+def array_of(written: str, order: str, source: str) -> str:
+    """The SQL of a JSON array of what is written of each row of a source, in an order; empty where there is no row."""
+    return f"COALESCE((SELECT json_agg({written} ORDER BY {order}) FROM {source}), '[]')"  # noqa: S608 - written here
+
+
+def literal(word: str) -> str:
+    """The text as LIKE takes it literally."""
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,46 @@
+"""Answers that PostgreSQL writes: what follows from the fields of a view, and what is given by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shared.db.statement import sql
+from tests.support.databases import Database
+from tickets.queries.written import View, array_of, literal, object_of
+
+
+class Shown(View):
+    """Two columns and something that is worked out."""
+
+    number: int
+    name: str
+    twice: int
+
+
+_ROWS = "(VALUES (1, 'uno'), (2, 'dos')) r (number, name)"
+
+
+async def test_a_field_is_the_column_of_its_name_or_what_is_given_by_hand(desk: Database) -> None:
+    written = array_of(object_of(Shown, "r", twice="r.number * 2"), "r.number DESC", _ROWS)
+    async with desk.begin() as tx:
+        found = json.loads(await tx.fetch_value(sql(f"SELECT {written}::text")))
+        nothing = await tx.fetch_value(sql(f"SELECT {array_of('r.number', 'r.number', _ROWS + ' WHERE false')}::text"))
+    assert found == [{"number": 2, "name": "dos", "twice": 4}, {"number": 1, "name": "uno", "twice": 2}]
+    assert nothing == "[]"
+
+
+def test_what_is_given_by_hand_must_be_a_field() -> None:
+    with pytest.raises(ValueError, match="Shown has no thrice"):
+        object_of(Shown, "r", twice="1", thrice="2")
+
+
+async def test_a_word_is_taken_literally_whatever_signs_it_has(desk: Database) -> None:
+    word = "50%_\\"
+    async with desk.begin() as tx:
+        found = await tx.fetch_one(
+            sql("SELECT :word LIKE :pattern AS itself, '50 xx' LIKE :pattern AS another"),
+            {"word": word, "pattern": literal(word)},
+        )
+    assert (found.itself, found.another) == (True, False)
