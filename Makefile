@@ -130,5 +130,6 @@ format: install ## format the source and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format
 
-contracts: install ## write schemas, AsyncAPI document and pages of the events; earlier versions are kept
+contracts: install ## write schemas, AsyncAPI document, pages and rights of the events; earlier versions are kept
 	@$(BIN)/python -m shared.contracts.generate
+	@DESK_TOPIC_PREFIX= $(BIN)/python -m shared.messaging acls --outsiders OUTSIDER > deploy/kafka/rights.sh
