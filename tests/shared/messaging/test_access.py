@@ -1,5 +1,7 @@
-"""Who may do what on Kafka: written by hand here, compared with the registry, and set on a real broker by the script of
-the deployment with Kafka's own tools."""
+"""Who may do what on Kafka: written by hand here, compared with the registry, and set on a real broker.
+
+The script of the deployment sets it, with Kafka's own tools.
+"""
 
 from __future__ import annotations
 

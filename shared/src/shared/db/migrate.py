@@ -1,5 +1,6 @@
-"""Migrations: the runtime's own history first, then the service's; safe when two replicas start at once, and beside
-what is served meanwhile: who waits long for a lock keeps everybody waiting behind it, so none is waited for long.
+"""Migrations: the runtime's own history first, then the service's; safe when two replicas start at once.
+
+What is served meanwhile goes on: who waits long for a lock keeps everybody waiting behind it, so nobody does.
 """
 
 from __future__ import annotations
