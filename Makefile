@@ -111,9 +111,10 @@ foreign: install ## install what the consumer in another language needs; the tes
 # Says "ok", or everything that the tool said.
 quietly = @told=$$($(2) 2>&1) && echo "  $(1): ok" || { printf '  %s:\n%s\n' "$(1)" "$$told"; exit 1; }
 
-check: install ## format, lint, types, imports, and the rules of the source
+check: install ## format, lint, types, imports, the rules of the source; names files that grow too long
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target \
 	  check-types check-format check-lint check-imports check-rules
+	@$(BIN)/python -m tests.rules.near_limit
 
 check-types:
 	$(call quietly,types,$(BIN)/mypy)
