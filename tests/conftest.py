@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.contracts.topics import TOPICS, Topic
+from shared.contracts.topics import ALL_TOPICS, Topic
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.topics import create_topics
 from shared.telemetry import logs
@@ -89,7 +89,7 @@ async def cluster(kafka_bootstrap: str) -> AsyncIterator[Cluster]:
     await delete_topics(made)
 
 
-async def make_topics(cluster: Cluster, topics: tuple[Topic, ...] = TOPICS) -> None:
+async def make_topics(cluster: Cluster, topics: tuple[Topic, ...] = ALL_TOPICS) -> None:
     """The topics of the registry under the cluster's prefix."""
     await create_topics(cluster, topics, partitions=PARTITIONS)
 

@@ -16,11 +16,13 @@ from shared.contracts.consumers import CONSUMERS, receivers, services
 from shared.contracts.documents import read_json
 from shared.contracts.envelope import headers_of
 from shared.contracts.headers import HEADERS, OPTIONAL
-from shared.contracts.topics import BY_TYPE, TOPIC_OF, TOPICS
+from shared.contracts.open_copy import OPEN
+from shared.contracts.topics import ALL_TOPICS, BY_TYPE, OPEN_COPIES, TOPIC_OF, TOPICS
 from tests.contracts.messages import CAUSE, EVENT_ID, TYPES, example, example_event
 
 WHOLE = document()
 SERVICES = services()
+OPEN_NAMES = {f"{event.type}{OPEN}" for topic in OPEN_COPIES for event in topic.events}
 
 
 def references(part: Any) -> Iterator[str]:
@@ -62,13 +64,16 @@ def test_the_committed_document_is_that_of_the_registry() -> None:
 
 
 def test_every_type_is_a_message_of_the_topic_that_carries_it() -> None:
-    assert set(WHOLE["components"]["messages"]) == set(BY_TYPE)
+    assert set(WHOLE["components"]["messages"]) == set(BY_TYPE) | OPEN_NAMES
     carried = {(topic, name) for topic, channel in WHOLE["channels"].items() for name in channel["messages"]}
-    assert carried == {(topic.name, event.type) for topic in TOPICS for event in topic.events}
+    assert carried == {
+        *((topic.name, event.type) for topic in TOPICS for event in topic.events),
+        *((topic.name, f"{event.type}{OPEN}") for topic in OPEN_COPIES for event in topic.events),
+    }
 
 
 def test_every_topic_has_the_settings_that_the_step_which_creates_it_uses() -> None:
-    for topic in TOPICS:
+    for topic in ALL_TOPICS:
         kafka = WHOLE["channels"][topic.name]["bindings"]["kafka"]
         assert (kafka["topic"], kafka["partitions"]) == (topic.name, topic.partitions)
         as_texts = {
@@ -141,6 +146,7 @@ def test_exactly_the_headers_that_this_product_writes_are_described() -> None:
 def test_a_service_shows_what_it_sends_and_what_it_receives_and_nothing_else(service: str) -> None:
     own = document(service)
     sent = {event.type for topic in TOPICS if topic.owner == service for event in topic.events}
+    sent |= {f"{event.type}{OPEN}" for topic in OPEN_COPIES if topic.owner == service for event in topic.events}
     received = {event.type for event in CONSUMERS[service]}
     assert messages_of(own, "send") == sent
     assert messages_of(own, "receive") == received
@@ -154,7 +160,7 @@ def test_a_service_shows_what_it_sends_and_what_it_receives_and_nothing_else(ser
 
 def test_the_whole_document_has_the_operations_of_all_services() -> None:
     assert set(WHOLE["operations"]) == {one.id for service in SERVICES for one in operations_of(service)}
-    assert messages_of(WHOLE, "send") == set(BY_TYPE)
+    assert messages_of(WHOLE, "send") == set(BY_TYPE) | OPEN_NAMES
     assert messages_of(WHOLE, "receive") == {name for name, event in BY_TYPE.items() if receivers(event)}
 
 

@@ -15,6 +15,7 @@ from shared.contracts.consumers import CONSUMERS, services
 from shared.contracts.topics import BY_TYPE, TOPIC_OF, TOPICS, topic_of
 from shared.db.engine import make_engine
 from shared.messaging import consumer as consumer_module
+from shared.messaging import framing
 from shared.messaging.consumer import Consumer
 from shared.messaging.kafka import Cluster
 from shared.messaging.reactions import Reactions, collect
@@ -124,7 +125,7 @@ async def subscribed_addresses(service: str, monkeypatch: pytest.MonkeyPatch) ->
     async def nothing_is_missing(cluster: Cluster, topics: Iterable[str]) -> list[str]:
         return []
 
-    monkeypatch.setattr(consumer_module, "KafkaBroker", CapturingBroker)
+    monkeypatch.setattr(framing, "KafkaBroker", CapturingBroker)
     monkeypatch.setattr(consumer_module, "missing_topics", nothing_is_missing)
     engine = make_engine("postgresql://never", application="never")
     cluster = Cluster("never:9092", "p.")

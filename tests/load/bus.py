@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from shared.contracts.topics import TOPICS
+from shared.contracts.topics import ALL_TOPICS
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.topics import create_topics
 from tests.shared.messaging import story
@@ -21,7 +21,7 @@ DESCRIPTION = "Al confirmar el comprobante aparece el error 500 y la pantalla qu
 async def bus(bootstrap: str) -> AsyncIterator[Cluster]:
     """The topics of the registry under a prefix of their own, deleted at the end."""
     cluster = Cluster(bootstrap, f"b{uuid.uuid4().hex[:8]}.")
-    await create_topics(cluster, TOPICS, partitions=PARTITIONS)
+    await create_topics(cluster, ALL_TOPICS, partitions=PARTITIONS)
     try:
         yield cluster
     finally:

@@ -104,7 +104,7 @@ class _TimedApplier(BatchApplier):
 
 async def relay(url: str, cluster: Cluster, watch: Stopwatch) -> None:
     """Drains the outbox, from the first batch that was read to the deletion of the last."""
-    part = _TimedRelay(service="test", database_url=url, cluster=cluster)
+    part = _TimedRelay(service="tickets", database_url=url, cluster=cluster)
     part.watch = watch
     await part.run()
 
@@ -129,7 +129,7 @@ async def producer(url: str, cluster: Cluster, watch: Stopwatch) -> None:
 def _record(row: asyncpg.Record) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
     names = ("actor", "occurred_at", "recorded_at", "origin", "correlation_id", "causation_id", "traceparent")
     headers = headers_of(
-        id=row["id"], source="/desk/test", type=row["type"], subject=row["subject"], sequence=row["position"],
+        id=row["id"], source=TICKETS.source, type=row["type"], subject=row["subject"], sequence=row["position"],
         cause=Cause(**{name: row[name] for name in names}),
     )  # fmt: skip
     return row["key"].encode(), row["value"], headers

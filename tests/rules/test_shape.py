@@ -24,6 +24,7 @@ from tests.rules.source import (
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 40
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "common", "base", "misc", "manager", "managers", "core"}
+MARKS = {"reacts_to", "projects"}
 SLEEPS = {"time.sleep", "asyncio.sleep", "sleep"}
 SKIPS = {
     "pytest.skip", "pytest.importorskip", "pytest.mark.skip", "pytest.mark.skipif", "pytest.mark.xfail",
@@ -71,10 +72,10 @@ def every_subscriber_is_a_reaction(module: Module) -> Violations:
     if not module.in_service or module.role != "subscribers":
         return
     for function in top_functions(module):
-        reacting = any(called(mark).rpartition(".")[2] == "reacts_to" for mark in function.decorator_list)
+        reacting = any(called(mark).rpartition(".")[2] in MARKS for mark in function.decorator_list)
         shared_end = function.name.startswith("_") and callers(module, function.name) > 1
         if not (reacting or shared_end) or not isinstance(function, ast.AsyncFunctionDef):
-            yield function.lineno, f"{function.name} is no reaction: @reacts_to(...) async def"
+            yield function.lineno, f"{function.name} is no reaction: @reacts_to(...) or @projects(...) async def"
         if re.search(r"^(on|handle|process)_|_(handler|callback)$", function.name) or "_" not in function.name:
             yield function.lineno, f"{function.name} does not name the reaction: verb and noun"
         if [argument.arg for argument in function.args.args][:1] != ["tx"]:

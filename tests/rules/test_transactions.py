@@ -22,9 +22,21 @@ from tests.rules.source import (
 )
 
 ENDS = {"begin", "begin_nested", "commit", "rollback", "transaction"}
-OWNERS = ("shared.db", *(f"shared.messaging.{part}" for part in ("consumer", "batch", "relay", "parking")))
+OWNERS = (
+    "shared.db",
+    *(f"shared.messaging.{part}" for part in ("consumer", "courtesies", "batch", "relay", "parking")),
+)
 # The edges that are not messages: they open a transaction through `shared.db.transaction.begin` and nothing else.
-EDGES = ("shared.jobs", "shared.cli", "shared.http", "shared.messaging", "shared.load", "shared.processes")
+EDGES = (
+    "shared.jobs",
+    "shared.errands",
+    "shared.work_commands",
+    "shared.cli",
+    "shared.http",
+    "shared.messaging",
+    "shared.load",
+    "shared.processes",
+)
 
 WALL_CLOCKS = {
     "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns", "time.localtime",

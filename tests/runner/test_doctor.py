@@ -22,7 +22,7 @@ from runner.doctor import examine, machine
 from runner.doctor.findings import Finding
 from runner.doctor.machine import check_caches, check_disk, check_ports, check_secrets, check_state_folder
 from runner.doctor.patient import Patient
-from runner.doctor.services import check_processes, judge_waiting
+from runner.doctor.services import check_processes, judge_stopped, judge_waiting
 from runner.errors import RunnerError
 from runner.installation import Installation, command
 from runner.jars import ensure_jars, read_lock
@@ -247,6 +247,30 @@ def test_what_waits_in_a_database_is_judged_by_its_age(row: SimpleNamespace, sta
     assert (found.check, found.state) == ("sla: messages", state)
     assert words in found.says
     assert state == "ok" or "desk service sla messaging" in found.action or "shared.messaging topics" in found.action
+
+
+STOPPED: dict[str, list[dict[str, Any]]] = {
+    "refused_logs": [
+        {"topic": "*", "partition": 0, "why": "this database has read cluster a", "shows": "the brokers belong to b"},
+        {"topic": "desk.sla.v1", "partition": 1, "why": "the log is behind the database", "shows": "it ends at 7"},
+        {"topic": "desk.sla.v1", "partition": 4, "why": "the log is behind the database", "shows": "it ends at 0"},
+    ],
+    "halted": [{"topic": "desk.sla.v1", "partition": 3, "offset": 17, "lacking": 40}],
+    "passed_over": [{"type": "desk.ticket.assigned.v1", "topic": "desk.tickets.v1", "partition": 0}],
+}
+
+
+def test_what_only_an_operator_can_end_is_told_with_the_command() -> None:
+    told = list(judge_stopped("tickets", STOPPED))
+    assert {(each.check, each.state) for each in told} == {("tickets: consumer", "problem")}
+    cluster, log, halted, passed_over = told
+    assert "adopt-cluster`" in cluster.action
+    assert "the log of desk.sla.v1 (2 partitions) is refused" in log.says
+    assert "`desk service tickets messaging adopt-log desk.sla.v1`" in log.action
+    assert "`desk service tickets messaging accept desk.sla.v1 --keys 40 --reason" in halted.action
+    assert "`desk service tickets messaging replay desk.ticket.assigned.v1`" in passed_over.action
+    assert "accept-skipped desk.ticket.assigned.v1 --reason" in passed_over.action
+    assert [each.state for each in judge_stopped("tickets", {})] == ["ok"]
 
 
 def test_what_a_killed_supervisor_left_running_is_named(patient: Patient) -> None:

@@ -59,7 +59,8 @@ def test_a_healthy_installation_has_no_problem(desk: Installation) -> None:
     found = {each["check"]: each for each in told["findings"]}
     assert (done.returncode, told["healthy"]) == (0, True), done.stdout
     asked = {"system", "processes", "postgres", "clock: postgres", "kafka", "topics", "issuer", "clock: issuer"}
-    of_services = {f"{service}: {what}" for service in SERVICES for what in ("ready", "schema", "guards", "messages")}
+    checked = ("ready", "schema", "guards", "messages", "consumer")
+    of_services = {f"{service}: {what}" for service in SERVICES for what in checked}
     assert asked | of_services <= set(found)
     # A registry out of reach and a disk that fills up are this machine's, not the installation's.
     assert {each["state"] for name, each in found.items() if name not in ("registry", "disk", "restarts")} == {"ok"}
@@ -71,6 +72,19 @@ PARKED = """
     VALUES ('desk.tickets.v1', 0, 0, 'k', '', 'failed', 'no such thing', '2026-01-01')
 """
 UNSENDABLE = "INSERT INTO runtime.unsendable VALUES ('desk.sla.v1', 'k', 1, 'too large', '2026-01-01')"
+# Of a topic that it does not read, or a partition that there is not: the running consumer is not to be stopped.
+REFUSED = """
+    INSERT INTO runtime.refused_logs VALUES ('desk.devlink.v1', 99, 7, 'the log is behind the database', 'it ends at 0',
+                                             '2026-01-01')
+"""
+HALTED = """
+    WITH at AS (INSERT INTO runtime.offsets (topic, partition, next_offset) VALUES ('desk.tickets.v1', 99, 7)
+                ON CONFLICT DO NOTHING)
+    INSERT INTO runtime.halts VALUES ('desk.tickets.v1', 99, 7, 40, '2026-01-01')
+"""
+PASSED_OVER = """
+    INSERT INTO runtime.skipped_types VALUES ('desk.tickets.v1', 99, 'desk.ticket.opened.v1', 7, '2026-01-01')
+"""
 # The relay sends to topics that exist; what is for another one waits.
 UNSENT = """
     WITH late AS (
@@ -94,6 +108,9 @@ SENT = """
         ("sla", UNSENT, SENT, "messages", "rows wait for desk.never-made.v1, which does not exist"),
         ("sla", UNSENDABLE, "DELETE FROM runtime.unsendable", "messages", "1 keys cannot be sent"),
         ("sla", PARKED, "DELETE FROM runtime.parked", "messages", "1 parked messages"),
+        ("sla", REFUSED, "DELETE FROM runtime.refused_logs", "consumer", "the log of desk.devlink.v1 (1 partitions)"),
+        ("sla", HALTED, "DELETE FROM runtime.halts", "consumer", "too many keys would be parked in a minute, by 40"),
+        ("sla", PASSED_OVER, "DELETE FROM runtime.skipped_types", "consumer", "were passed over before"),
         (
             "sla",
             f"REVOKE SELECT ON sla.alembic FROM {server_of('sla')}",

@@ -26,7 +26,7 @@ from shared.contracts.tickets import (
 )
 from shared.db.transaction import Transaction
 from shared.ids import new_id
-from sla import subscribers
+from sla import commands, subscribers
 from tests.support.databases import Database
 
 ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -50,6 +50,14 @@ def at(seconds: float) -> datetime:
 def frozen(seconds: float) -> AbstractContextManager[Any]:
     """The clock of the process stands at that instant."""
     return time_machine.travel(at(seconds), tick=False)
+
+
+async def fire_timers(tx: Transaction, now: datetime) -> int:
+    """One portion, as the job's loop does it."""
+    due = await commands.TIMERS.claim(tx, now, commands.TIMERS.portion)
+    if due:
+        await commands.TIMERS.do(tx, due, now)
+    return len(due)
 
 
 _sequences = itertools.count(1)

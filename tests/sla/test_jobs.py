@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared import clock
+from shared import clock, set_aside
 from shared.db.statement import sql
-from shared.jobs import JobLoop
+from shared.jobs import Job, JobLoop
 from sla import commands
 from sla.jobs import JOBS
 from tests.sla.telling import (
@@ -22,13 +22,14 @@ from tests.sla.telling import (
     apply,
     at,
     clocks_of,
+    fire_timers,
     frozen,
     names,
     published,
     tell,
     timers,
 )
-from tests.support.databases import Database
+from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 from tests.support.statements import counted
 
@@ -43,12 +44,12 @@ async def sla(database: Make) -> Database:
 async def fire(sla: Database, now: datetime) -> int:
     """One portion, as the job's loop calls it."""
     async with sla.begin() as tx:
-        return await commands.fire_due_timers(tx, now)
+        return await fire_timers(tx, now)
 
 
 async def fire_and_fail(sla: Database, now: datetime) -> None:
     async with sla.begin() as tx:
-        assert await commands.fire_due_timers(tx, now) == 1
+        assert await fire_timers(tx, now) == 1
         raise ZeroDivisionError
 
 
@@ -190,10 +191,10 @@ async def test_a_portion_takes_two_statements_whatever_its_size(sla: Database) -
             await apply(tx, [story.opened() for story in stories])
     with counted(sla.engine) as firing:
         async with sla.begin() as tx:
-            assert await commands.fire_due_timers(tx, at(RESPONSE * 0.6)) == 30
+            assert await fire_timers(tx, at(RESPONSE * 0.6)) == 30
     with counted(sla.engine) as idle:
         async with sla.begin() as tx:
-            assert await commands.fire_due_timers(tx, at(RESPONSE * 0.6)) == 0
+            assert await fire_timers(tx, at(RESPONSE * 0.6)) == 0
     assert (len(firing), len(idle)) == (2, 1)
 
 
@@ -223,3 +224,35 @@ async def test_the_job_s_loop_fires_by_itself_when_the_instant_comes(sla: Databa
         loop.cancel()
     event = [one for one in await published(sla, story.ticket_id) if one["type"] == "sla-clock.warned"]
     assert len(event) == 1
+
+
+async def test_a_clock_that_cannot_be_judged_is_set_aside_and_the_others_go_on(sla: Database) -> None:
+    """Before, one such clock rolled its portion back for ever, and nobody was warned of anything any more."""
+    stories = [Story() for _ in range(20)]
+    await tell(sla, *[story.opened() for story in stories])
+    guilty = (await clocks_of(sla, stories[7].ticket_id))["response"]["id"]
+    async with sla.connect(OWNER) as owner:
+        terms = await owner.fetchval("SELECT terms::text FROM sla.clocks WHERE id = $1", guilty)
+        await owner.execute("UPDATE sla.clocks SET terms = '{}' WHERE id = $1", guilty)
+    (job,) = JOBS
+    assert isinstance(job, Job)
+    loop = JobLoop(job, sla.engine, lambda: None)
+    with frozen(RESPONSE / 2 + 1):
+        assert await loop._portion() == 20
+        assert await loop._portion() == 0
+    warned = {one["clock_id"] for one in await published(sla) if one["type"] == "sla-clock.warned"}
+    assert len(warned) == 19
+    async with sla.begin() as tx:
+        (aside,) = await set_aside.all_of(tx)
+    assert (aside.job, aside.key, aside.times) == ("sla-timers", str(guilty), 1)
+    assert "pausing_holds" in aside.problem
+    # The cause is mended, and an operator says so.
+    async with sla.connect(OWNER) as owner:
+        await owner.execute("UPDATE sla.clocks SET terms = $2::jsonb WHERE id = $1", guilty, terms)
+    with frozen(RESPONSE / 2 + 5):
+        async with sla.begin() as tx:
+            assert await set_aside.forget(tx, "sla-timers", str(guilty))
+            assert await commands.TIMERS.bring_back(tx, str(guilty), at(RESPONSE / 2 + 4))
+        assert await loop._portion() == 1
+    warned = {one["clock_id"] for one in await published(sla) if one["type"] == "sla-clock.warned"}
+    assert len(warned) == 20

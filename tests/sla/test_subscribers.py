@@ -16,6 +16,7 @@ from tests.sla.telling import (
     apply,
     at,
     clocks_of,
+    fire_timers,
     frozen,
     names,
     published,
@@ -183,7 +184,7 @@ async def test_an_imported_ticket_sets_no_timer_and_warns_nobody(sla: Database) 
     assert await sla.count("SELECT count(*) FROM sla.timers") == 0
     with frozen(20 * RESOLUTION):
         async with sla.begin() as tx:
-            assert await commands.fire_due_timers(tx, at(20 * RESOLUTION)) == 0
+            assert await fire_timers(tx, at(20 * RESOLUTION)) == 0
     await tell(sla, story.resolved(2 * RESOLUTION), noticed=20 * RESOLUTION)
     told = await published(sla, story.ticket_id)
     assert {one["origin"] for one in told} == {"import"}

@@ -22,7 +22,7 @@ import httpx2
 from runner.databases import clone_database, drop_database
 from runner.issuer import issue
 from runner.ports import free_port
-from shared.contracts.topics import TOPICS
+from shared.contracts.topics import ALL_TOPICS
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.topics import create_topics
 from tests.support.databases import CHECKOUT, OWNER, PASSWORD, SERVING, ensure_template
@@ -155,7 +155,7 @@ class System:
 
     async def _prepare(self) -> None:
         await asyncio.gather(
-            create_topics(Cluster(self.kafka_bootstrap, self.prefix), TOPICS, partitions=3),
+            create_topics(Cluster(self.kafka_bootstrap, self.prefix), ALL_TOPICS, partitions=3),
             *[self._prepare_database(service) for service in SERVICES],
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -14,8 +15,9 @@ from shared.contracts.topics import topic_of
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.ids import new_id
+from shared.messaging.reactions import collect
 from tests.support.databases import Database
-from tickets import commands, projections
+from tickets import commands, projections, subscribers
 from tickets.commands import Done, OpenTicket
 
 NOW = datetime(2026, 11, 2, 14, 3, 0, 250_000, tzinfo=UTC)
@@ -104,6 +106,15 @@ async def open_one(database: Database, at: datetime = NOW, **changes: Any) -> Do
     """A ticket that was opened and committed."""
     async with database.begin() as tx:
         return await commands.open_ticket(tx, cause(at), a_call(**changes))
+
+
+REACTIONS = collect(subscribers)
+
+
+async def deliver(tx: Transaction, events: Sequence[Received[Any]]) -> None:
+    """Events as the consumer hands them to whatever this service does about them: the projection, then the reaction."""
+    for event in events:
+        await REACTIONS.by_type[event.type].function(tx, [event])
 
 
 async def rows(tx: Transaction, query: str, **values: Any) -> list[dict[str, Any]]:

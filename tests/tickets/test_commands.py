@@ -18,8 +18,8 @@ from shared.ids import new_id
 from shared.instants import STEP
 from tests.support.databases import Database
 from tests.support.statements import round_trips
-from tests.tickets.desk import HOUR, NOW, a_call, cause, contract, open_one, received, rows
-from tickets import commands, projections, subscribers
+from tests.tickets.desk import HOUR, NOW, a_call, cause, contract, deliver, open_one, received, rows
+from tickets import commands, projections
 from tickets.commands import Done
 from tickets.domain.escalation import EVERYWHERE
 from tickets.domain.grouping import GroupsDoNotFit, UnknownReference
@@ -105,7 +105,7 @@ async def test_priority_comes_from_the_contract_in_force(desk: Database, client:
 async def test_a_retired_contract_gives_no_priority(desk: Database) -> None:
     retired = contract("c-molinos", "molinos", "oro", 8, retired=True)
     async with desk.begin() as tx:
-        await subscribers.keep_reference_data(tx, [received(retired)])
+        await deliver(tx, [received(retired)])
     assert (await open_one(desk)).ticket.opening.priority == 4
 
 
@@ -282,7 +282,7 @@ async def test_reactions_of_other_services_are_in_the_history_and_leave_the_vers
     ]  # fmt: skip
     with round_trips(desk.engine) as sent:
         async with desk.begin() as tx:
-            await subscribers.show_and_record(tx, events)
+            await deliver(tx, events)
     assert len(sent) == 1
     entries = (await history(desk, ticket_id))[1:]
     assert [(entry["fact_id"], entry["source"], entry["actor"]) for entry in entries] == [
@@ -302,5 +302,5 @@ async def test_a_reaction_that_is_told_twice_is_one_entry(desk: Database) -> Non
     event = received(paused)
     for _ in range(2):
         async with desk.begin() as tx:
-            await subscribers.show_and_record(tx, [event])
+            await deliver(tx, [event])
     assert len(await history(desk, ticket_id)) == 2

@@ -15,7 +15,7 @@ from shared.messaging.reactions import collect
 from tests.support.databases import Database
 from tests.support.statements import round_trips
 from tests.tickets import told
-from tests.tickets.desk import NOW, received, rows
+from tests.tickets.desk import NOW, deliver, received, rows
 from tests.tickets.told import RESOLUTION, RESPONSE, TASK, later, whole_story
 from tickets import projections, subscribers
 
@@ -112,7 +112,7 @@ async def test_a_replica_takes_a_higher_sequence_and_refuses_a_lower_one(desk: D
 
     async def name_after(*events: Received[ClientRecorded]) -> Any:
         async with desk.begin() as tx:
-            await subscribers.keep_reference_data(tx, events)
+            await deliver(tx, events)
             (row,) = await rows(tx, "SELECT name, name_key, retired, sequence FROM tickets.clients WHERE id = 'nuevo'")
         return tuple(row.values())
 
@@ -131,8 +131,8 @@ async def test_reference_data_never_enters_a_history(desk: Database) -> None:
 
 async def test_what_arrives_before_its_ticket_is_kept(desk: Database) -> None:
     async with desk.begin() as tx:
-        await subscribers.show_and_record(tx, [told.resolved(TICKET, 1)])
-        await subscribers.show_and_record(tx, [told.moved(TICKET, 2, "triaged", "new")])
+        await deliver(tx, [told.resolved(TICKET, 1)])
+        await deliver(tx, [told.moved(TICKET, 2, "triaged", "new")])
         found = await state(tx)
     assert found["environments"][0]["state"] == "resolved"
     assert (found["tasks"][0]["status"], found["tasks"][0]["display_id"]) == ("triaged", None)
@@ -148,10 +148,10 @@ async def test_a_batch_of_a_hundred_clocks_is_one_statement_per_table(desk: Data
     assert await desk.count("SELECT count(*) FROM tickets.clocks") == 100
 
 
-@pytest.mark.parametrize("event", list(projections.ROWS))
+@pytest.mark.parametrize("event", list(projections.PROJECTIONS.rows))
 def test_every_projected_event_has_a_reaction(event: type[Any]) -> None:
     assert event.type in collect(subscribers).known
 
 
 def test_every_reaction_is_projected() -> None:
-    assert set(collect(subscribers).known.values()) == set(projections.ROWS)
+    assert set(collect(subscribers).known.values()) == set(projections.PROJECTIONS.rows)

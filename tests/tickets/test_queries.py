@@ -17,9 +17,9 @@ from shared.ids import new_id
 from tests.support.databases import Database
 from tests.support.statements import round_trips
 from tests.tickets import told
-from tests.tickets.desk import NOW, cause, open_one, received
+from tests.tickets.desk import NOW, cause, deliver, open_one, received
 from tests.tickets.told import RESOLUTION, RESPONSE, TASK, later, tell
-from tickets import api, commands, projections, queries, subscribers
+from tickets import api, commands, projections, queries
 from tickets.domain.ticket import TicketNotFound
 from tickets.queries import ClientView, HistoryEntry, Sort, TicketFilter, TicketRow, TicketView
 
@@ -125,7 +125,7 @@ async def test_a_clock_shows_its_state_and_what_is_left_at_that_instant(
 async def test_an_unknown_environment_says_why(desk: Database) -> None:
     done = await open_one(desk)
     async with desk.begin() as tx:
-        await subscribers.show_and_record(tx, [told.unknown(done.ticket.id, 1)])
+        await deliver(tx, [told.unknown(done.ticket.id, 1)])
     environment = (await view(desk, done.ticket.id))["environment"]
     assert environment == {
         "state": "unknown",
@@ -191,7 +191,7 @@ async def test_pages_by_due_put_the_next_first_and_resting_clocks_last(desk: Dat
         for number, (ticket, due) in enumerate(zip(tickets, hours, strict=True)):
             clock = UUID(int=500 + number)
             if due is not None:
-                await subscribers.show_and_record(tx, [told.started(ticket.id, 1, clock_id=clock, hours=due)])
+                await deliver(tx, [told.started(ticket.id, 1, clock_id=clock, hours=due)])
     rank = sorted(range(9), key=lambda number: (hours[number] or 10**6, tickets[number].id))
     found = await everything(desk, TicketFilter(), "due", limit)
     assert [row["number"] for row in found] == [tickets[number].number for number in rank]
@@ -379,5 +379,5 @@ async def test_two_tasks_of_one_ticket_are_both_shown(desk: Database) -> None:
         display_id="DEV-18", url="http://board.example/DEV-18", status="new",
     )  # fmt: skip
     async with desk.begin() as tx:
-        await subscribers.show_and_record(tx, [told.linked(done.ticket.id, 1), received(second)])
+        await deliver(tx, [told.linked(done.ticket.id, 1), received(second)])
     assert [one["display_id"] for one in (await view(desk, done.ticket.id))["tasks"]] == ["DEV-17", "DEV-18"]

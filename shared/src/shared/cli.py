@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 import os
 import sys
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from shared.settings import ServiceSettings
 from shared.steady_output import SteadyOutput
 from shared.system_errors import explain, wants_traceback
 from shared.telemetry import logs
+from shared.work_commands import work_commands
 
 Role = Literal["api", "subscribers", "jobs", "documents"]
 
@@ -53,6 +55,11 @@ class Service:
     def module(self, role: str) -> ModuleType | None:
         """The module of a role, imported now; None when the service has nothing to do there."""
         return importlib.import_module(f"{self.name}.{role}") if role in self.roles else None
+
+    def projections(self) -> ModuleType | None:
+        """The projections of the service; None where it keeps nothing of others."""
+        name = f"{self.name}.projections"
+        return importlib.import_module(name) if importlib.util.find_spec(name) else None
 
     def main(self) -> None:
         """Runs the command line. A wrong setting, a refused command, a server that does not answer and a full disk are
@@ -141,6 +148,7 @@ def _application(service: Service) -> typer.Typer:
         typer.echo(f"{service.name}: {asyncio.run(service.load_file(file))} rows changed")
 
     app.add_typer(messaging_commands(service), name="messaging", help="lag, backlog, leader, and parked messages")
+    app.add_typer(work_commands(service), name="work", help="work that was set aside so that the rest could go on")
     app.add_typer(config_commands(service), name="config", help="the settings, and whether production may have them")
     return app
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
 
 import structlog
 
-from shared import clock
+from shared import clock, set_aside
 from shared.db.engine import Engine
-from shared.db.failures import pause_after
+from shared.db.failures import is_transient, pause_after, problem_of
 from shared.db.transaction import Transaction, begin
 from shared.telemetry import metrics, tracing
 
@@ -22,21 +23,42 @@ log = structlog.get_logger(__name__)
 # A portion that takes longer hangs: every statement has an end, and a slow database only makes it last.
 LONGEST_WORK_SECONDS = 300.0
 
+P = TypeVar("P")
+
 Work = Callable[[Transaction, datetime], Awaitable[int]]
 NextDue = Callable[[Transaction, datetime], Awaitable[datetime | None]]
+
+
+@dataclass(frozen=True)
+class Pieces(Generic[P]):
+    """Work that consists of pieces, so that one that raises need not stop the others.
+
+    `claim(tx, now, most)` locks at most so many and passes over what others hold; nothing in it may fail for one piece.
+    `do(tx, pieces, now)` does them. When it raises, they are done one by one, each under a savepoint, and the guilty
+    one is kept in `runtime.set_aside` with the key that `key` gives it, after `put_aside(tx, piece)` took it out of
+    what `claim` finds. `bring_back(tx, key, now)` undoes that when an operator has mended the cause; False where the
+    piece is no more.
+    """
+
+    claim: Callable[[Transaction, datetime, int], Awaitable[Sequence[P]]]
+    do: Callable[[Transaction, Sequence[P], datetime], Awaitable[None]]
+    key: Callable[[P], str]
+    put_aside: Callable[[Transaction, P], Awaitable[None]]
+    bring_back: Callable[[Transaction, str, datetime], Awaitable[bool]]
+    portion: int = 500
 
 
 @dataclass(frozen=True)
 class Job:
     """Work done in transactions of its own, again and again, shared between processes by SKIP LOCKED.
 
-    `work(tx, now)` does at most one portion and returns how many pieces it did. While that is positive it is called
-    again at once; then the loop sleeps `every_seconds`, or until the instant that `next_due` gives when that comes
-    first, or until a NOTIFY on `channel`.
+    `work(tx, now)` does at most one portion and returns how many pieces it did; or it is of Pieces. While that is
+    positive it is called again at once; then the loop sleeps `every_seconds`, or until the instant that `next_due`
+    gives when that comes first, or until a NOTIFY on `channel`.
     """
 
     name: str
-    work: Work
+    work: Work | Pieces[Any]
     every_seconds: float
     next_due: NextDue | None = None
     channel: str | None = None
@@ -79,11 +101,46 @@ class JobLoop:
                 await asyncio.wait_for(self.woken.wait(), timeout=pause)
 
     async def _portion(self) -> int:
+        work = self.job.work
         with tracing.work_of_time(self.job.name) as portion:
-            async with begin(self.engine, self.hint) as tx:
-                portion.done = await self.job.work(tx, clock.now())
+            portion.done = await (self._pieces(work) if isinstance(work, Pieces) else self._once(work))
         metrics.jobs_run_total.labels(job=self.job.name).inc()
         return portion.done
+
+    async def _once(self, work: Work) -> int:
+        async with begin(self.engine, self.hint) as tx:
+            return await work(tx, clock.now())
+
+    async def _pieces(self, work: Pieces[Any]) -> int:
+        now = clock.now()
+        try:
+            async with begin(self.engine, self.hint) as tx:
+                pieces = await work.claim(tx, now, work.portion)
+                if pieces:
+                    await work.do(tx, pieces, now)
+            return len(pieces)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            log.warning("portion failed, doing it piece by piece", job=self.job.name, problem=problem_of(error))
+        async with begin(self.engine, self.hint) as tx:
+            pieces = await work.claim(tx, now, work.portion)
+            for piece in pieces:
+                await self._piece(tx, work, piece, now)
+        return len(pieces)
+
+    async def _piece(self, tx: Transaction, work: Pieces[Any], piece: Any, now: datetime) -> None:
+        try:
+            async with tx.savepoint():
+                await work.do(tx, [piece], now)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            key = work.key(piece)
+            log.exception("a piece of work is set aside", job=self.job.name, key=key)
+            metrics.jobs_set_aside_total.labels(job=self.job.name).inc()
+            await work.put_aside(tx, piece)
+            await set_aside.keep(tx, self.job.name, key, problem_of(error), now)
 
     async def _pause(self) -> float:
         if self.job.next_due is None:

@@ -21,6 +21,7 @@ from shared.db.engine import Engine, direct_connection, make_engine
 from shared.db.schema import History, SchemaNewer, read_histories, require_schema
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
+from shared.errands import ErrandJob, ErrandLoop, measure, prune
 from shared.http.health import Check, Health, clock_check, database_check, serve_health
 from shared.jobs import Job, JobLoop
 from shared.messaging.hint import Hinter
@@ -40,6 +41,10 @@ STALLED_SECONDS = 10.0
 HUNG_SECONDS = 60.0
 INBOX_KEPT = timedelta(days=150)
 IDEMPOTENCY_KEPT = timedelta(hours=24)
+# What was parked and is applied or given up: long enough to look at it, since it may be personal no longer.
+PAYLOADS_KEPT = timedelta(days=30)
+# An errand that is done: for as long as the same cause may want it again.
+ERRANDS_KEPT = timedelta(days=150)
 
 
 @dataclass
@@ -54,6 +59,8 @@ class Parts:
     turns: dict[str, Callable[[], float]] = field(default_factory=dict)
     beaten: float = field(default_factory=time.monotonic)
     newer_schema: str | None = None
+    # Whether this process runs one part only, or the API beside all the others.
+    alone: bool = True
 
     @functools.cached_property
     def engine(self) -> Engine:
@@ -96,7 +103,7 @@ class Parts:
             engine=self.engine,
             hint=self.hinter,
             authenticator=Authenticator(self.settings.oidc_issuer, env=self.settings.env),
-            readiness=[*self._stored(), *self._replicas_filled()],
+            readiness=[*self._stored(), *self._replicas_filled(), *self._nothing_stopped()],
             status=self._status,
             alive=self.is_alive,
         )
@@ -142,17 +149,23 @@ class Parts:
 
     async def run_jobs(self) -> None:
         """Time in: the service's own jobs and the runtime's."""
-        loops = [JobLoop(job, self.engine, self.hinter) for job in (*self._own_jobs(), *self._runtime_jobs())]
+        own = self._own_jobs()
+        errands = [ErrandLoop(job, self.engine, self.hinter) for job in own if isinstance(job, ErrandJob)]
+        timed = [job for job in own if isinstance(job, Job)]
+        loops = [JobLoop(job, self.engine, self.hinter) for job in (*timed, *self._runtime_jobs())]
         for loop in loops:
             self.turns[f"job {loop.job.name}"] = functools.partial(getattr, loop, "last_turn")
+        for errand in errands:
+            self.turns[f"errands {errand.job.kind}"] = functools.partial(getattr, errand, "last_turn")
         async with self._background(*self._listening(loops)):
-            await self._until_stopped(*[loop.run() for loop in loops])
+            await self._until_stopped(*[loop.run() for loop in loops], *[errand.run() for errand in errands])
 
     # -- processes ----------------------------------------------------------------------------------------------
 
     async def run(self, part: str) -> None:
         """Runs one part, or `all`, until a signal; answers health on this process's own port."""
         collector.configure(self.name, part, os.environ)
+        self.alone = part != "all"
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
@@ -194,7 +207,7 @@ class Parts:
     def _health(self, part: str) -> Callable[[], Coroutine[Any, Any, None]]:
         stored = self._stored()
         readiness = {
-            "consumer": [*stored, self._broker(), Check("offsets", self._test_consumer)],
+            "consumer": [*stored, self._broker(), Check("consumer", self._test_consumer)],
             "relay": [*stored, self._broker(), Check("archive", self._test_relay)],
             "jobs": stored,
         }[part]
@@ -233,20 +246,25 @@ class Parts:
 
     # -- jobs ------------------------------------------------------------------------------------
 
-    def _own_jobs(self) -> tuple[Job, ...]:
+    def _own_jobs(self) -> tuple[Job | ErrandJob, ...]:
         jobs = self.module("jobs")
         return tuple(jobs.JOBS) if jobs is not None else ()
 
     def _runtime_jobs(self) -> list[Job]:
         from shared.messaging import parking, pruning
 
+        kinds = [job.kind for job in self._own_jobs() if isinstance(job, ErrandJob)]
+
         async def retry(tx: Transaction, now: datetime) -> int:
+            await measure(tx, kinds)
             return await parking.retry_parked(tx, now, self.reactions)
 
         return [
             Job("retry-parked", retry, every_seconds=2),
             Job("prune-inbox", functools.partial(pruning.prune_inbox, keep=INBOX_KEPT), every_seconds=3600),
             Job("prune-answers", functools.partial(pruning.prune_answers, keep=IDEMPOTENCY_KEPT), every_seconds=600),
+            Job("prune-errands", functools.partial(prune, keep=ERRANDS_KEPT), every_seconds=3600),
+            Job("erase-payloads", functools.partial(pruning.erase_payloads, keep=PAYLOADS_KEPT), every_seconds=3600),
         ]
 
     def _listening(self, loops: Sequence[JobLoop]) -> list[Coroutine[Any, Any, None]]:
@@ -318,6 +336,17 @@ class Parts:
 
         return [Check("replicas", test)]
 
+    def _nothing_stopped(self) -> list[Check]:
+        """Where all parts are one process, what only an operator can end in its consumer and relay; an outage of the
+        broker ends by itself, and the API goes on accepting meanwhile."""
+
+        async def test() -> None:
+            consumer: Consumer | None = getattr(self, "_consumer", None)
+            if consumer is not None and consumer.stopped is not None:
+                raise RuntimeError(consumer.stopped)
+
+        return [] if self.alone else [Check("consumer", test), Check("archive", self._test_relay)]
+
     async def _test_consumer(self) -> None:
         consumer: Consumer | None = getattr(self, "_consumer", None)
         if consumer is not None and consumer.problem is not None:
@@ -329,18 +358,24 @@ class Parts:
             raise RuntimeError(relay.refused)
 
     async def _status(self) -> dict[str, Any]:
-        """What is shown beside readiness and never decides it: the broker's state and the age of the outbox."""
+        """What is shown beside readiness and never decides it: the age of the outbox, and what stopped a consumer."""
+        from shared.messaging import stops
+
         query = sql("""
             SELECT o.rows, a.recorded_at AS oldest,
                    (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
                    (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
-                   (SELECT count(*) FROM runtime.unsendable) AS unsendable
+                   (SELECT count(*) FROM runtime.unsendable) AS unsendable,
+                   (SELECT count(*) FROM (SELECT FROM runtime.withheld LIMIT 10000) few) AS withheld,
+                   (SELECT count(*) FROM runtime.set_aside)
+                       + (SELECT count(*) FROM runtime.errands WHERE state = 'given-up') AS set_aside
             FROM (SELECT count(*) AS rows, min(position) AS first
                   FROM (SELECT position FROM runtime.outbox ORDER BY position LIMIT 10000) few) o
             LEFT JOIN runtime.archive a ON a.position = o.first
         """)
         async with self.engine.connect() as connection:
             row = await connection.fetch_one(query)
+            stopped = await stops.present(connection, self.name)
         oldest = (clock.now() - row.oldest).total_seconds() if row.oldest else 0.0
         problems = self._problems()
         return {
@@ -349,6 +384,9 @@ class Parts:
             "parked_messages": row.parked,
             "blocked_keys": row.blocked,
             "unsendable_keys": row.unsendable,
+            "withheld_rows": row.withheld,
+            "work_set_aside": row.set_aside,
+            **stopped,
             **({"problems": problems} if problems else {}),
             **({"schema": self.newer_schema} if self.newer_schema else {}),
         }
@@ -356,5 +394,5 @@ class Parts:
     def _problems(self) -> dict[str, str]:
         consumer: Consumer | None = getattr(self, "_consumer", None)
         relay: Relay | None = getattr(self, "_relay", None)
-        named = {"consumer": consumer.problem if consumer else None, "relay": relay.problem if relay else None}
+        named = {"consumer": consumer.trouble if consumer else None, "relay": relay.problem if relay else None}
         return {name: problem for name, problem in named.items() if problem}

@@ -9,6 +9,8 @@
 const { Kafka, logLevel } = require("kafkajs");
 
 const DEADLINE_MS = 60_000;
+const WAIT_MS = 500;
+const QUIET_FETCHES = 3;
 
 const [bootstrap, prefix, ...wanted] = process.argv.slice(2);
 const kafka = new Kafka({ clientId: "foreign-consumer", brokers: [bootstrap], logLevel: logLevel.ERROR });
@@ -40,11 +42,23 @@ function told(topic, partition, message) {
   };
 }
 
+// A topic that was made a moment ago may still be without a leader.
+async function patiently(ask, attempts = 20) {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!error.retriable || (attempts -= 1) === 0) throw error;
+      await new Promise((done) => setTimeout(done, 250));
+    }
+  }
+}
+
 // Where each partition ends that holds anything: `topic/partition` to the offset of its last record.
 async function lastOffsets(admin, topics) {
   const last = new Map();
   for (const topic of topics) {
-    for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+    for (const { partition, low, high } of await patiently(() => admin.fetchTopicOffsets(topic))) {
       if (BigInt(high) > BigInt(low)) last.set(`${topic}/${partition}`, BigInt(high) - 1n);
     }
   }
@@ -56,7 +70,10 @@ async function readUntil(consumer, topics, last) {
   await consumer.subscribe({ topics, fromBeginning: true });
   await new Promise((done, fail) => {
     const deadline = setTimeout(() => fail(new Error(`not read in time: ${[...last.keys()]}`)), DEADLINE_MS);
-    const finish = () => last.size === 0 && (clearTimeout(deadline), done());
+    let quiet = 0;
+    // A compacted topic ends in the marker of a transaction, an offset that is never delivered: where nothing has come
+    // several times in a row, the end is reached too.
+    const finish = () => (last.size === 0 || quiet >= QUIET_FETCHES) && (clearTimeout(deadline), done());
     const eachMessage = async ({ topic, partition, message }) => {
       process.stdout.write(JSON.stringify(told(topic, partition, message)) + "\n");
       // At or beyond: offsets have gaps, after compaction for one.
@@ -64,6 +81,10 @@ async function readUntil(consumer, topics, last) {
       if (end !== undefined && BigInt(message.offset) >= end) last.delete(`${topic}/${partition}`);
       finish();
     };
+    consumer.on(consumer.events.FETCH, ({ payload }) => {
+      quiet = payload.numberOfBatches === 0 ? quiet + 1 : 0;
+      finish();
+    });
     consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error));
     finish();
     consumer.run({ eachMessage }).catch(fail);
@@ -74,7 +95,7 @@ async function main() {
   const admin = kafka.admin();
   await admin.connect();
   const groupId = `${prefix}foreign-${process.pid}`;
-  const consumer = kafka.consumer({ groupId });
+  const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: WAIT_MS });
   try {
     const every = (await admin.listTopics()).filter((topic) => topic.startsWith(`${prefix}desk.`));
     const topics = wanted.length ? wanted.map((topic) => prefix + topic) : every;

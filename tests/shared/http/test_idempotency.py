@@ -19,6 +19,7 @@ from shared.errors import Conflict
 from shared.http.auth import needs
 from shared.http.idempotency import Idempotency
 from shared.http.transaction import Tx
+from shared.jobs import Pieces
 from shared.parts import Parts
 from shared.settings import ServiceSettings
 from tests.shared.http.conftest import client_of
@@ -233,6 +234,7 @@ async def test_an_answer_is_kept_for_a_day(client: httpx2.AsyncClient, db: Datab
     await client.post("/v1/things", json={"name": "a"}, headers=head)
     day = timedelta(hours=24)
     for later, number in ((day - timedelta(minutes=1), 1), (day + timedelta(minutes=1), 2)):
+        assert not isinstance(prune.work, Pieces)
         async with db.begin() as tx:
             await prune.work(tx, clock.now() + later)
         assert (await client.post("/v1/things", json={"name": "a"}, headers=head)).json()["number"] == number

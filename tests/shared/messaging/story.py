@@ -11,7 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from shared.contracts.envelope import Cause, Event, Received, headers_of
+from shared.contracts.envelope import Cause, Event, Origin, Received, headers_of
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.tickets import Groups, TicketAssigned, TicketEscalated, TicketOpened
 from shared.contracts.topics import topic_of
@@ -62,22 +62,25 @@ def assigned(number: int, *, of: int) -> TicketAssigned:
     )
 
 
-def message(event: Event, sequence: int, *, id: uuid.UUID | None = None) -> tuple[str, bytes, bytes, list[Any]]:
-    """An event as a raw Kafka message: topic, key, value, headers."""
+def message(
+    event: Event, sequence: int, *, id: uuid.UUID | None = None, origin: Origin = "live"
+) -> tuple[str, bytes, bytes, list[Any]]:
+    """An event as a raw Kafka message: topic, key, value, headers, as its owner tells it."""
+    topic = topic_of(type(event))
     headers = headers_of(
         id=id or new_id(),
-        source="/desk/test",
+        source=topic.source,
         type=event.type,
         subject=event.subject(),
         sequence=sequence,
-        cause=cause(),
+        cause=cause(origin=origin),
     )
-    return topic_of(type(event)).name, event.key().encode(), event.model_dump_json().encode(), headers
+    return topic.name, event.key().encode(), event.model_dump_json().encode(), headers
 
 
-async def send(cluster: Cluster, *messages: tuple[str, bytes | None, bytes, list[Any]]) -> None:
+async def send(cluster: Cluster, *messages: tuple[str, bytes | None, bytes, list[Any]], **options: Any) -> None:
     """Puts raw messages on the broker, in order."""
-    producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, acks="all", enable_idempotence=True, **options)
     await producer.start()
     try:
         sent = [

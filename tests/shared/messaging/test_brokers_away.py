@@ -13,7 +13,7 @@ import pytest
 
 from runner.kafka import EmbeddedKafka
 from runner.ports import LOOPBACK, free_port
-from shared.messaging import consumer as consuming
+from shared.messaging import courtesies, framing
 from shared.messaging.kafka import Cluster
 from tests.conftest import make_topics
 from tests.shared.messaging.story import consumer_of, opened, publish_all, read_topic, relay_of, running, send
@@ -98,8 +98,8 @@ async def test_a_relay_finds_brokers_that_come_back_under_other_addresses(databa
 async def test_a_consumer_finds_brokers_that_come_back_under_other_addresses(
     database: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consuming, "METADATA_SECONDS", 1.0)
-    monkeypatch.setattr(consuming, "STALE_SECONDS", 3.0)
+    monkeypatch.setattr(framing, "METADATA_MS", 1000)
+    monkeypatch.setattr(courtesies, "STALE_SECONDS", 3.0)
     db = await prepared(database)
     async with moving(tmp_path / "kafka") as (_, cluster, move):
         await send(cluster, *story_of(3, 30))

@@ -22,7 +22,8 @@ from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.messaging import positions
-from shared.messaging.kafka import Cluster, admin, cluster_id, end_offsets
+from shared.messaging.adopting import adopt_cluster
+from shared.messaging.kafka import Cluster, admin, bounds, cluster_id, end_offsets
 from shared.messaging.replicas import unfilled_replicas
 from tests.conftest import make_topics
 from tests.shared.messaging.process import started
@@ -230,10 +231,10 @@ async def test_a_log_behind_the_database_is_refused_until_an_operator_adopts_it(
         await eventually(lambda: _has_problem(consumer, "behind the database"))
         assert not consumer.loaded
         async with db.begin() as tx:
-            ends = await end_offsets(cluster, [TICKETS.name])
-            # The same cluster, so only what lies behind is begun anew.
-            assert 0 < await positions.adopt_cluster(tx, await cluster_id(cluster), ends) <= len(ends)
-            assert await positions.adopt_cluster(tx, await cluster_id(cluster), ends) == 0
+            logs = await bounds(cluster, [TICKETS.name])
+            # The same cluster, so only what is refused is begun anew.
+            assert 0 < len(await adopt_cluster(tx, await cluster_id(cluster), logs)) <= len(logs)
+            assert await adopt_cluster(tx, await cluster_id(cluster), logs) == []
         await eventually(lambda: applied(db, 360))
     await require_each_once(db, 360)
 
@@ -253,7 +254,7 @@ async def _has_problem(consumer: Any, text: str) -> bool:
 async def test_another_cluster_is_refused(database: Make, cluster: Cluster) -> None:
     db = await prepared(database)
     async with db.begin() as tx:
-        await positions.adopt_cluster(tx, "a-cluster-of-long-ago", {})
+        await adopt_cluster(tx, "a-cluster-of-long-ago", {})
     await send(cluster, *story_of(3, 30))
     consumer = consumer_of(db, cluster)
     async with running(consumer):

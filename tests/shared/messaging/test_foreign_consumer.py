@@ -9,12 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from jsonschema import Draft202012Validator, FormatChecker
+
+from shared.contracts.documents import SCHEMAS, open_example_of, read_json
 from shared.contracts.envelope import Cause, Event, Received, Sealed
+from shared.contracts.open_copy import OPEN
+from shared.contracts.topics import TICKETS
 from shared.messaging.kafka import Cluster
 from shared.messaging.outbox import publish
 from tests.contracts.messages import TYPES, example, record_of
 from tests.shared.messaging.story import relay_of, running, send
 from tests.support.eventually import eventually
+
+COPY = TICKETS.open_copy
 
 # In the order of their positions, in which the relay sends.
 EXAMPLES = sorted((example(name) for name in TYPES), key=lambda one: str(one["headers"]["ce_sequence"]))
@@ -97,7 +104,9 @@ async def test_it_reads_what_went_through_archive_outbox_and_relay(
 
     async with running(relay_of(db, cluster)):
         await eventually(is_drained)
-    read = as_examples(await consume(foreign, cluster))
+    everything = await consume(foreign, cluster)
+    copies = [one for one in everything if one["topic"] == COPY]
+    read = as_examples([one for one in everything if one["topic"] != COPY])
     # The relay of this test tells in its own name, and the archive gives the positions.
     own = ("ce_source", "ce_sequence")
     assert {name: _without(one, *own) for name, one in read.items()} == {
@@ -106,6 +115,19 @@ async def test_it_reads_what_went_through_archive_outbox_and_relay(
     sequences = [read[one.type]["headers"]["ce_sequence"] for one in received]
     assert sequences == sorted(sequences)
     assert {one["headers"]["ce_source"] for one in read.values()} == {"/desk/test"}
+    # What the relay tells on the open copy is the example of the copy, and valid under the schema that it names.
+    assert {name: _without(one, *own) for name, one in as_examples(copies).items()} == {
+        event.type: _without(open_example_of(event), *own) for event in TICKETS.events
+    }
+    for one in copies:
+        name = one["headers"]["ce_dataschema"].removeprefix("urn:desk:schema:").replace(":open", OPEN)
+        schema = read_json(SCHEMAS / f"{name}.json")
+        Draft202012Validator(schema, format_checker=FormatChecker()).validate(one["value"])
+        assert set(one["value"]) <= set(schema["properties"])
+        first = read[one["headers"]["ce_type"]]
+        assert (one["key"], one["headers"]["ce_id"], one["headers"]["ce_sequence"]) == (
+            first["key"], first["headers"]["ce_id"], first["headers"]["ce_sequence"],
+        )  # fmt: skip
 
 
 def _cause_of(received: Received[Event]) -> Cause:

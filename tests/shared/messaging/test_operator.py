@@ -6,14 +6,19 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from shared import clock
+from shared.db.statement import sql
+from shared.messaging import pruning
 from shared.messaging.commands import messaging_commands
 from shared.messaging.kafka import Cluster
 from shared.messaging.outbox import publish, seal
+from shared.parts import PAYLOADS_KEPT
 from tests.shared.messaging.story import cause, opened, send
 from tests.support.databases import CHECKOUT, OWNER, Database
 from tests.support.eventually import eventually
@@ -22,10 +27,10 @@ from tests.support.parts import environment, started
 Make = Callable[[str], Awaitable[Database]]
 
 
-async def say(db: Database, cluster: Cluster, *words: str, **changes: str) -> tuple[int, str]:
+async def say(db: Database, cluster: Cluster, *words: str, service: str = "tickets", **changes: str) -> tuple[int, str]:
     """`python -m tickets messaging …` as an operator says it: exit code and everything that it printed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tickets", "messaging", *words,
+        sys.executable, "-m", service, "messaging", *words,
         env=environment(db, cluster, **changes),
         cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
@@ -119,6 +124,10 @@ async def test_a_command_about_something_that_is_not_there_is_refused(database: 
         (("discard", "1"), ("--reason",)),
         (("show", "one"), ("number",)),
         (("release", "desk.tickets.v1"), ("key",)),
+        (("accept", "desk.sla.v1", "--keys", "0", "--reason", "why"), ("--keys",)),
+        (("accept", "desk.sla.v1", "--keys", "1"), ("--reason",)),
+        (("accept-skipped", "desk.ticket.opened.v1"), ("--reason",)),
+        (("replay",), ("TYPE",)),
     ],
 )
 def test_what_is_said_wrong_is_refused_before_any_server_is_asked(
@@ -126,6 +135,9 @@ def test_what_is_said_wrong_is_refused_before_any_server_is_asked(
 ) -> None:
     class Nowhere:
         name = "nowhere"
+
+        def projections(self) -> None:
+            raise AssertionError("no projections are needed for a refusal")
 
         @property
         def settings(self) -> Any:
@@ -198,6 +210,71 @@ async def test_a_key_that_cannot_be_sent_is_listed_and_released(database: Make, 
     assert (held["topic"], held["key"], held["problem"]) == ("desk.tickets.v1", "one", "MessageSizeTooLarge")
     assert await ask(db, cluster, "release", "desk.tickets.v1", "one") == {"topic": "desk.tickets.v1", "key": "one"}
     assert (await ask(db, cluster, "backlog"))["unsendable"] == []
+
+
+async def test_what_was_parked_long_ago_is_erased_and_its_line_stays(database: Make, cluster: Cluster) -> None:
+    """It may be personal; what became of it is not."""
+    db = await database("tickets")
+    await park_three(db, cluster)
+    first, second, other = await ask(db, cluster, "parked")
+    for row in (first, second):
+        await ask(db, cluster, "discard", str(row["id"]), "--reason", "not ours")
+    ended = timedelta(days=31)
+    async with db.begin() as tx:
+        await tx.execute(
+            sql("UPDATE runtime.parked SET ended_at = :at WHERE id = :id"),
+            {"at": clock.now() - ended, "id": first["id"]},
+        )
+        assert await pruning.erase_payloads(tx, clock.now(), keep=PAYLOADS_KEPT) == 1
+        assert await pruning.erase_payloads(tx, clock.now(), keep=PAYLOADS_KEPT) == 0
+    shown = await ask(db, cluster, "show", str(first["id"]))
+    assert {shown[name] for name in ("value", "raw_key", "headers")} == {"erased"}
+    assert (shown["state"], shown["ended_because"], shown["key"]) == ("discarded", "not ours", first["key"])
+    # What ended lately, and what waits, is kept whole.
+    for row in (second, other):
+        assert (await ask(db, cluster, "show", str(row["id"])))["value"] == '{"no": "clock"}'
+    left = "SELECT count(*) FROM runtime.parked WHERE value IS NULL AND raw_key IS NULL AND headers = '[]'"
+    assert await db.count(left) == 1
+
+
+async def test_a_stopped_consumer_is_told_by_lag_and_decided_by_commands(database: Make, cluster: Cluster) -> None:
+    db = await database("sla")
+    topic, type_name = "desk.tickets.v1", "desk.ticket.opened.v1"
+    async with db.connect() as connection:
+        await connection.execute("INSERT INTO runtime.offsets VALUES ($1, 0, 60), ($1, 1, 7)", topic)
+        await connection.execute("INSERT INTO runtime.refused_logs VALUES ($1, 0, 60, 'why', 'shows', now())", topic)
+        await connection.execute("INSERT INTO runtime.skipped_types VALUES ($1, 1, $2, 3, now())", topic, type_name)
+
+    async def said(*words: str) -> Any:
+        code, output = await say(db, cluster, *words, service="sla")
+        assert code == 0, output
+        return json.loads(output)
+
+    (row,) = await said("lag")
+    assert [one["why"] for one in row["refused"]] == ["why"]
+    assert [(one["type"], one["first_offset"]) for one in row["passed_over"]] == [(type_name, 3)]
+    late = {"topic": topic, "partition": 1, "stood_at": 7, "reads_from": 3}
+    assert await said("replay", type_name, "--dry-run") == {"type": type_name, "done": False, "partitions": [late]}
+    again = [{**late, "reads_from": 0}, {**late, "partition": 0, "stood_at": 60, "reads_from": 0}]
+    told = await said("adopt-log", topic, "--dry-run")
+    assert (told["done"], sorted(told["partitions"], key=lambda one: -one["partition"])) == (False, again)
+    assert (await said("accept-skipped", type_name, "--reason", "told by hand"))["accepted"] == [
+        {"topic": topic, "partition": 1}
+    ]
+    assert (await said("adopt-log", topic))["done"] is True
+    assert await said("accept", topic, "--keys", "5", "--reason", "seen") == {"topic": topic, "keys": 5}
+    (row,) = await said("lag")
+    assert not {"refused", "passed_over", "halted"} & set(row)
+    assert row["allowed_keys"] == 5
+    for words, expected in (
+        (("adopt-log", "desk.sla.v1"), "does not read desk.sla.v1"),
+        (("replay", type_name), "nothing of desk.ticket.opened.v1 was passed over"),
+        (("replay", "desk.nothing.known.v1"), "does not react to desk.nothing.known.v1"),
+        (("accept", "desk.sla.v1", "--keys", "1", "--reason", "why"), "does not read desk.sla.v1"),
+        (("accept-skipped", type_name, "--reason", " x "), "say why the events are left out"),
+    ):
+        code, output = await say(db, cluster, *words, service="sla")
+        assert (code, expected in output, len(output.splitlines())) == (1, True, 1), output
 
 
 async def test_the_leader_and_who_stands_by_are_told(database: Make, cluster: Cluster) -> None:

@@ -13,9 +13,11 @@ from shared.contracts.envelope import Received
 from shared.contracts.topics import TICKETS
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
-from shared.messaging import parking, positions
+from shared.messaging import parking
+from shared.messaging.adopting import adopt_cluster
 from shared.messaging.batch import BatchApplier
 from shared.messaging.kafka import Cluster
+from shared.messaging.limit import MAX_KEYS_PER_MINUTE
 from shared.messaging.reactions import Reactions
 from shared.messaging.records import Record
 from tests.shared.messaging.story import (
@@ -217,7 +219,7 @@ async def test_another_message_at_the_place_of_an_old_one_is_parked_too(database
     applier = BatchApplier(db.engine, reactions(Switch(1, 2).react), lambda: None)
     for number in (1, 2):
         async with db.begin() as tx:
-            await positions.adopt_cluster(tx, f"cluster {number}", {})
+            await adopt_cluster(tx, f"cluster {number}", {})
             await tx.execute(sql("INSERT INTO runtime.offsets VALUES (:topic, 0, 0) ON CONFLICT DO NOTHING"), TOPIC)
         topic, key, value, headers = message(opened(number), number)
         await applier.apply([Record(topic, 0, 0, key, tuple(headers), value)])
@@ -282,13 +284,34 @@ async def test_the_consumer_stops_when_parking_runs_wild(database: Make, cluster
     consumer = consumer_of(db, cluster, react, max_batch=10)
     async with running(consumer):
         await eventually(lambda: _halted(consumer))
-        assert await db.count("SELECT count(*) FROM runtime.blocked_keys") <= parking.MAX_KEYS_PER_MINUTE
+        assert await db.count("SELECT count(*) FROM runtime.blocked_keys") <= MAX_KEYS_PER_MINUTE
     # Nothing was lost: with the release mended, a new process goes on where the old one stopped.
     mended = reactions()
     async with running(consumer_of(db, cluster, mended)):
         await retry_until_free(db, mended)
         await eventually(lambda: counted(db, 60))
     assert len({row["event_id"] for row in await effects(db)}) == 60
+
+
+async def test_what_an_import_parks_does_not_stop_the_live_consumer(database: Make, cluster: Cluster) -> None:
+    db = await prepared(database)
+    react = reactions(Switch(*range(60)).react)
+    imported = [message(opened(number), number + 1, origin="import") for number in range(60)]
+    live = [message(opened(number), number + 1) for number in range(100, 110)]
+    await send(cluster, *imported, *live)
+    consumer = consumer_of(db, cluster, react, max_batch=10)
+    async with running(consumer):
+        await eventually(lambda: counted(db, 10))
+        await eventually(lambda: _parked(db, 60))
+        assert consumer.halted is None
+        # Live ones still count: what cannot be read stops it.
+        more = [message(opened(number), number + 1) for number in range(200, 260)]
+        await send(cluster, *[(topic, key, b"{}", headers) for topic, key, _, headers in more])
+        await eventually(lambda: _halted(consumer))
+
+
+async def _parked(db: Database, count: int) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.blocked_keys") == count
 
 
 async def _halted(consumer: Any) -> bool:

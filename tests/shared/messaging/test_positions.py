@@ -12,7 +12,6 @@ from aiokafka.errors import CorruptRecordException
 
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.topics import CLIENTS, TICKETS
-from shared.messaging import positions
 from shared.messaging.consumer import LONGEST_WORK_SECONDS
 from shared.messaging.kafka import Cluster
 from shared.messaging.replicas import unfilled_replicas
@@ -40,32 +39,6 @@ async def test_a_database_restored_beneath_a_running_consumer_catches_up(databas
             await connection.execute("UPDATE runtime.offsets SET next_offset = 0")
         await send(cluster, *story_of(6, 30, start=300))
         await eventually(lambda: applied(db, 330))
-    await require_each_once(db, 330)
-
-
-async def test_a_log_that_begins_again_beneath_a_running_consumer_is_looked_at(
-    database: Make, cluster: Cluster, monkeypatch: Any
-) -> None:
-    """The client itself goes back to the first record when a log was cut or made anew; no rebalance tells of it."""
-    db = await prepared(database)
-    await send(cluster, *story_of(6, 300))
-    consumer = consumer_of(db, cluster)
-    load, loads = positions.load, 0
-
-    async def counting(*arguments: Any) -> Any:
-        nonlocal loads
-        loads += 1
-        return await load(*arguments)
-
-    monkeypatch.setattr(positions, "load", counting)
-    async with running(consumer):
-        await eventually(lambda: applied(db, 300))
-        before = loads
-        for partition in consumer.loaded:
-            consumer._require_kafka().seek(partition, 0)
-        await send(cluster, *story_of(6, 30, start=300))
-        await eventually(lambda: applied(db, 330))
-        assert loads > before
     await require_each_once(db, 330)
 
 

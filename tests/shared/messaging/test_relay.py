@@ -15,7 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.contracts.envelope import Event
 from shared.contracts.inventory import ClientRecorded
-from shared.contracts.topics import CLIENTS, TICKETS, TOPICS
+from shared.contracts.topics import ALL_TOPICS, CLIENTS, OPEN_COPIES, TICKETS
 from shared.db.transaction import begin
 from shared.messaging import outgoing
 from shared.messaging.access import Access
@@ -279,16 +279,16 @@ async def test_rows_of_a_topic_that_does_not_exist_wait_and_hold_up_nobody(
     database: Make, kafka_bootstrap: str, cluster: Cluster
 ) -> None:
     empty = Cluster(kafka_bootstrap, f"t{uuid.uuid4().hex[:8]}.")
-    await create_topics(empty, [TICKETS], partitions=3)
+    await create_topics(empty, [TICKETS, *OPEN_COPIES], partitions=3)
     db = await database("runtime")
     await publish_all(db, [ClientRecorded(id="acme", name="Acme", tier="oro"), *story_of(2, 20)])
     relay = relay_of(db, empty)
     async with running(relay):
         await eventually(lambda: _left(db, 1))
-        await create_topics(empty, TOPICS, partitions=3)
+        await create_topics(empty, ALL_TOPICS, partitions=3)
         await eventually(lambda: outbox_empty(db), within=30)
     async with admin(empty) as client:
-        await client.delete_topics([empty.physical(topic.name) for topic in TOPICS])
+        await client.delete_topics([empty.physical(topic.name) for topic in ALL_TOPICS])
 
 
 async def test_a_topic_that_vanishes_holds_up_nobody_else(database: Make, cluster: Cluster) -> None:

@@ -59,7 +59,7 @@ async def prepared(database: Make) -> Database:
 
 def record(event: Event, offset: int, traceparent: str | None = ABOVE, value: bytes | None = None) -> Record:
     headers = headers_of(
-        id=new_id(), source="/desk/test", type=event.type, subject=event.subject(), sequence=offset + 1,
+        id=new_id(), source=TICKETS.source, type=event.type, subject=event.subject(), sequence=offset + 1,
         cause=cause(traceparent=traceparent),
     )  # fmt: skip
     body = event.model_dump_json().encode() if value is None else value

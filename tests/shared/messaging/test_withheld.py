@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from shared.contracts.topics import CLIENTS, TICKETS, TOPICS
+from shared.contracts.topics import ALL_TOPICS, CLIENTS, TICKETS
 from shared.messaging import outgoing
 from shared.messaging.kafka import Cluster
 from shared.messaging.topics import create_topics
@@ -38,7 +38,7 @@ BURST = """
 async def without_clients(kafka_bootstrap: str) -> AsyncIterator[Cluster]:
     """A cluster that lacks the topic of the clients."""
     cluster = Cluster(kafka_bootstrap, f"t{uuid.uuid4().hex[:8]}.")
-    await create_topics(cluster, [topic for topic in TOPICS if topic is not CLIENTS], partitions=3)
+    await create_topics(cluster, [topic for topic in ALL_TOPICS if topic is not CLIENTS], partitions=3)
     yield cluster
     await delete_topics(cluster)
 
@@ -53,7 +53,7 @@ async def test_many_rows_of_a_missing_topic_leave_the_way_and_come_back_in_order
     async with running(relay_of(db, without_clients)):
         await eventually(lambda: _sent(db), what="what can be sent is sent")
         assert await db.count("SELECT count(*) FROM runtime.withheld") == MANY
-        await create_topics(without_clients, TOPICS, partitions=3)
+        await create_topics(without_clients, ALL_TOPICS, partitions=3)
         await eventually(lambda: outbox_empty(db), within=60)
     deliveries = first_deliveries(await read_topic(without_clients, CLIENTS.name, MANY))
     assert len(deliveries) == MANY

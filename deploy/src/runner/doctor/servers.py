@@ -14,7 +14,7 @@ from runner.doctor.machine import clock_finding
 from runner.doctor.patient import Patient
 from runner.kafka import cluster_id
 from shared import clock
-from shared.contracts.topics import TOPICS
+from shared.contracts.topics import ALL_TOPICS
 from shared.messaging.kafka import Cluster
 from shared.messaging.topics import differences
 from shared.telemetry.redaction import redact_text
@@ -90,11 +90,11 @@ async def check_kafka(patient: Patient) -> AsyncIterator[Finding]:
 async def _check_topics(patient: Patient, bootstrap: str) -> Finding:
     try:
         async with asyncio.timeout(ANSWER_SECONDS * 2):
-            found = await differences(Cluster(bootstrap, patient.installation.topic_prefix), TOPICS)
+            found = await differences(Cluster(bootstrap, patient.installation.topic_prefix), ALL_TOPICS)
     except Exception as error:  # The client's errors have no common root that may be named outside shared.messaging.
         return problem("topics", f"could not be read: {error!r}", "see the broker's log")
     if not found:
-        return ok("topics", f"{len(TOPICS)} exist with the registry's settings")
+        return ok("topics", f"{len(ALL_TOPICS)} exist with the registry's settings")
     told = "; ".join(str(each) for each in found)
     if all(each.says == "is missing" for each in found):
         late = problem if patient.settled else warning

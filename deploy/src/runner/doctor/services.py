@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from shared.db.engine import Engine, make_engine
 from shared.db.guards import HOW_TO_SET, missing_guards
 from shared.db.schema import SchemaNewer, SchemaOlder, read_histories, require_schema
 from shared.db.statement import sql
+from shared.messaging import refusals, stops
 from shared.telemetry.redaction import redact_text
 
 ANSWER_SECONDS = 5.0
@@ -134,6 +135,7 @@ async def _check_database(engine: Engine, service: str, patient: Patient) -> Asy
         async with engine.connect() as connection:
             missing = await missing_guards(connection)
             waiting = await connection.fetch_one(_WAITING)
+            stopped = await stops.present(connection, service)
     except SchemaNewer as error:
         yield problem(f"{service}: schema", error.message, "take the newer release; nothing here can go back")
     except SchemaOlder as error:
@@ -146,7 +148,7 @@ async def _check_database(engine: Engine, service: str, patient: Patient) -> Asy
         )
     else:
         yield _judge_guards(service, missing)
-        for finding in judge_waiting(service, waiting, clock.now()):
+        for finding in (*judge_waiting(service, waiting, clock.now()), *judge_stopped(service, stopped)):
             yield finding
 
 
@@ -192,21 +194,54 @@ def judge_waiting(service: str, waiting: Any, now: datetime) -> Iterator[Finding
                 "with `... messaging discard NUMBER --reason ...`",
             )
         )
+    found += _judge_withheld(name, command, waiting)
+    yield from found or [ok(name, f"{waiting.outbox} waiting to be sent, none parked, no key held back")]
+
+
+def _judge_withheld(name: str, command: str, waiting: Any) -> Iterator[Finding]:
     if waiting.closed:
-        found.append(
-            problem(
-                name,
-                f"rows wait for {', '.join(waiting.closed)}, which does not exist or may not be written",
-                "make it (`python -m shared.messaging topics`), or give this service its right; the rows then go by "
-                "themselves",
-            )
+        yield problem(
+            name,
+            f"rows wait for {', '.join(waiting.closed)}, which does not exist or may not be written",
+            "make it (`python -m shared.messaging topics`), or give this service its right; the rows then go by "
+            "themselves",
         )
     if waiting.unsendable:
-        found.append(
-            problem(
-                name,
-                f"{waiting.unsendable} keys cannot be sent",
-                f"{command} backlog` says why; mend that, then `... release TOPIC KEY` lets the relay try again",
-            )
+        yield problem(
+            name,
+            f"{waiting.unsendable} keys cannot be sent",
+            f"{command} backlog` says why; mend that, then `... release TOPIC KEY` lets the relay try again",
         )
-    yield from found or [ok(name, f"{waiting.outbox} waiting to be sent, none parked, no key held back")]
+
+
+def judge_stopped(service: str, stopped: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:
+    """What is said of what only an operator can end: refused logs, a consumer that halted, events that were passed
+    over."""
+    name, command = f"{service}: consumer", f"`desk service {service} messaging"
+    for topic in sorted({row["topic"] for row in stopped.get("refused_logs", [])}):
+        rows = [row for row in stopped["refused_logs"] if row["topic"] == topic]
+        which = "the cluster" if topic == refusals.WHOLE_CLUSTER else f"the log of {topic} ({len(rows)} partitions)"
+        yield problem(
+            name,
+            f"{which} is refused: {rows[0]['why']}, {rows[0]['shows']}",
+            f"if that is meant, {command} {refusals.command_for(topic)}` reads it from its beginning, and the inbox "
+            "keeps effects single; with --dry-run it only tells what it would do",
+        )
+    for row in stopped.get("halted", []):
+        yield problem(
+            name,
+            f"stopped at {row['topic']}/{row['partition']}, offset {row['offset']}: too many keys would be parked in a "
+            f"minute, by {row['lacking']}",
+            "is it a bad release, take another; are it bad messages, "
+            f"{command} accept {row['topic']} --keys {row['lacking']} --reason ...` parks them, and it goes on by "
+            "itself",
+        )
+    for type_name in sorted({row["type"] for row in stopped.get("passed_over", [])}):
+        yield problem(
+            name,
+            f"events of {type_name}, to which this release reacts, were passed over before",
+            f"{command} replay {type_name}` applies them late (--dry-run tells from where), "
+            f"`... messaging accept-skipped {type_name} --reason ...` leaves them out",
+        )
+    if not any(stopped.values()):
+        yield ok(name, "no log is refused, no consumer stopped, nothing was passed over")

@@ -12,10 +12,11 @@ from uuid import UUID
 from shared.contracts.envelope import Cause, Sealed
 from shared.contracts.sla import PromisedTarget
 from shared.contracts.tickets import Kind
-from shared.db.transaction import Transaction
+from shared.db.transaction import Row, Transaction
 from shared.errors import Conflict, Invalid, Unavailable
 from shared.ids import derived_id, made_of
 from shared.instants import under_lock
+from shared.jobs import Pieces
 from shared.messaging.archive import changes_since
 from shared.messaging.outbox import publish, seal, seal_each
 from shared.versions import ANYTHING, Expected
@@ -142,16 +143,13 @@ async def record_facts(tx: Transaction, told: Sequence[Told], now: datetime) -> 
         await _publish(tx, changed)
 
 
-async def fire_due_timers(tx: Transaction, now: datetime) -> int:
+async def fire_timers(tx: Transaction, due: Sequence[Row], now: datetime) -> None:
     """Judges the clocks whose alarm has passed, the longest overdue first, and sets their next alarms.
 
     A timer only wakes: what is true at `now` is the clock's own decision, so a clock that slept through several
-    thresholds tells them all at once. Returns how many timers were done with; timers that another transaction holds
-    are left to it. Three statements.
+    thresholds tells them all at once. Three statements with the claim.
     """
-    claimed = await clock_rows.claim_due(tx, now, PORTION)
-    if not claimed:
-        return 0
+    claimed = clock_rows.claimed_of(due)
     judged: list[tuple[TicketClock, Cause, list[Happening]]] = []
     for clock in {one.clock.id: one.clock for one in claimed if not one.is_void}.values():
         cause = Cause(
@@ -164,7 +162,17 @@ async def fire_due_timers(tx: Transaction, now: datetime) -> int:
         judged.append((clock, cause, clock.pass_time(now)))
     await clock_rows.store_clocks(tx, [clock for clock, _, _ in judged], [one.timer_id for one in claimed])
     await _publish(tx, judged, by_time=True)
-    return len(claimed)
+
+
+# The alarms as work of a job: one clock that cannot be judged is set aside, by its id, and the others go on.
+TIMERS: Pieces[Row] = Pieces(
+    claim=clock_rows.claim_due,
+    do=fire_timers,
+    key=lambda due: str(due.id),
+    put_aside=lambda tx, due: clock_rows.forget_timers(tx, [due.timer_id]),
+    bring_back=clock_rows.arm_again,
+    portion=PORTION,
+)
 
 
 async def next_due_timer(tx: Transaction, now: datetime) -> datetime | None:

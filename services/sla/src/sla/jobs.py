@@ -6,7 +6,7 @@ from sla import commands
 JOBS: tuple[Job, ...] = (
     Job(
         name="sla-timers",
-        work=commands.fire_due_timers,
+        work=commands.TIMERS,
         every_seconds=commands.SLEEP_SECONDS,
         next_due=commands.next_due_timer,
         channel=commands.TIMERS_CHANNEL,

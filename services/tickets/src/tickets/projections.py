@@ -1,21 +1,15 @@
 """Replicas and read models: `apply(tx, events)` is idempotent and gives the same result in any order of events.
 
-A row consists of groups of columns; each group keeps the sequence of the event that wrote it, and only a higher one may
-write it again. So doubled, delayed and shuffled events end in equal rows. Nothing here writes history, outbox or the
-ticket itself.
+Nothing here writes history, outbox or the ticket itself.
 """
-
-# ruff: noqa: S608 - every name that is put into a statement is written in this file
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
-from shared.contracts.envelope import Event, Received
+from shared.contracts.envelope import Received
 from shared.contracts.inventory import (
     ClientRecorded,
     EnvironmentResolved,
@@ -34,50 +28,9 @@ from shared.contracts.sla import (
     SlaClockStopped,
     SlaClockWarned,
 )
-from shared.db.statement import sql
 from shared.db.transaction import Transaction
+from shared.projection import Projection, Projections, Row
 from shared.spelling import search_key, sort_key
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Projection:
-    """One table. `groups` maps a sequence column to the columns that are written together with it."""
-
-    table: str
-    key: tuple[str, ...]
-    groups: Mapping[str, tuple[str, ...]]
-    fixed: tuple[str, ...] = ()
-
-    def upsert(self) -> str:
-        """The statement that applies a JSON array of rows: a group is written only by a higher sequence."""
-        columns = [*self.key, *self.fixed, *(one for name, group in self.groups.items() for one in (*group, name))]
-        listed = ", ".join(columns)
-        newer = {name: f"excluded.{name} > kept.{name}" for name in self.groups}
-        written = ", ".join(
-            f"{column} = CASE WHEN {newer[name]} THEN excluded.{column} ELSE kept.{column} END"
-            for name, group in self.groups.items()
-            for column in (*group, name)
-        )
-        return (
-            f"INSERT INTO tickets.{self.table} AS kept ({listed}) "
-            f"SELECT {listed} FROM jsonb_populate_recordset(NULL::tickets.{self.table}, CAST(:rows AS jsonb)) "
-            f"ON CONFLICT ({', '.join(self.key)}) DO UPDATE SET {written} WHERE {' OR '.join(newer.values())}"
-        )
-
-    def fold(self, rows: Iterable[Row]) -> list[Row]:
-        """One row per key by the same rule, as a statement may not write a row twice; ordered by key."""
-        folded: dict[tuple[str, ...], Row] = {}
-        for row in rows:
-            kept = folded.setdefault(
-                tuple(str(row[name]) for name in self.key),
-                {**{name: row[name] for name in (*self.key, *self.fixed)}, **dict.fromkeys(self.groups, 0)},
-            )
-            for name, group in self.groups.items():
-                if row.get(name, 0) > kept[name]:
-                    kept.update({column: row[column] for column in (*group, name)})
-        return [folded[key] for key in sorted(folded)]
 
 
 def _record(table: str, *columns: str) -> Projection:
@@ -229,36 +182,29 @@ def _status_changed(event: Received[DevTaskStatusChanged]) -> Row:
     return _task(event, **event.data.model_dump(include={"tracker_status", "reason", "fix_version"}))
 
 
-ROWS: Mapping[type[Event], tuple[Projection, Callable[[Received[Any]], Row]]] = {
-    ClientRecorded: (CLIENT, _client),
-    ProductRecorded: (PRODUCT, _product),
-    ModuleRecorded: (MODULE, _module),
-    InstallationRecorded: (INSTALLATION, _installation),
-    ContractRecorded: (CONTRACT, _contract),
-    EnvironmentResolved: (ENVIRONMENT, _environment),
-    EnvironmentUnknown: (ENVIRONMENT, _environment),
-    SlaClockStarted: (CLOCK, _started),
-    SlaClockPaused: (CLOCK, _paused),
-    SlaClockResumed: (CLOCK, _resumed),
-    SlaClockWarned: (CLOCK, _warned),
-    SlaClockBreached: (CLOCK, _breached),
-    SlaClockMet: (CLOCK, _met),
-    SlaClockStopped: (CLOCK, _stopped),
-    DevTaskLinked: (TASK, _linked),
-    DevTaskStatusChanged: (TASK, _status_changed),
-}
-
-_UPSERTS = {one.table: sql(one.upsert()) for one, _ in ROWS.values()}
+PROJECTIONS = Projections(
+    "tickets",
+    {
+        ClientRecorded: (CLIENT, _client),
+        ProductRecorded: (PRODUCT, _product),
+        ModuleRecorded: (MODULE, _module),
+        InstallationRecorded: (INSTALLATION, _installation),
+        ContractRecorded: (CONTRACT, _contract),
+        EnvironmentResolved: (ENVIRONMENT, _environment),
+        EnvironmentUnknown: (ENVIRONMENT, _environment),
+        SlaClockStarted: (CLOCK, _started),
+        SlaClockPaused: (CLOCK, _paused),
+        SlaClockResumed: (CLOCK, _resumed),
+        SlaClockWarned: (CLOCK, _warned),
+        SlaClockBreached: (CLOCK, _breached),
+        SlaClockMet: (CLOCK, _met),
+        SlaClockStopped: (CLOCK, _stopped),
+        DevTaskLinked: (TASK, _linked),
+        DevTaskStatusChanged: (TASK, _status_changed),
+    },
+)
 
 
 async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Applies events of any of the known types, in any order and any number of times; one statement per table."""
-    found: dict[str, tuple[Projection, list[Row]]] = {}
-    for event in events:
-        projection, row_of = ROWS[type(event.data)]
-        found.setdefault(projection.table, (projection, []))[1].append(row_of(event))
-    # In one order, whatever the order of the events: few combinations to prepare, and locks taken the same way.
-    for table, upsert in _UPSERTS.items():
-        if table in found:
-            projection, rows = found[table]
-            await tx.write(upsert, {"rows": json.dumps(projection.fold(rows), default=str)})
+    await PROJECTIONS.write(tx, PROJECTIONS.rows_of(events), replayed=events[0].replayed)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
-from shared.contracts.envelope import Received, StateRecord
+from shared.contracts.envelope import Event, Received
 from shared.contracts.inventory import (
     ClientRecorded,
     EnvironmentResolved,
@@ -26,17 +26,11 @@ from shared.contracts.sla import (
     SlaClockWarned,
 )
 from shared.db.transaction import Transaction
-from shared.messaging.reactions import reacts_to
+from shared.messaging.reactions import projects, reacts_to
 from tickets import commands, projections
 
-
-@reacts_to(ClientRecorded, ProductRecorded, ModuleRecorded, InstallationRecorded, ContractRecorded, many=True)
-async def keep_reference_data(tx: Transaction, events: Sequence[Received[StateRecord]]) -> None:
-    """Replicas of what the others own, so that a ticket can be opened while all of them are down."""
-    await projections.apply(tx, events)
-
-
-@reacts_to(
+# What other services do about a ticket.
+TOLD: tuple[type[Event], ...] = (
     EnvironmentResolved,
     EnvironmentUnknown,
     SlaClockStarted,
@@ -48,9 +42,24 @@ async def keep_reference_data(tx: Transaction, events: Sequence[Received[StateRe
     SlaClockStopped,
     DevTaskLinked,
     DevTaskStatusChanged,
-    many=True,
 )
-async def show_and_record(tx: Transaction, events: Sequence[Received[Any]]) -> None:
-    """What another service did about tickets: into the read model, and into the history."""
+
+
+@projects(
+    ClientRecorded,
+    ProductRecorded,
+    ModuleRecorded,
+    InstallationRecorded,
+    ContractRecorded,
+    *TOLD,
+)
+async def keep_what_others_told(tx: Transaction, events: Sequence[Received[Any]]) -> None:
+    """Replicas of what the others own, so that a ticket can be opened while all of them are down; and what they did
+    about each ticket, shown on it."""
     await projections.apply(tx, events)
+
+
+@reacts_to(*TOLD, many=True)
+async def record_what_others_did(tx: Transaction, events: Sequence[Received[Any]]) -> None:
+    """What another service did about tickets is a part of their history."""
     await commands.record_reactions(tx, events)

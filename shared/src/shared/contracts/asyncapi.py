@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from shared.contracts.consumers import CONSUMERS, services
-from shared.contracts.documents import HERE, example_of, render, schema_of
+from shared.contracts.documents import HERE, example_of, open_example_of, open_schema_of, render, schema_of
 from shared.contracts.envelope import Event, StateRecord
 from shared.contracts.headers import headers_schema
-from shared.contracts.topics import TOPICS, Topic, topic_of
+from shared.contracts.open_copy import OPEN
+from shared.contracts.topics import OPEN_COPIES, TOPICS, OpenCopy, Topic, topic_of
 
 ASYNCAPI = HERE / "asyncapi.json"
 MEDIA_TYPE = "application/vnd.aai.asyncapi+json;version=3.0.0"
@@ -42,7 +43,8 @@ class Operation:
 
 def operations_of(service: str) -> list[Operation]:
     """What a service sends, then what it receives; empty for a name that the registry does not know."""
-    sent = [Operation(service, "send", topic, topic.events) for topic in TOPICS if topic.owner == service]
+    owned = [topic for topic in (*TOPICS, *OPEN_COPIES) if topic.owner == service]
+    sent = [Operation(service, "send", topic, topic.events) for topic in owned]
     wanted = CONSUMERS.get(service, ())
     received = [
         Operation(service, "receive", topic, events)
@@ -60,6 +62,8 @@ def document(service: str | None = None) -> dict[str, Any]:
     operations = [one for name in ([service] if service else services()) for one in operations_of(name)]
     used = {event for operation in operations for event in operation.events}
     events = [event for topic in TOPICS for event in topic.events if event in used]
+    copies = [one.topic for one in operations if isinstance(one.topic, OpenCopy)]
+    copied = [event for topic in dict.fromkeys(copies) for event in topic.events]
     return {
         "asyncapi": "3.0.0",
         "id": f"urn:desk:events:{service}" if service else "urn:desk:events",
@@ -71,11 +75,23 @@ def document(service: str | None = None) -> dict[str, Any]:
         },
         "defaultContentType": "application/json",
         "servers": {"kafka": _server()},
-        "channels": {topic.name: _channel(topic, events) for topic in dict.fromkeys(topic_of(one) for one in events)},
+        "channels": {
+            topic.name: _channel(topic, events)
+            for topic in dict.fromkeys([*(topic_of(one) for one in events), *(one.topic for one in operations)])
+        },
         "operations": {operation.id: _operation(operation) for operation in operations},
         "components": {
-            "messages": {event.type: _message(event) for event in events},
-            "schemas": {"Headers": headers_schema(), **_schemas(events)},
+            "messages": {
+                **{event.type: _message(event) for event in events},
+                **{f"{event.type}{OPEN}": _open_message(event) for event in copied},
+            },
+            "schemas": {
+                "Headers": headers_schema(),
+                **_schemas(
+                    [(event.type, schema_of(event)) for event in events]
+                    + [(f"{event.type}{OPEN}", open_schema_of(event)) for event in copied]
+                ),
+            },
         },
     }
 
@@ -84,6 +100,11 @@ def document(service: str | None = None) -> dict[str, Any]:
 def text(service: str | None = None) -> str:
     """The document as it is committed and served; made once."""
     return render(document(service))
+
+
+def _name(event: type[Event], topic: Topic) -> str:
+    """What the message is called: a type, or a type without what is personal in it."""
+    return f"{event.type}{OPEN}" if isinstance(topic, OpenCopy) else event.type
 
 
 def _server() -> dict[str, Any]:
@@ -101,7 +122,9 @@ def _channel(topic: Topic, events: Iterable[type[Event]]) -> dict[str, Any]:
         "description": f"Written by {topic.owner} alone; {kept}. Key: {topic.keyed_by}.{closed}",
         "servers": [{"$ref": "#/servers/kafka"}],
         "messages": {
-            event.type: {"$ref": f"#/components/messages/{event.type}"} for event in events if event in topic.events
+            _name(event, topic): {"$ref": f"#/components/messages/{_name(event, topic)}"}
+            for event in events
+            if event in topic.events
         },
         "tags": [{"name": topic.owner}],
         "bindings": {
@@ -130,7 +153,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "action": operation.action,
         "title": f"{operation.service} {_VERBS[operation.action]} {operation.topic.name}",
         "channel": {"$ref": channel},
-        "messages": [{"$ref": f"{channel}/messages/{event.type}"} for event in operation.events],
+        "messages": [{"$ref": f"{channel}/messages/{_name(event, operation.topic)}"} for event in operation.events],
         "tags": [{"name": operation.service}],
     }
 
@@ -139,7 +162,7 @@ def _message(event: type[Event]) -> dict[str, Any]:
     example, topic = example_of(event), topic_of(event)
     own = {
         "ce_type": {"const": event.type},
-        "ce_source": {"const": f"/desk/{topic.owner}"},
+        "ce_source": {"const": topic.source},
         "ce_dataschema": {"const": f"urn:desk:schema:{event.type}"},
     }
     return {
@@ -155,6 +178,22 @@ def _message(event: type[Event]) -> dict[str, Any]:
     }
 
 
+def _open_message(event: type[Event]) -> dict[str, Any]:
+    """The same message as the open copy tells it: type, id and key are those of the first."""
+    message, example = _message(event), open_example_of(event)
+    own = {
+        **message["headers"]["allOf"][1]["properties"],
+        "ce_dataschema": {"const": example["headers"]["ce_dataschema"]},
+    }
+    return {
+        **message,
+        "title": f"{event.__name__}, open copy",
+        "headers": {"allOf": [message["headers"]["allOf"][0], {"type": "object", "properties": own}]},
+        "payload": {"$ref": f"#/components/schemas/{event.type}{OPEN}"},
+        "examples": [{"name": event.__name__, "headers": example["headers"], "payload": example["value"]}],
+    }
+
+
 def _key(event: type[Event], example: str) -> dict[str, Any]:
     described = {"description": topic_of(event).keyed_by, "examples": [example]}
     if issubclass(event, StateRecord):
@@ -162,20 +201,18 @@ def _key(event: type[Event], example: str) -> dict[str, Any]:
     return {"type": "string", "format": "uuid", **described}
 
 
-def _schemas(events: Iterable[type[Event]]) -> dict[str, Any]:
+def _schemas(named: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     """The schemas of the data, and once each the parts that they are made of.
 
     Raises ValueError when two events mean different parts by the same name.
     """
     schemas: dict[str, Any] = {}
-    for event in events:
+    for name_of_all, whole in named:
         # AsyncAPI's own dialect is a superset of draft 7; the name of another one, and an id, would be in its way.
-        schema = _pointed_anew(
-            {name: part for name, part in schema_of(event).items() if name not in {"$schema", "$id"}}
-        )
-        for name, part in [*schema.pop("$defs", {}).items(), (event.type, schema)]:
+        schema = _pointed_anew({name: part for name, part in whole.items() if name not in {"$schema", "$id"}})
+        for name, part in [*schema.pop("$defs", {}).items(), (name_of_all, schema)]:
             if schemas.setdefault(name, part) != part:
-                raise ValueError(f"{event.type}: another event means something else by the part {name}")
+                raise ValueError(f"{name_of_all}: another event means something else by the part {name}")
     return schemas
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from shared.contracts.envelope import Event
+from shared.contracts.open_copy import OPEN, open_schema, open_value
+from shared.contracts.topics import BY_TYPE, OPEN_COPIES, TOPIC_OF
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE / "schemas"
@@ -24,6 +26,27 @@ def schema_of(event: type[Event]) -> dict[str, Any]:
         "$id": f"urn:desk:schema:{event.type}",
         **event.model_json_schema(mode="validation"),
     }
+
+
+def open_schema_of(event: type[Event]) -> dict[str, Any]:
+    """The JSON Schema of the open copy of an event."""
+    return open_schema(schema_of(event))
+
+
+def all_schemas() -> dict[str, dict[str, Any]]:
+    """Every schema that is committed, by the name of its file: of each type, and of those that have an open copy."""
+    return {
+        **{name: schema_of(event) for name, event in BY_TYPE.items()},
+        **{f"{event.type}{OPEN}": open_schema_of(event) for topic in OPEN_COPIES for event in topic.events},
+    }
+
+
+def open_example_of(event: type[Event]) -> dict[str, Any]:
+    """What a reader of the open copy gets of the committed example of a type."""
+    example = example_of(event)
+    value = json.loads(open_value(event, json.dumps(example["value"]).encode()))
+    headers = {**example["headers"], "ce_dataschema": f"urn:desk:schema:{event.type}:open"}
+    return {"topic": TOPIC_OF[event.type].open_copy, "key": example["key"], "headers": headers, "value": value}
 
 
 def example_of(event: type[Event]) -> dict[str, Any]:

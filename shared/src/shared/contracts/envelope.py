@@ -111,6 +111,8 @@ class Received(Generic[E]):
     causation_id: str | None
     traceparent: str | None
     data: E
+    # Told again for a rebuild: a projection writes it where the rebuild wants it, and nothing else may follow from it.
+    replayed: bool = False
 
     def cause(self, *, actor: str, recorded_at: datetime) -> Cause:
         """The cause of whatever a reaction to this event does, at the same instant of the world.
@@ -173,9 +175,9 @@ def instant(at: datetime) -> str:
 
 
 def headers_of(
-    *, id: UUID, source: str, type: str, subject: str, sequence: int, cause: Cause
+    *, id: UUID, source: str, type: str, subject: str, sequence: int, cause: Cause, is_open_copy: bool = False
 ) -> list[tuple[str, bytes]]:
-    """The Kafka headers of one event in CloudEvents binary mode."""
+    """The Kafka headers of one event, or of its open copy, in CloudEvents binary mode."""
     attributes = {
         "specversion": "1.0",
         "id": str(id),
@@ -184,7 +186,7 @@ def headers_of(
         "subject": subject,
         "time": instant(cause.occurred_at),
         "recordedtime": instant(cause.recorded_at),
-        "dataschema": f"urn:desk:schema:{type}",
+        "dataschema": f"urn:desk:schema:{type}{':open' if is_open_copy else ''}",
         "sequence": f"{sequence:019d}",
         "origin": cause.origin,
         "actor": cause.actor,
@@ -199,6 +201,11 @@ def headers_of(
 def type_of(headers: Headers, value: bytes | None) -> str | None:
     """The event type of a record without reading the rest, or None when it states none that can be read."""
     return _stated(headers, value, "type")
+
+
+def is_imported(headers: Headers, value: bytes | None = None) -> bool:
+    """Whether a record says that it is history which was taken over; what says nothing is live."""
+    return _stated(headers, value, "origin") == "import"
 
 
 def id_of(headers: Headers, value: bytes | None = None) -> UUID | None:

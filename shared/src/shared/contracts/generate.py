@@ -13,12 +13,14 @@ from shared.contracts.documents import (
     EARLIER,
     EXAMPLES,
     SCHEMAS,
+    all_schemas,
     earlier_versions,
     meaning,
+    open_example_of,
     render,
-    schema_of,
 )
-from shared.contracts.topics import BY_TYPE
+from shared.contracts.open_copy import OPEN
+from shared.contracts.topics import BY_TYPE, OPEN_COPIES
 
 # The content of a committed file, None where it is not committed.
 Committed = Callable[[Path], bytes | None]
@@ -41,14 +43,14 @@ def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES, committed: Commi
     """
     told = []
     schemas.mkdir(parents=True, exist_ok=True)
-    for type_name, event in BY_TYPE.items():
-        path, text = schemas / f"{type_name}.json", render(schema_of(event))
+    for type_name, schema in all_schemas().items():
+        path, text = schemas / f"{type_name}.json", render(schema)
         for folder in (schemas, examples):
             _drop_drafts(folder, type_name, committed)
         before = committed(path)
         if before is None:
             said = "new"
-        elif meaning(json.loads(before)) != meaning(schema_of(event)):
+        elif meaning(json.loads(before)) != meaning(schema):
             kept = _keep(path, committed) and _keep(examples / path.name, committed)
             said = f"changed, the earlier version is kept as {kept}"
         else:
@@ -65,8 +67,14 @@ def missing_examples(examples: Path = EXAMPLES) -> list[str]:
 
 
 def derived() -> dict[Path, str]:
-    """What is written anew each time, beside the schemas: the AsyncAPI document and the pages. Needs every example."""
-    return {asyncapi.ASYNCAPI: asyncapi.text(), pages.INDEX: pages.index(), **pages.event_pages()}
+    """What is written anew each time, beside the schemas: examples of open copies, the AsyncAPI document and the pages.
+    Needs every example."""
+    copies = {
+        EXAMPLES / f"{event.type}{OPEN}.json": render(open_example_of(event))
+        for topic in OPEN_COPIES
+        for event in topic.events
+    }
+    return {**copies, asyncapi.ASYNCAPI: asyncapi.text(), pages.INDEX: pages.index(), **pages.event_pages()}
 
 
 def write_derived() -> None:

@@ -12,6 +12,7 @@ from shared.contracts.consumers import receivers
 from shared.contracts.documents import HERE, example_of, schema_of
 from shared.contracts.envelope import Event
 from shared.contracts.headers import HEADERS, OPTIONAL
+from shared.contracts.open_copy import OPEN
 from shared.contracts.topics import TOPICS, Topic, topic_of
 
 INDEX = HERE / "EVENTS.md"
@@ -28,7 +29,9 @@ are headers, the value is plain JSON."""
 
 def index() -> str:
     """The page of all topics, events and headers."""
-    lines = ["# Events", "", _INTRODUCTION, *(line for topic in TOPICS for line in _section(topic)), *_headers()]
+    sections = [line for topic in TOPICS for line in _section(topic)]
+    copies = [line for topic in TOPICS if topic.open_copy for line in _section_of_copy(topic)]
+    lines = ["# Events", "", _INTRODUCTION, *sections, *copies, *_headers()]
     return "\n".join(lines) + "\n"
 
 
@@ -44,6 +47,8 @@ def event_page(event: type[Event]) -> str:
     lines = [
         f"# `{event.type}`", "", inspect.cleandoc(event.__doc__ or ""), "",
         f"- Topic: `{topic.name}`, key: {topic.keyed_by}.{closed}",
+        *([f"- Without its personal fields also on `{topic.open_copy}`: [JSON](../schemas/{event.type}{OPEN}.json)"]
+          if topic.open_copy else []),
         f"- Told by: {topic.owner}",
         f"- Received by: {', '.join(receivers(event)) or NOBODY}",
         f"- Schema: [JSON](../schemas/{event.type}.json). [All events](../EVENTS.md), [how to consume](../GUIDE.md)",
@@ -73,6 +78,19 @@ def _section(topic: Topic) -> list[str]:
         says = (event.__doc__ or "").strip().splitlines()[0]
         table.append(f"| [`{event.type}`](events/{event.type}.md) | {says} | {', '.join(receivers(event)) or '–'} |")
     return ["", f"## `{topic.name}`", "", head, "", *table]
+
+
+def _section_of_copy(topic: Topic) -> list[str]:
+    schemas = ", ".join(f"[{event.type}](schemas/{event.type}{OPEN}.json)" for event in topic.events)
+    return [
+        "",
+        f"## `{topic.open_copy}`",
+        "",
+        f"The open copy of `{topic.name}`, for other systems: every record of it without its personal fields, with the "
+        "same id, type, key and sequence, under a schema of its own (`ce_dataschema` ends in `:open`).",
+        "",
+        f"Schemas: {schemas}.",
+    ]
 
 
 def _headers() -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from shared.contracts import devlink, inventory, sla, tickets
@@ -14,7 +14,10 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 @dataclass(frozen=True)
 class Topic:
-    """One Kafka topic. `keyed_by` says what its keys are; `retention_days` has no meaning on a compacted topic."""
+    """One Kafka topic. `keyed_by` says what its keys are; `retention_days` has no meaning on a compacted topic.
+
+    `open_copy` names a second topic on which the relay tells everything of this one without its personal fields.
+    """
 
     name: str
     owner: str
@@ -24,18 +27,48 @@ class Topic:
     partitions: int = 12
     settings: dict[str, str] = field(default_factory=dict, hash=False)
     keyed_by: str = "the id of the ticket"
+    open_copy: str | None = None
 
     def config(self) -> dict[str, str]:
         """The topic's settings as the broker knows them.
 
         LogAppendTime, because imported events carry old times: by their own time retention would delete them at once.
+        The compression is said although it is Kafka's default: a broker may have another, and records that were
+        compressed anew cost every reader.
         """
         kept = {"retention.ms": str(self.retention_days * DAY_MS)} if self.cleanup == "delete" else {}
-        return {"cleanup.policy": self.cleanup, "message.timestamp.type": "LogAppendTime", **kept, **self.settings}
+        return {
+            "cleanup.policy": self.cleanup,
+            "message.timestamp.type": "LogAppendTime",
+            "compression.type": "producer",
+            **kept,
+            **self.settings,
+        }
+
+    @property
+    def source(self) -> str:
+        """The `ce_source` of everything on it: nobody but its owner tells it."""
+        return f"/desk/{self.owner}"
 
     def is_personal(self) -> bool:
         """Whether any of its events may carry personal data; such topics are closed to outsiders."""
         return any(holds_personal(event) for event in self.events)
+
+    def copied(self) -> OpenCopy:
+        """Its open copy. Raises ValueError where it has none."""
+        if self.open_copy is None:
+            raise ValueError(f"{self.name} has no open copy")
+        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("name", "open_copy")}
+        return OpenCopy(name=self.open_copy, **kept)
+
+
+@dataclass(frozen=True)
+class OpenCopy(Topic):
+    """The topic of an open copy: the same records, keys and settings, with nothing personal in them."""
+
+    def is_personal(self) -> bool:
+        """Never: that is what it is for."""
+        return False
 
 
 TICKETS = Topic(
@@ -51,6 +84,7 @@ TICKETS = Topic(
         tickets.TicketResolved,
         tickets.TicketClosed,
     ),
+    open_copy="desk.ticket-facts.v1",
 )
 ENVIRONMENTS = Topic("desk.environments.v1", "inventory", (inventory.EnvironmentResolved, inventory.EnvironmentUnknown))
 CLIENTS = Topic(
@@ -87,7 +121,21 @@ CONTRACTS = Topic(
 )
 DEVLINK = Topic("desk.devlink.v1", "devlink", (devlink.DevTaskLinked, devlink.DevTaskStatusChanged))
 
+# The topics of the facts and records, each type on one of them.
 TOPICS: tuple[Topic, ...] = (TICKETS, ENVIRONMENTS, CLIENTS, SLA, CONTRACTS, DEVLINK)
+# Beside them: the same without what is personal.
+OPEN_COPIES: tuple[OpenCopy, ...] = tuple(topic.copied() for topic in TOPICS if topic.open_copy is not None)
+
+
+def _replay(owner: str) -> Topic:
+    """Where an owner tells again what it has told, for whoever rebuilds a projection; nothing else reads it."""
+    events = tuple(event for topic in TOPICS if topic.owner == owner for event in topic.events)
+    return Topic(f"desk.{owner}.replay.v1", owner, events, retention_days=2, keyed_by="what it was first told under")
+
+
+REPLAYS: tuple[Topic, ...] = tuple(_replay(owner) for owner in dict.fromkeys(topic.owner for topic in TOPICS))
+# Everything that a cluster must have.
+ALL_TOPICS: tuple[Topic, ...] = (*TOPICS, *OPEN_COPIES, *REPLAYS)
 
 BY_TYPE: dict[str, type[Event]] = {event.type: event for topic in TOPICS for event in topic.events}
 TOPIC_OF: dict[str, Topic] = {event.type: topic for topic in TOPICS for event in topic.events}

@@ -180,16 +180,22 @@ class Lender(Protocol):
 @asynccontextmanager
 async def begin(engine: Lender, hint: Callable[[], None]) -> AsyncIterator[Transaction]:
     """One transaction; committed when the block ends well, and the relay is told when there is something to send."""
-    async with engine.lend() as connection:
-        tx = Transaction(connection)
-        try:
-            yield tx
-            await tx.commit()
-        except BaseException:
-            await tx.rollback()
-            raise
+    async with engine.lend() as connection, begin_on(connection) as tx:
+        yield tx
     if tx.published:
         hint()
+
+
+@asynccontextmanager
+async def begin_on(connection: Any) -> AsyncIterator[Transaction]:
+    """One transaction on a connection that is the caller's own; committed when the block ends well."""
+    tx = Transaction(connection)
+    try:
+        yield tx
+        await tx.commit()
+    except BaseException:
+        await tx.rollback()
+        raise
 
 
 def _count(status: str) -> int:

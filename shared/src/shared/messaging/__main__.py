@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from aiokafka.errors import KafkaError
 
-from shared.contracts.topics import TOPICS
+from shared.contracts.topics import ALL_TOPICS
 from shared.errors import DeskError
 from shared.messaging.access import registry, script
 from shared.messaging.kafka import Cluster, silence
@@ -34,8 +34,8 @@ def topics(
 ) -> None:
     """Create what is missing and check what exists; safe to run again."""
     cluster = Cluster.of(KafkaSettings())
-    created = _answered(cluster, create_topics(cluster, TOPICS, replication=replication))
-    typer.echo(f"{len(created)} topics created, {len(TOPICS) - len(created)} were there already")
+    created = _answered(cluster, create_topics(cluster, ALL_TOPICS, replication=replication))
+    typer.echo(f"{len(created)} topics created, {len(ALL_TOPICS) - len(created)} were there already")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.contracts.consumers import CONSUMERS, services
-from shared.contracts.topics import TOPICS, topic_of
+from shared.contracts.topics import OPEN_COPIES, REPLAYS, TOPICS, topic_of
 from shared.errors import Invalid
 from shared.messaging.kafka import Cluster
 
@@ -54,13 +54,18 @@ def access_of(service: str, cluster: Cluster) -> list[Access]:
     topics it reads as well: before a relay sends, it compares them with its archive.
     """
     own = [topic for topic in TOPICS if topic.owner == service]
+    beside = [topic for topic in (*OPEN_COPIES, *REPLAYS) if topic.owner == service]
     received = {topic_of(event).name for event in CONSUMERS.get(service, ())}
-    read = sorted(received | {topic.name for topic in own})
+    # What a service projects it can be told again.
+    told_again = {
+        one.name for one in REPLAYS if any(topic_of(event).owner == one.owner for event in CONSUMERS.get(service, ()))
+    }
+    read = sorted(received | told_again | {topic.name for topic in own})
     group = [Access(service, "group", cluster.physical(group_of(service)), "read")] if received else []
     fenced = any(topic.cleanup == "compact" for topic in own)
     writer = cluster.physical(transactional_id_of(service))
     return [
-        *[Access(service, "topic", cluster.physical(topic.name), "write") for topic in own],
+        *[Access(service, "topic", cluster.physical(topic.name), "write") for topic in (*own, *beside)],
         *[Access(service, "topic", cluster.physical(topic), "read") for topic in read],
         *group,
         *([Access(service, "transactional-id", writer, "write")] if fenced else []),
@@ -69,7 +74,7 @@ def access_of(service: str, cluster: Cluster) -> list[Access]:
 
 def access_of_outsider(name: str, cluster: Cluster) -> list[Access]:
     """What another system may do: read the topics without personal data, in groups that begin with its own name."""
-    open_topics = [topic.name for topic in TOPICS if not topic.is_personal()]
+    open_topics = [topic.name for topic in (*TOPICS, *OPEN_COPIES) if not topic.is_personal()]
     return [
         *[Access(name, "topic", cluster.physical(topic), "read") for topic in open_topics],
         Access(name, "group", f"{name}.", "read", prefixed=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -13,27 +13,28 @@ from shared.db.engine import Engine
 from shared.db.failures import is_transient, problem_of
 from shared.db.statement import sql
 from shared.db.transaction import Transaction, begin
-from shared.messaging import parking
+from shared.messaging import limit, parking, skipped
+from shared.messaging.limit import ParkingRunsWild
 from shared.messaging.reactions import Reactions
-from shared.messaging.records import Applicable, Invalid, Read, Record, Skipped, read_record, runs
+from shared.messaging.records import Applicable, Invalid, Partition, Read, Record, Skipped, read_record, runs
 from shared.messaging.spans import processing, trace_id_of
 from shared.telemetry import metrics
 from shared.telemetry.tracing import told_after_commit
 
 log = structlog.get_logger(__name__)
 
-Partition = tuple[str, int]
-
 _LOCK_OFFSETS = sql("""
-    SELECT topic, partition, next_offset FROM runtime.offsets
+    SELECT topic, partition, next_offset, generation FROM runtime.offsets
     WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
     ORDER BY topic, partition FOR UPDATE
 """)
 _STORE_OFFSETS = sql(
     """
-    UPDATE runtime.offsets o SET next_offset = greatest(o.next_offset, n.next_offset)
-    FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
-         AS n(topic, partition, next_offset)
+    UPDATE runtime.offsets o
+    SET next_offset = greatest(o.next_offset, n.next_offset), newest_at = greatest(o.newest_at, n.newest_at),
+        dated_below = CASE WHEN n.newest_at IS NULL THEN o.dated_below ELSE greatest(o.dated_below, n.next_offset) END
+    FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]),
+                CAST(:newest AS bigint[])) AS n(topic, partition, next_offset, newest_at)
     WHERE o.topic = n.topic AND o.partition = n.partition
     RETURNING o.topic, o.partition, o.next_offset
     """,
@@ -53,6 +54,14 @@ class OffsetsMoved(Exception):
     """The database does not stand where this consumer left it: it was restored, or failed over to an older copy."""
 
 
+class _Outcome(NamedTuple):
+    """What a batch came to: the events that it applied, and the types that it recorded as passed over."""
+
+    applied: list[Applicable]
+    skipped: skipped.Found
+    generations: Mapping[Partition, int]
+
+
 class BatchApplier:
     """Applies batches of records to one service's database, each event exactly once."""
 
@@ -60,42 +69,52 @@ class BatchApplier:
         self.engine = engine
         self.reactions = reactions
         self.hint = hint
+        self.skipped = skipped.SkippedTypes()
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Applies a batch and stores how far it came, in one transaction.
 
         A message that fails is parked with its key and the others go on. Raises what is transient (nothing is stored
-        then: deliver the batch again), ParkingRunsWild and OffsetsMoved.
+        then: deliver the batch again), ParkingRunsWild, which is noted for good, and OffsetsMoved.
         """
+        try:
+            await self._apply(records)
+        except ParkingRunsWild as wild:
+            async with begin(self.engine, self.hint) as tx:
+                await limit.note_halt(tx, wild.overruns, clock.now())
+            raise
+
+    async def _apply(self, records: Sequence[Record]) -> None:
         messages = [read_record(record, self.reactions) for record in records]
         try:
             with metrics.consumer_batch_seconds.time(), told_after_commit():
                 async with begin(self.engine, self.hint) as tx:
-                    applied = await self._apply_whole(tx, messages)
+                    outcome = await self._apply_whole(tx, messages)
         except Exception as error:
-            if is_transient(error) or isinstance(error, (parking.ParkingRunsWild, OffsetsMoved)):
+            if is_transient(error) or isinstance(error, (ParkingRunsWild, OffsetsMoved)):
                 raise
             log.warning("batch failed, applying it message by message", problem=problem_of(error), size=len(messages))
             with told_after_commit():
                 async with begin(self.engine, self.hint) as tx:
-                    applied = await self._apply_singly(tx, messages)
-        _count(applied)
+                    outcome = await self._apply_singly(tx, messages)
+        self.skipped.remember(outcome.skipped, outcome.generations)
+        _count(outcome.applied)
 
     async def pass_over(self, passed: Mapping[Partition, tuple[int, int]]) -> None:
         """Stores that nothing is left between two offsets of each partition. Raises OffsetsMoved when the database does
         not stand at the first of them."""
         async with begin(self.engine, self.hint) as tx:
-            stored = await self._lock(tx, sorted(passed))
+            stored, _ = await self._lock(tx, sorted(passed))
             for place, (reached, _) in passed.items():
                 if stored[place] != reached:
                     raise OffsetsMoved(f"{place} is at {stored[place]} and was at {reached}: a restored database?")
-            await store_offsets(tx, {place: position for place, (_, position) in passed.items()}, clock.now())
+            await store_offsets(tx, {place: position for place, (_, position) in passed.items()}, {}, clock.now())
 
     # -- all at once --------------------------------------------------------------------------------------------
 
-    async def _apply_whole(self, tx: Transaction, messages: Sequence[Read]) -> list[Applicable]:
+    async def _apply_whole(self, tx: Transaction, messages: Sequence[Read]) -> _Outcome:
         now = clock.now()
-        fresh = await self._fresh(tx, messages)
+        fresh, generations = await self._fresh(tx, messages)
         blocked = await self._blocked(tx, fresh)
         ready = await self._park_what_must_wait(tx, fresh, blocked, now)
         claimed = await self._claim(tx, ready, now)
@@ -106,12 +125,14 @@ class BatchApplier:
             else:
                 for message in run:
                     await parking.apply_one(tx, message)
+        found = await self._note_skipped(tx, fresh, generations, now)
         await self._store(tx, messages, now)
-        return claimed
+        return _Outcome(claimed, found, generations)
 
-    async def _fresh(self, tx: Transaction, messages: Sequence[Read]) -> list[Read]:
-        """Locks the batch's offset rows, in key order, and drops what lies below them."""
-        stored = await self._lock(tx, sorted({(one.record.topic, one.record.partition) for one in messages}))
+    async def _fresh(self, tx: Transaction, messages: Sequence[Read]) -> tuple[list[Read], dict[Partition, int]]:
+        """Locks the batch's offset rows, in key order, and drops what lies below them; also their generations."""
+        places = sorted({(one.record.topic, one.record.partition) for one in messages})
+        stored, generations = await self._lock(tx, places)
         for one in messages:
             place = one.record.topic, one.record.partition
             if stored[place] < one.record.reached:
@@ -126,16 +147,27 @@ class BatchApplier:
         unread = sum(isinstance(one, Skipped) for one in fresh)
         if unread:
             metrics.consumer_skipped_total.labels(reason="unknown").inc(unread)
-        return fresh
+        return fresh, generations
 
-    async def _lock(self, tx: Transaction, partitions: Sequence[Partition]) -> dict[Partition, int]:
+    async def _lock(
+        self, tx: Transaction, partitions: Sequence[Partition]
+    ) -> tuple[dict[Partition, int], dict[Partition, int]]:
         rows = await tx.fetch(
             _LOCK_OFFSETS, {"topics": [p[0] for p in partitions], "partitions": [p[1] for p in partitions]}
         )
         stored = {(row.topic, row.partition): row.next_offset for row in rows}
         if len(stored) < len(partitions):
             raise OffsetsMoved(f"no stored offset for {sorted(set(partitions) - set(stored))}")
-        return stored
+        return stored, {(row.topic, row.partition): row.generation for row in rows}
+
+    async def _note_skipped(
+        self, tx: Transaction, messages: Sequence[Read], generations: Mapping[Partition, int], now: datetime
+    ) -> skipped.Found:
+        """Records types that are passed over for the first time; what is recorded already costs no statement."""
+        found = self.skipped.new_among([one for one in messages if isinstance(one, Skipped)], generations)
+        if found:
+            await skipped.record(tx, found, now)
+        return found
 
     async def _blocked(self, tx: Transaction, messages: Sequence[Read]) -> set[parking.Key]:
         keys = {(one.record.topic, one.record.key) for one in messages if not isinstance(one, Skipped)}
@@ -146,20 +178,21 @@ class BatchApplier:
     ) -> list[Applicable]:
         """Parks invalid messages and everything behind a blocked key; returns what may be applied."""
         ready: list[Applicable] = []
-        before = len(blocked)
+        newly: list[Record] = []
         for message in messages:
             key = (message.record.topic, message.record.key)
             if isinstance(message, Skipped):
                 continue
             if isinstance(message, Invalid):
                 if await parking.park_invalid(tx, message, now):
+                    newly += [message.record] if key not in blocked else []
                     blocked.add(key)
             elif key in blocked:
                 await self._park_behind(tx, message, now)
             else:
                 ready.append(message)
-        if len(blocked) > before:
-            await parking.refuse_wild_parking(tx, now)
+        if newly:
+            await limit.refuse_wild_parking(tx, now, newly)
         return ready
 
     async def _park_behind(self, tx: Transaction, message: Applicable, now: datetime) -> None:
@@ -187,42 +220,52 @@ class BatchApplier:
 
     async def _store(self, tx: Transaction, messages: Sequence[Read], now: datetime) -> None:
         reached: dict[Partition, int] = {}
+        newest: dict[Partition, int] = {}
         for one in messages:
-            place = (one.record.topic, one.record.partition)
-            reached[place] = max(reached.get(place, 0), one.record.offset + 1)
-        await store_offsets(tx, reached, now)
+            record = one.record
+            place = (record.topic, record.partition)
+            if record.offset >= reached.get(place, 0):
+                reached[place] = record.offset + 1
+            if record.appended_at is not None and record.appended_at > newest.get(place, -1):
+                newest[place] = record.appended_at
+        await store_offsets(tx, reached, newest, now)
 
     # -- one by one ---------------------------------------------------------------------------------------------
 
-    async def _apply_singly(self, tx: Transaction, messages: Sequence[Read]) -> list[Applicable]:
+    async def _apply_singly(self, tx: Transaction, messages: Sequence[Read]) -> _Outcome:
         """The same batch with a savepoint around each message, so that only the guilty one fails."""
         now = clock.now()
-        fresh = await self._fresh(tx, messages)
+        fresh, generations = await self._fresh(tx, messages)
         blocked = await self._blocked(tx, fresh)
         applied: list[Applicable] = []
-        before = len(blocked)
-        for message in fresh:
+        for number, message in enumerate(fresh):
             key = (message.record.topic, message.record.key)
             if isinstance(message, Skipped):
                 continue
-            if isinstance(message, Invalid):
-                if not await parking.park_invalid(tx, message, now):
-                    continue
-            elif key in blocked:
+            if isinstance(message, Applicable) and key in blocked:
                 await self._park_behind(tx, message, now)
                 continue
-            else:
-                problem = await self._try(tx, message, now)
-                if problem is None:
-                    applied.append(message)
-                    continue
-                await parking.park(tx, message.record, now, reason="failed", problem=problem, event_id=message.event.id)
+            if not await self._park_guilty(tx, message, now, applied) or key in blocked:
+                continue
             blocked.add(key)
             # Asked at each new key: a bad release must not fail five hundred times before it is noticed.
-            if len(blocked) > before:
-                await parking.refuse_wild_parking(tx, now)
+            behind = [one.record for one in fresh[number + 1 :] if isinstance(one, Invalid)]
+            await limit.refuse_wild_parking(tx, now, [message.record], behind)
+        found = await self._note_skipped(tx, fresh, generations, now)
         await self._store(tx, messages, now)
-        return applied
+        return _Outcome(applied, found, generations)
+
+    async def _park_guilty(
+        self, tx: Transaction, message: Applicable | Invalid, now: datetime, applied: list[Applicable]
+    ) -> bool:
+        """Applies a message, or parks it when it is invalid or fails; whether it was parked, for the first time."""
+        if isinstance(message, Invalid):
+            return await parking.park_invalid(tx, message, now)
+        problem = await self._try(tx, message, now)
+        if problem is None:
+            applied.append(message)
+            return False
+        return await parking.park(tx, message.record, now, reason="failed", problem=problem, event_id=message.event.id)
 
     async def _try(self, tx: Transaction, message: Applicable, now: datetime) -> str | None:
         try:
@@ -240,8 +283,11 @@ class BatchApplier:
         return None
 
 
-async def store_offsets(tx: Transaction, reached: dict[Partition, int], now: datetime) -> None:
-    """Stores the next offset of each partition, and marks replicas that are filled by it."""
+async def store_offsets(
+    tx: Transaction, reached: Mapping[Partition, int], newest: Mapping[Partition, int], now: datetime
+) -> None:
+    """Stores the next offset of each partition and, where it is known, the youngest time below it (milliseconds); marks
+    replicas that are filled by it."""
     places: list[Any] = sorted(reached)
     await tx.write(
         _STORE_OFFSETS,
@@ -249,6 +295,7 @@ async def store_offsets(tx: Transaction, reached: dict[Partition, int], now: dat
             "topics": [place[0] for place in places],
             "partitions": [place[1] for place in places],
             "offsets": [reached[place] for place in places],
+            "newest": [newest.get(place) for place in places],
         },
     )
     await tx.write(_MARK_FILLED, {"now": now})

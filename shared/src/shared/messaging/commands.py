@@ -16,6 +16,8 @@ from shared.errors import Unavailable
 from shared.settings import ServiceSettings
 
 ParkedState = Literal["waiting", "applied", "discarded"]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only tell where it stood and from where it would read")]
+TypeName = Annotated[str, typer.Argument(metavar="TYPE", help="as in desk.ticket.opened.v1")]
 
 
 class Operated(Protocol):
@@ -29,6 +31,9 @@ class Operated(Protocol):
     def settings(self) -> type[ServiceSettings]:
         """The class of its settings."""
 
+    def projections(self) -> ModuleType | None:
+        """The module of its projections; None where it has none."""
+
     def module(self, role: str) -> ModuleType | None:
         """The module of a role."""
 
@@ -38,6 +43,8 @@ def messaging_commands(service: Operated) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
     _add_questions(app, service)
     _add_actions(app, service)
+    _add_rebuilding(app, service)
+    _add_decisions(app, service)
     return app
 
 
@@ -114,6 +121,31 @@ def _add_actions(app: typer.Typer, service: Operated) -> None:
 
         _answer(service, operator.release(service.settings(), topic, key))
 
+
+def _add_rebuilding(app: typer.Typer, service: Operated) -> None:
+    @app.command(help="tell again what this service has told, for whoever rebuilds a projection of it")
+    def republish(
+        type_names: Annotated[list[str] | None, typer.Option("--type", help="only these types")] = None,
+        after: Annotated[int, typer.Option(min=0, help="begin after this position")] = 0,
+        until: Annotated[int | None, typer.Option(min=0, help="end with this position")] = None,
+    ) -> None:
+        from shared.messaging import operator
+
+        _answer(service, operator.republish(service.settings(), service.name, type_names, after, until))
+
+    @app.command(help="do projections again from what their owners tell (`republish` of each): all of them, or some")
+    def rebuild(
+        projections: Annotated[list[str] | None, typer.Argument()] = None,
+        check: Annotated[bool, typer.Option("--check", help="only say what differs")] = False,
+    ) -> None:
+        from shared.messaging import operator
+
+        _answer(service, operator.rebuild(service, projections or [], change=not check))
+
+
+def _add_decisions(app: typer.Typer, service: Operated) -> None:
+    """What only an operator can decide: each ends a state in which the consumer does not go on by itself."""
+
     @app.command(help="go on behind what was published before the database was restored; says what it lacks")
     def advance() -> None:
         from shared.messaging import operator
@@ -121,7 +153,34 @@ def _add_actions(app: typer.Typer, service: Operated) -> None:
         _answer(service, operator.advance(service.settings(), service.name))
 
     @app.command("adopt-cluster", help="take the present Kafka cluster for this database's own")
-    def adopt_cluster() -> None:
+    def adopt_cluster(dry_run: DryRun = False) -> None:
         from shared.messaging import operator
 
-        _answer(service, operator.adopt(service.settings(), service.module("subscribers")))
+        _answer(service, operator.adopt_cluster(service.settings(), service.module("subscribers"), dry_run=dry_run))
+
+    @app.command("adopt-log", help="read a topic that was made anew, or cut, from its beginning")
+    def adopt_log(topic: str, dry_run: DryRun = False) -> None:
+        from shared.messaging import operator
+
+        _answer(service, operator.adopt_log(service.settings(), service.module("subscribers"), topic, dry_run=dry_run))
+
+    @app.command(help="apply late what was passed over of a type")
+    def replay(type_name: TypeName, dry_run: DryRun = False) -> None:
+        from shared.messaging import operator
+
+        _answer(service, operator.replay(service.settings(), service.module("subscribers"), type_name, dry_run=dry_run))
+
+    @app.command("accept-skipped", help="leave out for good what was passed over of a type; the reason is kept")
+    def accept_skipped(type_name: TypeName, reason: Annotated[str, typer.Option()]) -> None:
+        from shared.messaging import operator
+
+        subscribers = service.module("subscribers")
+        _answer(service, operator.accept_skipped(service.settings(), subscribers, type_name, reason))
+
+    @app.command(help="let a stopped consumer park that many keys of a topic; the reason is kept")
+    def accept(
+        topic: str, keys: Annotated[int, typer.Option(min=1, max=100_000)], reason: Annotated[str, typer.Option()]
+    ) -> None:
+        from shared.messaging import operator
+
+        _answer(service, operator.accept(service.settings(), service.module("subscribers"), topic, keys, reason))

@@ -118,8 +118,24 @@ async def missing_topics(cluster: Cluster, topics: Iterable[str]) -> list[str]:
     return sorted(topic for topic in topics if cluster.physical(topic) not in existing)
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """The first offset that a partition still has, and the one after its last."""
+
+    begin: int
+    end: int
+
+
 async def end_offsets(cluster: Cluster, topics: Iterable[str]) -> dict[tuple[str, int], int]:
     """Where each partition of these topics (registry names) ends. Raises KafkaError when no broker answers."""
+    return {place: each.end for place, each in (await bounds(cluster, topics)).items()}
+
+
+async def bounds(cluster: Cluster, topics: Iterable[str]) -> dict[tuple[str, int], Bounds]:
+    """Where each partition of these topics (registry names) begins and ends; topics that do not exist are left out.
+
+    Raises KafkaError when no broker answers.
+    """
     async with admin(cluster) as client:
         described = await client.describe_topics([cluster.physical(topic) for topic in topics])
     partitions = [
@@ -132,7 +148,8 @@ async def end_offsets(cluster: Cluster, topics: Iterable[str]) -> dict[tuple[str
     )
     try:
         await consumer.start()
+        begins = await consumer.beginning_offsets(partitions) if partitions else {}
         ends = await consumer.end_offsets(partitions) if partitions else {}
     finally:
         await consumer.stop()
-    return {(cluster.logical(one.topic), one.partition): offset for one, offset in ends.items()}
+    return {(cluster.logical(one.topic), one.partition): Bounds(begins[one], offset) for one, offset in ends.items()}

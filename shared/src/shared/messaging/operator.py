@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
 from shared import clock
+from shared.contracts.topics import topic_of
 from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction, begin
 from shared.errors import Invalid, NotFound
-from shared.messaging import outgoing, parking, positions
-from shared.messaging.kafka import Cluster, cluster_id, end_offsets
+from shared.messaging import adopting, limit, outgoing, parking, refusals, skipped
+from shared.messaging import republish as republishing
+from shared.messaging.adopting import SetBack
+from shared.messaging.kafka import Bounds, Cluster, bounds, cluster_id, end_offsets
 from shared.messaging.published import unknown_events
-from shared.messaging.reactions import collect
+from shared.messaging.reactions import Reactions, collect
+from shared.messaging.rebuild import Rebuild
+from shared.messaging.records import Partition
 from shared.messaging.relay import LEADER_LOCK
+from shared.messaging.republish import replay_topic
 from shared.settings import ServiceSettings
+
+# What is shown of a parked message in place of what may have been personal.
+ERASED = "erased"
+
 
 _ADVANCE = sql("SELECT runtime.advance_position(:beyond, :unknown, :now)")
 
@@ -34,22 +45,44 @@ async def _database(settings: ServiceSettings) -> AsyncIterator[Transaction]:
 
 
 async def lag(settings: ServiceSettings, subscribers: ModuleType | None) -> list[dict[str, Any]]:
-    """Per topic: events that the log has and this service has not applied."""
+    """Per topic: events that the log has and this service has not applied, and what keeps it from going on."""
     if subscribers is None:
         return []
-    topics = [topic.name for topic in collect(subscribers).topics]
+    reactions = collect(subscribers)
+    topics = [topic.name for topic in reactions.topics]
     ends = await end_offsets(Cluster.of(settings), topics)
     async with _database(settings) as tx:
         rows = await tx.fetch(sql("SELECT topic, partition, next_offset FROM runtime.offsets"))
         stored = {(row.topic, row.partition): row.next_offset for row in rows}
+        stopped, allowed = await _stopped(tx, reactions), await limit.unspent(tx)
     behind = {
         topic: [max(0, end - stored.get((name, number), 0)) for (name, number), end in ends.items() if name == topic]
         for topic in topics
     }
     return [
-        {"topic": topic, "partitions": len(each), "lag": sum(each), "worst_partition": max(each, default=0)}
+        {
+            "topic": topic,
+            "partitions": len(each),
+            "lag": sum(each),
+            "worst_partition": max(each, default=0),
+            **{name: told for name, rows in stopped.items() if (told := _told_of(rows, topic))},
+            **({"allowed_keys": allowed[topic]} if topic in allowed else {}),
+        }
         for topic, each in behind.items()
     ]
+
+
+async def _stopped(tx: Transaction, reactions: Reactions) -> dict[str, Any]:
+    return {
+        "refused": await refusals.refused(tx),
+        "halted": await limit.halted(tx),
+        "passed_over": await skipped.passed_over(tx, reactions.by_type),
+    }
+
+
+def _told_of(rows: Any, topic: str) -> list[dict[str, Any]]:
+    """What concerns a topic; another cluster concerns each."""
+    return [dict(row) for row in rows if row.topic in (topic, refusals.WHOLE_CLUSTER)]
 
 
 async def backlog(settings: ServiceSettings) -> dict[str, Any]:
@@ -103,6 +136,8 @@ async def show(settings: ServiceSettings, number: int) -> dict[str, Any]:
     """One parked message whole."""
     async with _database(settings) as tx:
         row = dict(await parking.show_parked(tx, number))
+    if row["erased_at"] is not None:
+        return {**row, "headers": ERASED, "raw_key": ERASED, "value": ERASED}
     row["headers"] = [
         {"name": name, "value": value.decode(errors="replace") if value is not None else None}
         for name, value in parking.unpacked(row["headers"])
@@ -123,10 +158,9 @@ async def retry(settings: ServiceSettings, key: str | None) -> dict[str, int]:
 
 async def discard(settings: ServiceSettings, number: int, reason: str) -> dict[str, int]:
     """Gives one parked message up, with a reason."""
-    if len(reason.strip()) < 3:
-        raise Invalid("say why the message is given up: --reason '...'")
+    because = _reason(reason, "the message is given up")
     async with _database(settings) as tx:
-        await parking.discard_parked(tx, number, reason.strip(), clock.now())
+        await parking.discard_parked(tx, number, because, clock.now())
     return {"discarded": number}
 
 
@@ -136,15 +170,6 @@ async def release(settings: ServiceSettings, topic: str, key: str) -> dict[str, 
         if not await outgoing.release_key(tx, topic, key):
             raise NotFound(f"the relay does not hold back key {key} of {topic}: `messaging backlog` lists what it does")
     return {"topic": topic, "key": key}
-
-
-async def adopt(settings: ServiceSettings, subscribers: ModuleType | None) -> dict[str, Any]:
-    """Takes the present cluster for this database's own."""
-    cluster = Cluster.of(settings)
-    topics = [topic.name for topic in collect(subscribers).topics] if subscribers is not None else []
-    identity, ends = await cluster_id(cluster), await end_offsets(cluster, topics)
-    async with _database(settings) as tx:
-        return {"cluster": identity, "partitions_reset": await positions.adopt_cluster(tx, identity, ends)}
 
 
 async def advance(settings: ServiceSettings, service: str) -> dict[str, Any]:
@@ -158,3 +183,126 @@ async def advance(settings: ServiceSettings, service: str) -> dict[str, Any]:
     async with _database(settings) as tx:
         moved = await tx.fetch_value(_ADVANCE, {"beyond": beyond, "unknown": len(unknown), "now": clock.now()})
     return {"unknown_events": len(unknown), "past": beyond, "moved_rows": moved, "events": [asdict(e) for e in unknown]}
+
+
+async def republish(
+    settings: ServiceSettings, service: str, types: Sequence[str] | None, after: int, until: int | None
+) -> dict[str, Any]:
+    """Tells a range of the archive again. Raises Invalid for a type that the service does not tell."""
+    if unknown := sorted(set(types or ()) - {event.type for event in replay_topic(service).events}):
+        raise Invalid(f"{service} does not tell {', '.join(unknown)}")
+    return await republishing.republish(
+        settings.database_url.get_secret_value(), service, Cluster.of(settings), types=types, after=after, until=until,
+        tell=_progress,
+    )  # fmt: skip
+
+
+async def rebuild(service: Any, tables: Sequence[str], *, change: bool) -> dict[str, Any]:
+    """Does projections again. Raises Invalid where there are none, and for a role that may not."""
+    settings, projections = service.settings(), service.projections()
+    if projections is None:
+        raise Invalid(f"{service.name} projects nothing: there is nothing to rebuild")
+    if settings.owner_database_url is None:
+        raise Invalid("rebuild needs DESK_OWNER_DATABASE_URL, the role that owns the tables")
+    work = Rebuild(
+        service=service.name,
+        owner_url=settings.owner_database_url.get_secret_value(),
+        cluster=Cluster.of(settings),
+        reactions=_reactions(service.module("subscribers")),
+        projections=projections.PROJECTIONS,
+        tables=tables,
+        after=getattr(projections, "after_rebuild", None),
+        tell=_progress,
+    )
+    found = await work.run(change=change)
+    return {"events": work.applied, "changed": change, "projections": [asdict(one) for one in found]}
+
+
+def _progress(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+async def adopt_cluster(settings: ServiceSettings, subscribers: ModuleType | None, *, dry_run: bool) -> dict[str, Any]:
+    """Takes the present cluster for this database's own."""
+    topics = [topic.name for topic in _reactions(subscribers).topics]
+    cluster = Cluster.of(settings)
+    identity, logs = await cluster_id(cluster), await bounds(cluster, topics)
+    async with _database(settings) as tx:
+        found = await adopting.adopt_cluster(tx, identity, logs, dry_run=dry_run)
+    return {"cluster": identity, "partitions_reset": len(found), **_told_set_back(found, dry_run)}
+
+
+async def adopt_log(
+    settings: ServiceSettings, subscribers: ModuleType | None, topic: str, *, dry_run: bool
+) -> dict[str, Any]:
+    """Takes a topic's present log for the one to read. Raises NotFound for a topic that this service does not read."""
+    logs = await _logs_of(settings, subscribers, topic)
+    async with _database(settings) as tx:
+        found = await adopting.adopt_log(tx, topic, logs, dry_run=dry_run)
+    return {"topic": topic, **_told_set_back(found, dry_run)}
+
+
+async def replay(
+    settings: ServiceSettings, subscribers: ModuleType | None, type_name: str, *, dry_run: bool
+) -> dict[str, Any]:
+    """Lets events that were passed over be applied late. Raises Invalid for a type that this release does not know."""
+    topic = _topic_of(subscribers, type_name)
+    logs = await _logs_of(settings, subscribers, topic)
+    async with _database(settings) as tx:
+        found = await adopting.replay(tx, type_name, logs, dry_run=dry_run)
+    return {"type": type_name, **_told_set_back(found, dry_run)}
+
+
+async def accept_skipped(
+    settings: ServiceSettings, subscribers: ModuleType | None, type_name: str, reason: str
+) -> dict[str, Any]:
+    """Leaves events that were passed over out for good, with a reason."""
+    because = _reason(reason, "the events are left out")
+    _topic_of(subscribers, type_name)
+    async with _database(settings) as tx:
+        left = await adopting.accept_skipped(tx, type_name, because, clock.now())
+    return {"type": type_name, "accepted": [{"topic": topic, "partition": number} for topic, number in left]}
+
+
+async def accept(
+    settings: ServiceSettings, subscribers: ModuleType | None, topic: str, keys: int, reason: str
+) -> dict[str, Any]:
+    """Lets a halted consumer park so many keys of a topic beyond the limit, with a reason; it goes on by itself."""
+    because = _reason(reason, "so many keys may be parked")
+    _require_topic(subscribers, topic)
+    async with _database(settings) as tx:
+        await limit.allow(tx, topic, keys, because, clock.now())
+    return {"topic": topic, "keys": keys}
+
+
+def _reactions(subscribers: ModuleType | None) -> Reactions:
+    return collect(subscribers) if subscribers is not None else Reactions([])
+
+
+def _reason(given: str, what: str) -> str:
+    if len(given.strip()) < 3:
+        raise Invalid(f"say why {what}: --reason '...'")
+    return given.strip()
+
+
+def _topic_of(subscribers: ModuleType | None, type_name: str) -> str:
+    reaction = _reactions(subscribers).by_type.get(type_name)
+    if reaction is None:
+        raise Invalid(f"this release does not react to {type_name}: there is nothing to decide")
+    return topic_of(reaction.event).name
+
+
+def _require_topic(subscribers: ModuleType | None, topic: str) -> None:
+    topics = [each.name for each in _reactions(subscribers).topics]
+    if topic not in topics:
+        raise NotFound(f"this service does not read {topic}; it reads {', '.join(topics) or 'none'}")
+
+
+async def _logs_of(settings: ServiceSettings, subscribers: ModuleType | None, topic: str) -> dict[Partition, Bounds]:
+    _require_topic(subscribers, topic)
+    return await bounds(Cluster.of(settings), [topic])
+
+
+def _told_set_back(found: Sequence[SetBack], dry_run: bool) -> dict[str, Any]:
+    return {"done": not dry_run, "partitions": [asdict(one) for one in found]}

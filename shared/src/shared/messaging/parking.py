@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from shared.contracts.envelope import Headers, type_of
+from shared.contracts.envelope import Headers, is_imported, type_of
 from shared.db.failures import is_transient, problem_of
 from shared.db.statement import query, sql
 from shared.db.transaction import Transaction
@@ -23,8 +23,6 @@ from shared.telemetry import logs, metrics, trace, tracing
 
 log = structlog.get_logger(__name__)
 
-# More newly blocked keys than this within a minute mean a bad release, not bad messages.
-MAX_KEYS_PER_MINUTE = 20
 MAX_ATTEMPTS = 8
 REPLAY_AT_ONCE = 200
 
@@ -43,15 +41,11 @@ _PARK = sql("""
     ON CONFLICT (topic, partition, "offset", event_id) DO NOTHING
 """)
 _BLOCK = sql("""
-    INSERT INTO runtime.blocked_keys (topic, key, blocked_at, next_attempt_at) VALUES (:topic, :key, :now, :next)
+    INSERT INTO runtime.blocked_keys (topic, key, blocked_at, next_attempt_at, imported)
+    VALUES (:topic, :key, :now, :next, :imported)
     ON CONFLICT (topic, key) DO NOTHING
 """)
-_NEWLY_BLOCKED = sql("SELECT count(*) FROM runtime.blocked_keys WHERE blocked_at > :since")
 _CLAIM_ID = sql("INSERT INTO runtime.inbox (id, applied_at) VALUES (:id, :now) ON CONFLICT DO NOTHING RETURNING id")
-
-
-class ParkingRunsWild(Exception):
-    """Too many keys would be parked in a minute: the consumer must stop and somebody must look."""
 
 
 async def blocked_among(tx: Transaction, keys: Collection[Key]) -> set[Key]:
@@ -68,9 +62,10 @@ async def claim_id(tx: Transaction, id: UUID, now: datetime) -> bool:
 
 async def park(
     tx: Transaction, record: Record, now: datetime, *, reason: str, problem: str, event_id: UUID | None = None
-) -> None:
-    """Keeps the raw message and blocks its key."""
-    await tx.execute(
+) -> bool:
+    """Keeps the raw message and blocks its key. False, and nothing is done, when the same was parked before: it comes
+    again where a partition was set back, and its key may be free."""
+    new = await tx.execute(
         _PARK,
         {
             "topic": record.topic, "partition": record.partition, "offset": record.offset, "key": record.key,
@@ -80,7 +75,10 @@ async def park(
             "problem": _storable(problem), "now": now,
         },
     )  # fmt: skip
-    await tx.execute(_BLOCK, {"topic": record.topic, "key": record.key, "now": now, "next": now + timedelta(seconds=5)})
+    if not new:
+        return False
+    key = {"topic": record.topic, "key": record.key, "imported": is_imported(record.headers, record.value)}
+    await tx.execute(_BLOCK, {**key, "now": now, "next": now + timedelta(seconds=5)})
     metrics.consumer_parked_total.labels(reason=reason).inc()
     if reason != "failed":  # the span of the reaction has told it
         spans.tell_parked(record, event_id, reason)
@@ -88,21 +86,14 @@ async def park(
         "message parked", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason,
         trace_id=spans.trace_id_of(record),
     )  # fmt: skip
+    return True
 
 
 async def park_invalid(tx: Transaction, message: Invalid, now: datetime) -> bool:
     """Parks what is not an event of ours, once: its id is claimed with it when it has one. False for a duplicate."""
-    new = message.event_id is None or await claim_id(tx, message.event_id, now)
-    if new:
-        await park(tx, message.record, now, reason="invalid", problem=message.problem, event_id=message.event_id)
-    return new
-
-
-async def refuse_wild_parking(tx: Transaction, now: datetime) -> None:
-    """Raises ParkingRunsWild when this transaction would bring the last minute over its limit."""
-    blocked = await tx.fetch_value(_NEWLY_BLOCKED, {"since": now - timedelta(minutes=1)})
-    if blocked > MAX_KEYS_PER_MINUTE:
-        raise ParkingRunsWild(f"{blocked} keys blocked within a minute, more than {MAX_KEYS_PER_MINUTE}")
+    if message.event_id is not None and not await claim_id(tx, message.event_id, now):
+        return False
+    return await park(tx, message.record, now, reason="invalid", problem=message.problem, event_id=message.event_id)
 
 
 # -- retry --------------------------------------------------------------------------------------------------------

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
 from shared import clock
 from shared.db.engine import Engine
-from shared.db.statement import sql
-from shared.db.transaction import Transaction, begin
-from shared.messaging.batch import Partition, store_offsets
+from shared.db.statement import query, sql
+from shared.db.transaction import Reader, Transaction, begin
+from shared.messaging import limit, refusals, skipped
+from shared.messaging.batch import OffsetsMoved, store_offsets
+from shared.messaging.fingerprint import Log, Stood
 from shared.messaging.kafka import Cluster, cluster_id
+from shared.messaging.reactions import Reactions
+from shared.messaging.records import Partition
+from shared.messaging.refusals import OtherCluster, Refusal
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True)
-class Log:
-    """The first offset that a partition still has, and the one after its last."""
-
-    begin: int
-    end: int
-
-
-class Refused(Exception):
-    """The log is not the one that this database has read; going on would silently apply nothing, or the wrong thing."""
-
-
-class OtherCluster(Refused):
-    """The brokers belong to another cluster than the stored offsets."""
-
-
-class LogBehindDatabase(Refused):
-    """A partition ends before the offset that this database has reached."""
-
+Look = Callable[[Mapping[Partition, Stood]], Awaitable[Mapping[Partition, Log]]]
 
 _ADOPTED = sql("SELECT id FROM runtime.cluster")
-_ADOPT_FIRST = sql("""
+ADOPT_FIRST = sql("""
     INSERT INTO runtime.cluster (id, adopted_at) SELECT :id, :now WHERE NOT EXISTS (SELECT FROM runtime.cluster)
     ON CONFLICT DO NOTHING
 """)
@@ -48,16 +36,7 @@ _ENSURE = sql("""
     ORDER BY topic, partition ON CONFLICT DO NOTHING
 """)
 _STORED = sql("""
-    SELECT topic, partition, next_offset FROM runtime.offsets
-    WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
-""")
-_ALL_STORED = sql("SELECT topic, partition, next_offset FROM runtime.offsets")
-_RESET = sql("""
-    UPDATE runtime.offsets SET next_offset = 0
-    WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
-""")
-_FORGET_REPLICAS = sql("""
-    DELETE FROM runtime.replicas
+    SELECT topic, partition, next_offset, newest_at, dated_below, generation FROM runtime.offsets
     WHERE (topic, partition) IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])))
 """)
 _AIM = sql("""
@@ -67,62 +46,130 @@ _AIM = sql("""
                 CAST(:reached AS bigint[])) AS n(topic, partition, target, reached)
     ON CONFLICT DO NOTHING
 """)
+_DECISIONS = query("""
+    SELECT (SELECT coalesce(sum(generation), 0) FROM runtime.offsets) AS generations,
+           (SELECT count(*) FROM runtime.refused_logs WHERE topic = ANY(CAST(:topics AS text[]))) AS refused
+""")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where to begin in each partition, and what had been decided until then: whoever sees another number of
+    `decisions` later must load again."""
+
+    starts: dict[Partition, int]
+    generations: dict[Partition, int]
+    decisions: tuple[int, int]
+    halts: Sequence[Any] = ()
 
 
 async def load(
-    engine: Engine, cluster: Cluster, logs: Mapping[Partition, Log], compacted: Collection[str]
-) -> dict[Partition, int]:
+    engine: Engine, cluster: Cluster, places: Collection[Partition], reactions: Reactions, look: Look
+) -> Standing:
     """Where to begin in each partition; no row means 0. Also notes how far each replica has to read to be filled: give
-    the logs of all partitions of the compacted topics, or a replica would count as filled when a part of it is.
+    all partitions of the compacted topics, or a replica would count as filled when a part of it is.
 
-    Raises Refused when the cluster or a log is not the one that the offsets belong to.
+    Raises Refused when the cluster or a log is not the one that the offsets belong to, which is noted for good, and
+    when somebody must say first what becomes of events that were passed over.
     """
-    identity = await cluster_id(cluster)
+    await _require_cluster(engine, await cluster_id(cluster))
+    topics = [topic.name for topic in reactions.topics]
     async with begin(engine, lambda: None) as tx:
-        await _require_cluster(tx, identity)
-        stored = await _stored(tx, logs)
-        _require_not_ahead(stored, logs)
-        await _aim(tx, {place: logs[place] for place in logs if place[0] in compacted}, stored)
-        if gone := {place: logs[place].begin for place, at in stored.items() if at < logs[place].begin}:
+        decisions = await decided(tx, topics)
+        await refusals.require_none(tx, topics)
+        await skipped.require_settled(tx, reactions)
+        stood = await _stored(tx, places)
+        halts = await limit.halted(tx)
+    logs = await look(stood)
+    await refuse(engine, others(stood, logs), topics)
+    async with begin(engine, lambda: None) as tx:
+        compacted = {topic.name for topic in reactions.replicas}
+        await _aim(tx, {place: logs[place] for place in logs if place[0] in compacted}, stood)
+        if gone := {place: logs[place].begin for place, at in stood.items() if at.next_offset < logs[place].begin}:
             # What retention deleted will never come: from here on the database stands where the log begins.
-            await store_offsets(tx, gone, clock.now())
-    for place, at in stored.items():
-        if 0 < at < logs[place].begin:
-            log.error("retention deleted events before they were applied", partition=place, stored=at)
-    return {place: max(at, logs[place].begin) for place, at in stored.items()}
+            await store_offsets(tx, gone, {}, clock.now())
+    for place, at in stood.items():
+        if 0 < at.next_offset < logs[place].begin:
+            log.error("retention deleted events before they were applied", partition=place, stored=at.next_offset)
+    starts = {place: max(at.next_offset, logs[place].begin) for place, at in stood.items()}
+    halts = [one for one in halts if starts.get((one.topic, one.partition), one.offset + 1) <= one.offset]
+    return Standing(starts, {place: at.generation for place, at in stood.items()}, decisions, halts)
 
 
-async def _require_cluster(tx: Transaction, identity: str) -> None:
-    await tx.execute(_ADOPT_FIRST, {"id": identity, "now": clock.now()})
-    known = await tx.fetch_value(_ADOPTED)
-    if known != identity:
-        raise OtherCluster(
-            f"this database has read cluster {known}, and the brokers belong to {identity}: if that is meant, say "
-            "`python -m <service> messaging adopt-cluster`"
-        )
+async def decided(tx: Reader, topics: Collection[str]) -> tuple[int, int]:
+    """Two numbers that change whenever an operator decided something about the logs, or a log was refused."""
+    row = await tx.fetch_one(_DECISIONS, {"topics": sorted(topics)})
+    return row.generations, row.refused
 
 
-async def _stored(tx: Transaction, logs: Mapping[Partition, Log]) -> dict[Partition, int]:
-    places = sorted(logs)
-    arrays = {"topics": [place[0] for place in places], "partitions": [place[1] for place in places]}
+async def refuse(engine: Engine, found: Sequence[Refusal], topics: Collection[str]) -> None:
+    """Notes what is refused, in a transaction of its own, and raises LogRefused. Does nothing when nothing was found.
+
+    Raises OffsetsMoved when an operator decided otherwise in the same moment: look again.
+    """
+    if not found:
+        return
+    async with begin(engine, lambda: None) as tx:
+        await refusals.note(tx, found, clock.now())
+    async with begin(engine, lambda: None) as tx:
+        await refusals.require_none(tx, topics)
+    raise OffsetsMoved("an operator decided about the logs while they were looked at")
+
+
+def others(stood: Mapping[Partition, Stood], logs: Mapping[Partition, Log]) -> list[Refusal]:
+    """The partitions whose log cannot be the one that was read."""
+    found = []
+    for (topic, number), at in sorted(stood.items()):
+        seen = logs[topic, number]
+        if at.next_offset > seen.end:
+            why, shows = "the log is behind the database", f"it ends at {seen.end}"
+        elif seen.younger is not None:
+            why = "the log was made anew or cut"
+            shows = (
+                f"its offset {seen.younger.offset} was appended at {_instant(seen.younger.appended_at)}, "
+                f"after everything that was read ({_instant(at.newest_at or 0)})"
+            )
+        else:
+            continue
+        found.append(Refusal(topic, number, at.next_offset, at.generation, why, shows))
+    return found
+
+
+def _instant(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+async def _require_cluster(engine: Engine, identity: str) -> None:
+    async with begin(engine, lambda: None) as tx:
+        await tx.execute(ADOPT_FIRST, {"id": identity, "now": clock.now()})
+        known = await adopted(tx)
+        if known == identity:
+            await refusals.forget(tx, [refusals.WHOLE_CLUSTER])
+            return
+        await refusals.note_cluster(tx, str(known), identity, clock.now())
+    raise OtherCluster(
+        f"this database has read cluster {known}, and the brokers belong to {identity}: if that is meant, say "
+        "`messaging adopt-cluster`"
+    )
+
+
+async def adopted(tx: Transaction) -> str | None:
+    """The cluster that this database has read; None before the first."""
+    known: str | None = await tx.fetch_value(_ADOPTED)
+    return known
+
+
+async def _stored(tx: Transaction, places: Collection[Partition]) -> dict[Partition, Stood]:
+    ordered = sorted(places)
+    arrays = {"topics": [place[0] for place in ordered], "partitions": [place[1] for place in ordered]}
     await tx.execute(_ENSURE, arrays)
-    return {(row.topic, row.partition): row.next_offset for row in await tx.fetch(_STORED, arrays)}
+    return {
+        (row.topic, row.partition): Stood(row.next_offset, row.newest_at, row.dated_below or 0, row.generation)
+        for row in await tx.fetch(_STORED, arrays)
+    }
 
 
-def _require_not_ahead(stored: Mapping[Partition, int], logs: Mapping[Partition, Log]) -> None:
-    ahead = [
-        f"{topic}/{number}: stored {at}, log ends at {logs[topic, number].end}"
-        for (topic, number), at in sorted(stored.items())
-        if at > logs[topic, number].end
-    ]
-    if ahead:
-        raise LogBehindDatabase(
-            f"the log is behind the database ({'; '.join(ahead)}): was the broker wiped, or a topic made anew? "
-            "`python -m <service> messaging adopt-cluster` begins these topics from the start"
-        )
-
-
-async def _aim(tx: Transaction, logs: Mapping[Partition, Log], stored: Mapping[Partition, int]) -> None:
+async def _aim(tx: Transaction, logs: Mapping[Partition, Log], stood: Mapping[Partition, Stood]) -> None:
     if not logs:
         return
     places = sorted(logs)
@@ -132,23 +179,7 @@ async def _aim(tx: Transaction, logs: Mapping[Partition, Log], stored: Mapping[P
             "topics": [place[0] for place in places],
             "partitions": [place[1] for place in places],
             "targets": [logs[place].end for place in places],
-            "reached": [max(stored[place], logs[place].begin) for place in places],
+            "reached": [max(stood[place].next_offset, logs[place].begin) for place in places],
             "now": clock.now(),
         },
     )
-
-
-async def adopt_cluster(tx: Transaction, identity: str, ends: Mapping[Partition, int]) -> int:
-    """Takes a cluster for this database's own: offsets begin at 0 again, the inbox keeps effects single.
-
-    Of the cluster that is its own already only the partitions are reset that end before their stored offset: the
-    others are well, and their consumers would not notice. Returns how many were reset.
-    """
-    known = await tx.fetch_value(_ADOPTED)
-    await tx.execute(sql("DELETE FROM runtime.cluster"))
-    await tx.execute(_ADOPT_FIRST, {"id": identity, "now": clock.now()})
-    stored = {(row.topic, row.partition): row.next_offset for row in await tx.fetch(_ALL_STORED)}
-    places = [place for place, at in sorted(stored.items()) if known != identity or at > ends.get(place, at)]
-    arrays = {"topics": [place[0] for place in places], "partitions": [place[1] for place in places]}
-    await tx.execute(_FORGET_REPLICAS, arrays)
-    return await tx.execute(_RESET, arrays)

@@ -24,7 +24,8 @@ from aiokafka.errors import (
 )
 
 from shared.contracts.envelope import Cause, headers_of
-from shared.contracts.topics import TOPICS
+from shared.contracts.open_copy import open_value
+from shared.contracts.topics import BY_TYPE, TOPICS
 from shared.messaging import spans
 from shared.messaging.access import transactional_id_of
 from shared.messaging.kafka import Cluster
@@ -38,6 +39,7 @@ INVALID_RECORD = 87
 TRANSACTION_TIMEOUT_MS = 10_000
 
 FENCED = frozenset(topic.name for topic in TOPICS if topic.cleanup == "compact")
+_COPIES = {topic.name: topic.open_copy for topic in TOPICS if topic.open_copy is not None}
 
 Outcome = BaseException | None
 
@@ -53,6 +55,11 @@ class TransactionFailed(KafkaError):
 def is_rejection(error: BaseException) -> bool:
     """Whether it is the record itself that cannot be sent, so that trying it again cannot help."""
     return isinstance(error, (*REJECTIONS, Unwritable)) or getattr(error, "errno", None) == INVALID_RECORD
+
+
+def destinations(topic: str) -> frozenset[str]:
+    """Where the rows of a topic go: there, and to its open copy where it has one."""
+    return frozenset({topic, _COPIES.get(topic, topic)})
 
 
 class Producers:
@@ -132,21 +139,38 @@ class Producers:
         return [outcome or TransactionFailed(repr(failed)) for outcome in outcomes]
 
     async def _hand_over(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> list[Outcome]:
-        acknowledgements: list[Awaitable[object] | BaseException] = []
+        acknowledgements: list[Sequence[Awaitable[object]] | BaseException] = []
         opened: list[Span | None] = []
         for row in rows:
             opened.append(spans.open_sending(row))
             try:
-                headers = self._headers(row, opened[-1])
-                topic, key = self.cluster.physical(row["topic"]), row["key"].encode()
-                acknowledgements.append(await producer.send(topic, key=key, value=row["value"], headers=headers))
+                records = self._records(row, opened[-1])
+                acknowledgements.append([await producer.send(**record) for record in records])
             except (KafkaError, Unwritable) as error:
                 # A later row of its key must not overtake this one: the rest of the batch is not tried.
                 acknowledgements += [error] * (len(rows) - len(acknowledgements))
                 break
         return [spans.close_sending(span, await _outcome(one)) for span, one in zip_longest(opened, acknowledgements)]
 
-    def _headers(self, row: asyncpg.Record, span: Span | None) -> list[tuple[str, bytes]]:
+    def _records(self, row: asyncpg.Record, span: Span | None) -> list[dict[str, Any]]:
+        """The record of a row, and the one of its open copy. Raises Unwritable."""
+        topic, key = self.cluster.physical(row["topic"]), row["key"].encode()
+        record = {"topic": topic, "key": key, "value": row["value"], "headers": self._headers(row, span)}
+        copy = _COPIES.get(row["topic"])
+        # A type that this release does not know any more may be personal anywhere.
+        event = BY_TYPE.get(row["type"]) if copy is not None else None
+        if copy is None or event is None:
+            return [record]
+        try:
+            value = open_value(event, row["value"])
+        except ValueError as error:
+            raise Unwritable("no open copy can be made of it") from error
+        headers = self._headers(row, span, is_open_copy=True)
+        return [record, {**record, "topic": self.cluster.physical(copy), "value": value, "headers": headers}]
+
+    def _headers(
+        self, row: asyncpg.Record, span: Span | None, *, is_open_copy: bool = False
+    ) -> list[tuple[str, bytes]]:
         try:
             cause = Cause(
                 actor=row["actor"], occurred_at=row["occurred_at"], recorded_at=row["recorded_at"],
@@ -156,7 +180,7 @@ class Producers:
             )  # fmt: skip
             return headers_of(
                 id=row["id"], source=self.source, type=row["type"], subject=row["subject"], sequence=row["position"],
-                cause=cause,
+                cause=cause, is_open_copy=is_open_copy,
             )  # fmt: skip
         except Exception as error:
             # Whatever is wrong with this row must not keep the keys of all others waiting.
@@ -202,11 +226,11 @@ async def _end(producer: AIOKafkaProducer) -> None:
         await asyncio.wait([sender], timeout=0.1)
 
 
-async def _outcome(acknowledgement: Awaitable[object] | BaseException) -> Any:
-    """Where Kafka put a record, or the error."""
-    if isinstance(acknowledgement, BaseException):
-        return acknowledgement
-    try:
-        return await acknowledgement
-    except KafkaError as error:
-        return error
+async def _outcome(acknowledgements: Sequence[Awaitable[object]] | BaseException) -> Any:
+    """Where Kafka put a record, or the first error of it and its copy."""
+    if isinstance(acknowledgements, BaseException):
+        return acknowledgements
+    answers = await asyncio.gather(*acknowledgements, return_exceptions=True)
+    if unexpected := [each for each in answers if isinstance(each, BaseException) and not isinstance(each, KafkaError)]:
+        raise unexpected[0]
+    return next((answer for answer in answers if isinstance(answer, KafkaError)), answers[0])

@@ -18,6 +18,11 @@ _ANSWERS = sql("""
         (SELECT caller, route, key FROM runtime.idempotency
          WHERE answered_at < :before ORDER BY answered_at LIMIT :portion)
 """)
+_PAYLOADS = sql("""
+    UPDATE runtime.parked SET value = NULL, raw_key = NULL, headers = CAST('[]' AS bytea), erased_at = :now WHERE id IN
+        (SELECT id FROM runtime.parked WHERE state <> 'waiting' AND erased_at IS NULL AND ended_at < :before
+         ORDER BY ended_at LIMIT :portion)
+""")
 
 
 async def prune_inbox(tx: Transaction, now: datetime, *, keep: timedelta) -> int:
@@ -28,3 +33,9 @@ async def prune_inbox(tx: Transaction, now: datetime, *, keep: timedelta) -> int
 async def prune_answers(tx: Transaction, now: datetime, *, keep: timedelta) -> int:
     """Forgets answers that no caller may ask for again. Returns how many."""
     return await tx.execute(_ANSWERS, {"before": now - keep, "portion": PORTION})
+
+
+async def erase_payloads(tx: Transaction, now: datetime, *, keep: timedelta) -> int:
+    """Empties parked messages that were applied or given up: they may be personal. The line stays, with what became of
+    it. Returns how many."""
+    return await tx.execute(_PAYLOADS, {"before": now - keep, "now": now, "portion": PORTION})

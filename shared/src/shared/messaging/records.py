@@ -8,14 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts.envelope import Headers, InvalidMessage, Received, StateRecord, id_of, read, type_of
+from shared.contracts.topics import topic_of
 from shared.messaging.reactions import Reaction, Reactions
+
+# A topic (the registry's name) and the number of a partition.
+Partition = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One record as it was delivered; `topic` is the registry's name, without the installation's prefix.
 
-    `reached` is the offset up to which its consumer had applied the partition when it was delivered.
+    `reached` is the offset up to which its consumer had applied the partition when it was delivered. `appended_at` is
+    when its broker appended it, in milliseconds since 1970; None where the topic keeps its producers' times.
     """
 
     topic: str
@@ -25,6 +30,7 @@ class Record:
     headers: Headers
     value: bytes | None
     reached: int = 0
+    appended_at: int | None = None
 
     @property
     def key(self) -> str:
@@ -53,6 +59,7 @@ class Skipped:
     """A record of a type or version that this service does not read."""
 
     record: Record
+    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +82,14 @@ def read_record(record: Record, reactions: Reactions) -> Read:
             raise InvalidMessage("the record has no ce_type")
         reaction = reactions.by_type.get(stated)
         if reaction is None:
-            return Skipped(record)
+            return Skipped(record, stated)
+        topic = topic_of(reaction.event)
+        # Whoever may write one topic may not tell what belongs to another: rights on Kafka end at a topic.
+        if record.topic != topic.name:
+            raise InvalidMessage(f"{stated} belongs on {topic.name}, not on {record.topic}")
         event = read(record.headers, record.raw_key, record.value, reactions.known)
+        if event.source != topic.source:
+            raise InvalidMessage(f"ce_source: {stated} is told by {topic.source} alone")
         if event.key != event.data.key():
             # Under a foreign key it would be applied out of order with its own.
             raise InvalidMessage("the key of the record is not the key of what the event is about")

@@ -18,7 +18,7 @@ from shared.db.failures import pause_after
 from shared.messaging import outgoing, published
 from shared.messaging.hint import CHANNEL
 from shared.messaging.kafka import Cluster
-from shared.messaging.producers import Outcome, Producers, is_rejection
+from shared.messaging.producers import Outcome, Producers, destinations, is_rejection
 from shared.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -288,8 +288,9 @@ class Relay:
         waiting = await outgoing.withheld_topics(connection)
         if self._known_at is None or waiting:
             existing = set(await self._patiently(connection, self.producers.fetch_topics()))
-            self._known = existing - waiting
-            for topic in sorted(waiting & existing):
+            whole = {topic for topic in existing if destinations(topic) <= existing}
+            self._known = whole - waiting
+            for topic in sorted(waiting & whole):
                 await self._reopen(connection, topic)
             if closed := sorted(waiting - self._known):
                 log.error("rows wait for topics that do not exist or may not be written", topics=closed)

@@ -81,14 +81,86 @@ inbox = Table("inbox", metadata, uuid("id", primary_key=True), instant("applied_
 Index("inbox_by_age", inbox.c.applied_at)
 
 # Where this service stands in each partition: the next offset to apply. Kafka's own committed offsets only show lag.
+# `newest_at` is the youngest time (ms) of any record below `dated_below`: by it the log is known again (decision 0008).
+# `dated_below` is less than `next_offset` where an earlier release, which knows no times, read on.
+# `generation` grows with every decision of an operator about the partition: what was remembered before is void.
 offsets = Table(
     "offsets",
     metadata,
     text_column("topic"),
     Column("partition", Integer, nullable=False),
     Column("next_offset", BigInteger, nullable=False),
+    Column("newest_at", BigInteger, nullable=True),
+    Column("dated_below", BigInteger, nullable=True),
+    Column("generation", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("topic", "partition"),
 )
+
+# Logs that are not the ones that this database has read. They are refused, whatever they look like later, until an
+# operator adopts them.
+refused_logs = Table(
+    "refused_logs",
+    metadata,
+    text_column("topic"),
+    Column("partition", Integer, nullable=False),
+    Column("stored_offset", BigInteger, nullable=False),
+    text_column("why"),
+    text_column("shows"),
+    instant("found_at"),
+    PrimaryKeyConstraint("topic", "partition"),
+)
+
+# Types that this service passed over because it did not react to them, from which offset on (decision 0009).
+skipped_types = Table(
+    "skipped_types",
+    metadata,
+    text_column("topic"),
+    Column("partition", Integer, nullable=False),
+    text_column("type"),
+    Column("first_offset", BigInteger, nullable=False),
+    instant("first_at"),
+    PrimaryKeyConstraint("topic", "partition", "type"),
+)
+
+# The same, after somebody said that what was passed over shall never be applied.
+accepted_skips = Table(
+    "accepted_skips",
+    metadata,
+    text_column("topic"),
+    Column("partition", Integer, nullable=False),
+    text_column("type"),
+    Column("first_offset", BigInteger, nullable=False),
+    instant("first_at"),
+    text_column("reason"),
+    instant("accepted_at"),
+    PrimaryKeyConstraint("topic", "partition", "type", "accepted_at"),
+)
+
+# Where a consumer stopped because too many keys would have been parked: how many were too many, in the batch that has
+# this offset. The row is history as soon as the partition is past it.
+halts = Table(
+    "halts",
+    metadata,
+    text_column("topic"),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("lacking", Integer, nullable=False),
+    instant("halted_at"),
+    PrimaryKeyConstraint("topic", "partition"),
+)
+
+# How many keys beyond that limit an operator lets be parked, of which topic, and why.
+allowances = Table(
+    "allowances",
+    metadata,
+    position("id"),
+    text_column("topic"),
+    Column("granted", Integer, nullable=False),
+    Column("unspent", Integer, nullable=False),
+    text_column("reason"),
+    instant("granted_at"),
+)
+Index("allowances_unspent", allowances.c.topic, allowances.c.id, postgresql_where=text("unspent > 0"))
 
 # The cluster that the offsets belong to. Another cluster is refused until an operator adopts it.
 cluster = Table("cluster", metadata, text_column("id", primary_key=True), instant("adopted_at"))
@@ -125,6 +197,7 @@ parked = Table(
     instant("parked_at"),
     instant("ended_at", nullable=True),
     text_column("ended_because", nullable=True),
+    instant("erased_at", nullable=True),
 )
 # With the event's id, since a topic that was made anew has the old places once more, with other messages.
 Index(
@@ -137,6 +210,11 @@ Index(
     postgresql_nulls_not_distinct=True,
 )
 Index("parked_waiting", parked.c.topic, parked.c.key, parked.c.id, postgresql_where=text("state = 'waiting'"))
+Index(
+    "parked_to_erase",
+    parked.c.ended_at,
+    postgresql_where=text("state <> 'waiting' AND erased_at IS NULL"),
+)
 
 # Keys whose messages wait in `parked`. A batch reads them FOR SHARE, the retry deletes a row when its queue is empty.
 blocked_keys = Table(
@@ -147,6 +225,7 @@ blocked_keys = Table(
     instant("blocked_at"),
     instant("next_attempt_at"),
     Column("gave_up", Boolean, nullable=False, server_default=text("false")),
+    Column("imported", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("topic", "key"),
 )
 
@@ -165,3 +244,34 @@ idempotency = Table(
     PrimaryKeyConstraint("caller", "route", "key"),
 )
 Index("idempotency_by_age", idempotency.c.answered_at)
+
+# Work that calls out: wanted in the transaction of its cause, done outside any, its answer recorded in another one.
+# `due_at` is when it is tried next, or when the lease of whoever is at it ends.
+errands = Table(
+    "errands",
+    metadata,
+    text_column("kind"),
+    text_column("key"),
+    document("payload"),
+    text_column("state", server_default=text("'waiting'")),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    instant("due_at"),
+    instant("wanted_at"),
+    instant("ended_at", nullable=True),
+    text_column("problem", nullable=True),
+    PrimaryKeyConstraint("kind", "key"),
+)
+Index("errands_due", errands.c.kind, errands.c.due_at, postgresql_where=text("state IN ('waiting', 'running')"))
+Index("errands_given_up", errands.c.ended_at, postgresql_where=text("state = 'given-up'"))
+
+# Pieces of a job's work that raised, set aside so that the others of their portion go on.
+set_aside = Table(
+    "set_aside",
+    metadata,
+    text_column("job"),
+    text_column("key"),
+    text_column("problem"),
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    instant("set_aside_at"),
+    PrimaryKeyConstraint("job", "key"),
+)

@@ -43,6 +43,19 @@ reaction_lag_seconds = Histogram(
 
 jobs_run_total = Counter("desk_jobs_run_total", "Runs of a job that ended well", ["job"])
 jobs_failed_total = Counter("desk_jobs_failed_total", "Runs of a job that failed", ["job"])
+jobs_set_aside_total = Counter("desk_jobs_set_aside_total", "Pieces of a job's work that were set aside", ["job"])
+
+errands_total = Counter(
+    "desk_errands_total", "Attempts at work that calls out, by what came of them", ["kind", "outcome"]
+)
+errand_seconds = Histogram(
+    "desk_errand_seconds",
+    "Time of one attempt from the call to its record",
+    ["kind"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+errands_open = Gauge("desk_errands_open", "Errands that wait or are under way", ["kind"])
+errands_given_up = Gauge("desk_errands_given_up", "Errands that nobody tries any more", ["kind"])
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

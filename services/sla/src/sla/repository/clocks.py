@@ -176,17 +176,35 @@ _CLAIM_DUE = sql("""
     FROM sla.timers t JOIN sla.clocks c ON c.id = t.clock_id
     WHERE t.due_at < :now ORDER BY t.due_at, t.id LIMIT :portion FOR UPDATE OF t, c SKIP LOCKED
 """)
+_ARM_AGAIN = sql("""
+    INSERT INTO sla.timers (due_at, clock_id, generation, percent)
+    SELECT :now, id, generation, 100 FROM sla.clocks WHERE id = :clock AND state = 'running'
+""")
 _NEXT_DUE = query("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
 
 
-async def claim_due(tx: Transaction, now: datetime, portion: int) -> list[Claimed]:
+async def claim_due(tx: Transaction, now: datetime, portion: int) -> list[Row]:
     """Locks at most `portion` overdue timers with their clocks, the oldest first; passes over what others hold."""
-    rows = await tx.fetch(_CLAIM_DUE, {"now": now, "portion": portion})
+    return await tx.fetch(_CLAIM_DUE, {"now": now, "portion": portion})
+
+
+def claimed_of(rows: Sequence[Row]) -> list[Claimed]:
+    """What was claimed, each clock once however many of its timers were."""
     clocks: dict[UUID, TicketClock] = {}
     return [
         Claimed(row.timer_id, clocks.setdefault(row.id, clock_of(row)), row.armed_generation != row.generation)
         for row in rows
     ]
+
+
+async def forget_timers(tx: Transaction, ids: Sequence[int]) -> None:
+    """Deletes timers."""
+    await tx.execute(_FORGET_TIMERS, {"fired": list(ids)})
+
+
+async def arm_again(tx: Transaction, clock_id: str, now: datetime) -> bool:
+    """Sets an alarm for now on a clock that was set aside; False where there is none, or it stands still."""
+    return bool(await tx.execute(_ARM_AGAIN, {"clock": UUID(clock_id), "now": now}))
 
 
 async def next_due(tx: Transaction) -> datetime | None:

@@ -1,0 +1,116 @@
+"""Whether a log is the one that was read: by where it begins and ends, and by when its broker appended its records.
+
+A log that was made anew, or cut by an unclean election and written on, may be longer than what was read of the old one.
+But its records below that place are then younger than everything that was read: decision 0008.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared.messaging.kafka import Cluster
+from shared.messaging.records import Partition
+
+# The time of a record is its broker's (LogAppendTime), not its producer's.
+APPENDED = 1
+READ_WITHIN_SECONDS = 30.0
+
+
+class LogBegunAnew(Exception):
+    """Records came that lie before what was already applied: the log was cut or made anew beneath this consumer."""
+
+    def __init__(self, place: Partition, offset: int, reached: int) -> None:
+        super().__init__(f"{place[0]}/{place[1]} delivers offset {offset} after {reached}")
+        self.place, self.offset, self.reached = place, offset, reached
+
+
+@dataclass(frozen=True)
+class Stood:
+    """Where the database stands in a partition: the next offset, and the youngest time (ms) of what was read below
+    `dated_below`."""
+
+    next_offset: int
+    newest_at: int | None
+    dated_below: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class Younger:
+    """A record that is younger than everything that was read there."""
+
+    offset: int
+    appended_at: int
+
+
+@dataclass(frozen=True)
+class Log:
+    """The first offset that a partition still has, the one after its last, and what cannot have been read of it."""
+
+    begin: int
+    end: int
+    younger: Younger | None = None
+
+
+async def look(kafka: AIOKafkaConsumer, cluster: Cluster, stood: Mapping[Partition, Stood]) -> dict[Partition, Log]:
+    """What the brokers show of these partitions. Raises KafkaError, and TimeoutError when a log cannot be read."""
+    places = {TopicPartition(cluster.physical(topic), number): (topic, number) for topic, number in sorted(stood)}
+    ends = await kafka.end_offsets(list(places))
+    begins = await kafka.beginning_offsets(list(places))
+    younger = await _younger(kafka, cluster, {one: stood[place] for one, place in places.items()})
+    return {place: Log(begins[one], ends[one], younger.get(one)) for one, place in places.items()}
+
+
+async def _younger(
+    kafka: AIOKafkaConsumer, cluster: Cluster, stood: Mapping[TopicPartition, Stood]
+) -> dict[TopicPartition, Younger]:
+    known = {one: at for one, at in stood.items() if at.newest_at is not None and at.dated_below > 0}
+    if not known:
+        return {}
+    # For each the earliest offset that is at least as young. In the log that was read only the youngest itself can lie
+    # below what was read.
+    found = await kafka.offsets_for_times({one: at.newest_at for one, at in known.items()})
+    suspects = {
+        one: first.offset
+        for one, first in found.items()
+        if first is not None and first.offset < known[one].dated_below and first.timestamp > known[one].newest_at
+    }
+    return await _read(cluster, suspects, known) if suspects else {}
+
+
+async def _read(
+    cluster: Cluster, suspects: Mapping[TopicPartition, int], stood: Mapping[TopicPartition, Stood]
+) -> dict[TopicPartition, Younger]:
+    """The suspects that hold such a record indeed. The end of a transaction has a time too and is none, nor is what a
+    producer dated itself: only a record that a consumer would see counts."""
+    reader = AIOKafkaConsumer(
+        bootstrap_servers=cluster.bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        **cluster.security.options(),
+    )
+    found: dict[TopicPartition, Younger] = {}
+    try:
+        await reader.start()
+        reader.assign(list(suspects))
+        for one, offset in suspects.items():
+            reader.seek(one, offset)
+        left = set(suspects)
+        async with asyncio.timeout(READ_WITHIN_SECONDS):
+            while left:
+                for one, records in (await reader.getmany(*left, timeout_ms=200)).items():
+                    newest, limit = stood[one].newest_at or 0, stood[one].dated_below
+                    for record in records:
+                        if record.offset < limit and record.timestamp_type == APPENDED and record.timestamp > newest:
+                            found.setdefault(one, Younger(record.offset, record.timestamp))
+                left = {
+                    one for one in left - set(found) if await reader.position(one) < stood[one].dated_below
+                }  # what lies behind was read already
+    finally:
+        await reader.stop()
+    return found

@@ -1,0 +1,119 @@
+"""The open copy of a topic: nothing personal in it, everything else, and enough to keep a table of open tickets."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any, Literal
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from pydantic import Field
+
+from shared.contracts.documents import all_schemas, open_example_of, open_schema_of, schema_of
+from shared.contracts.envelope import Event, Part
+from shared.contracts.open_copy import OPEN, open_schema, open_value
+from shared.contracts.personal import Personal, holds_personal
+from shared.contracts.topics import ALL_TOPICS, BY_TYPE, OPEN_COPIES, TICKETS
+from tests.contracts.messages import example
+
+COPIED = [event for topic in OPEN_COPIES for event in topic.events]
+CANARY = "canario-amarillo"
+
+
+def stripped(event: type[Event], value: dict[str, Any]) -> Any:
+    return json.loads(open_value(event, json.dumps(value).encode()))
+
+
+class Person(Part):
+    """Somebody at the client."""
+
+    name: Personal[str]
+    language: Literal["es", "en"] = "es"
+
+
+class Place(Part):
+    """Nothing personal in it."""
+
+    city: str
+
+
+class SampleTold(Event):
+    """Personal fields at every depth and in every spelling."""
+
+    type = "desk.sample.told.v1"
+    code: str
+    text: Personal[str]
+    maybe: Personal[str] | None = None
+    words: tuple[Personal[str], ...] = ()
+    caller: Person | None = None
+    callers: tuple[Person, ...] = ()
+    by_role: dict[str, Place] = Field(default_factory=dict)
+    either: Person | Place | None = None
+    place: Place
+
+
+SAMPLE: dict[str, Any] = {
+    "code": "a1", "text": CANARY, "maybe": CANARY, "words": [CANARY], "caller": {"name": CANARY, "language": "en"},
+    "callers": [{"name": CANARY, "language": "es"}], "by_role": {}, "either": {"name": CANARY, "city": "Rosario"},
+    "place": {"city": "Salta"}, "of_an_earlier_release": CANARY,
+}  # fmt: skip
+
+
+def test_personal_fields_go_at_any_depth_and_nothing_else_does() -> None:
+    assert stripped(SampleTold, SAMPLE) == {
+        "code": "a1", "caller": {"language": "en"}, "callers": [{"language": "es"}], "by_role": {},
+        "either": {"city": "Rosario"}, "place": {"city": "Salta"},
+    }  # fmt: skip
+
+
+def test_the_schema_of_the_copy_loses_the_same_fields() -> None:
+    whole = {"$id": "urn:desk:schema:desk.sample.told.v1", **SampleTold.model_json_schema()}
+    schema = open_schema(whole)
+    assert schema["$id"].endswith(":open")
+    assert set(schema["properties"]) == {"code", "caller", "callers", "by_role", "either", "place"}
+    assert schema["required"] == ["code", "place"]
+    assert set(schema["$defs"]) == {"PersonOpen", "Place"}
+    assert set(schema["$defs"]["PersonOpen"]["properties"]) == {"language"}
+    assert "x-personal" not in json.dumps(schema)
+    Draft202012Validator(schema).validate(stripped(SampleTold, SAMPLE))
+
+
+@pytest.mark.parametrize("event", COPIED, ids=lambda event: event.type)
+def test_the_copy_of_an_example_is_valid_and_holds_what_is_not_personal(event: type[Event]) -> None:
+    value = deepcopy(example(event.type)["value"])
+    personal = {
+        name
+        for name, field in event.model_fields.items()
+        if any(holds_personal(part) for part in (field.annotation, *field.metadata))
+    }
+    copy = stripped(event, {**value, **dict.fromkeys(personal, CANARY)})
+    assert CANARY not in json.dumps(copy)
+    assert set(copy) == set(value) - personal
+    schema = open_schema_of(event)
+    Draft202012Validator(schema, format_checker=FormatChecker()).validate(copy)
+    assert set(schema["properties"]) == set(event.model_fields) - personal
+
+
+@pytest.mark.parametrize("event", COPIED, ids=lambda event: event.type)
+def test_an_example_of_the_copy_has_the_identity_of_the_first(event: type[Event]) -> None:
+    first, copy = example(event.type), open_example_of(event)
+    assert copy["topic"] == "desk.ticket-facts.v1"
+    assert copy["key"] == first["key"]
+    differing = {name for name in first["headers"] if first["headers"][name] != copy["headers"][name]}
+    assert differing == {"ce_dataschema"}
+    assert copy["headers"]["ce_dataschema"] == f"urn:desk:schema:{event.type}:open"
+
+
+def test_a_topic_that_is_closed_and_its_copy_have_the_same_settings() -> None:
+    (copy,) = [topic for topic in OPEN_COPIES if topic.name == TICKETS.open_copy]
+    assert copy.config() == TICKETS.config()
+    assert (copy.partitions, copy.owner, copy.keyed_by) == (TICKETS.partitions, TICKETS.owner, TICKETS.keyed_by)
+    assert TICKETS.is_personal()
+    assert not copy.is_personal()
+    assert copy in ALL_TOPICS
+
+
+def test_every_schema_of_a_copy_is_committed_beside_that_of_its_type() -> None:
+    assert {f"{event.type}{OPEN}" for event in COPIED} | set(BY_TYPE) == set(all_schemas())
+    assert all(open_schema_of(event)["description"] == schema_of(event)["description"] for event in COPIED)
