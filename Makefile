@@ -111,9 +111,10 @@ foreign: install ## install what the consumer in another language needs; the tes
 # Says "ok", or everything that the tool said.
 quietly = @told=$$($(2) 2>&1) && echo "  $(1): ok" || { printf '  %s:\n%s\n' "$(1)" "$$told"; exit 1; }
 
-check: install ## format, lint, types, imports, and the rules of the source
+check: install ## format, lint, types, imports, the rules of the source; names files that grow too long
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target \
 	  check-types check-format check-lint check-imports check-rules
+	@$(BIN)/python -m tests.rules.near_limit
 
 check-types:
 	$(call quietly,types,$(BIN)/mypy)
@@ -130,5 +131,6 @@ format: install ## format the source and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet || true
 	@$(BIN)/ruff format
 
-contracts: install ## write schemas, AsyncAPI document and pages of the events; earlier versions are kept
+contracts: install ## write schemas, AsyncAPI document, pages and rights of the events; earlier versions are kept
 	@$(BIN)/python -m shared.contracts.generate
+	@DESK_TOPIC_PREFIX= $(BIN)/python -m shared.messaging acls --outsiders OUTSIDER > deploy/kafka/rights.sh

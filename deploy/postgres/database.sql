@@ -16,6 +16,10 @@ SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING ''UTF8'''
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"database" TO :"serving";
+-- The guards of every session that serves: how long a slow, a waiting and a frozen one may hold what it holds (ms).
+ALTER ROLE :"serving" IN DATABASE :"database" SET statement_timeout = 30000;
+ALTER ROLE :"serving" IN DATABASE :"database" SET lock_timeout = 20000;
+ALTER ROLE :"serving" IN DATABASE :"database" SET idle_in_transaction_session_timeout = 3000;
 SELECT current_database() AS administered \gset
 \connect :"database"
 GRANT USAGE ON SCHEMA public TO :"serving";

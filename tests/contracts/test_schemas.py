@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -171,30 +172,90 @@ def test_writing_the_schemas_again_changes_nothing(tmp_path: Path) -> None:
     assert committed(tmp_path / "schemas") == set(ALL)
 
 
-def test_a_changed_schema_keeps_its_earlier_version_and_that_versions_example(tmp_path: Path) -> None:
-    schemas, examples = tmp_path / "schemas", tmp_path / "examples"
-    refresh(schemas, examples)
-    examples.mkdir()
+class Folder:
+    """A repository of its own, with the schema of the opened ticket as an earlier commit has it, and its example."""
+
+    name = "desk.ticket.opened.v1"
+
+    def __init__(self, root: Path, old: dict[str, Any]) -> None:
+        self.root, self.schemas, self.examples = root, root / "schemas", root / "examples"
+        self.git("init", "--quiet")
+        refresh(self.schemas, self.examples)
+        self.examples.mkdir()
+        (self.examples / f"{self.name}.json").write_text('{"value": {}}', encoding="utf-8")
+        self.write(old)
+        self.commit()
+
+    def git(self, *words: str) -> None:
+        """Runs git as somebody."""
+        who = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *who, *words], cwd=self.root, check=True, capture_output=True)
+
+    def write(self, schema: dict[str, Any]) -> None:
+        """A draft in the working tree."""
+        (self.schemas / f"{self.name}.json").write_text(render(schema), encoding="utf-8")
+
+    def commit(self) -> None:
+        """Promises what stands there."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "-")
+
+    def refresh(self) -> list[str]:
+        """What `make contracts` says."""
+        return refresh(self.schemas, self.examples)
+
+    def kept(self) -> list[dict[str, Any]]:
+        """The earlier versions."""
+        return [read_json(path) for path in earlier_versions(self.schemas, self.name)]
+
+
+def test_a_changed_schema_keeps_the_committed_version_and_that_versions_example(tmp_path: Path) -> None:
     old = changed("optional field removed")
-    (schemas / "desk.ticket.opened.v1.json").write_text(render(old), encoding="utf-8")
-    (examples / "desk.ticket.opened.v1.json").write_text('{"value": {}}', encoding="utf-8")
-    told = refresh(schemas, examples)
-    assert len(told) == 1
-    assert told[0].startswith("desk.ticket.opened.v1: changed")
-    (kept,) = earlier_versions(schemas, "desk.ticket.opened.v1")
-    assert read_json(kept) == old
-    (kept_example,) = earlier_versions(examples, "desk.ticket.opened.v1")
+    folder = Folder(tmp_path, old)
+    (told,) = folder.refresh()
+    assert told == "desk.ticket.opened.v1: changed, the earlier version is kept as earlier/desk.ticket.opened.v1/1.json"
+    assert folder.kept() == [old]
+    (kept_example,) = earlier_versions(folder.examples, folder.name)
     assert read_json(kept_example) == {"value": {}}
+    assert folder.refresh() == []
+    assert folder.kept() == [old], "saying it again keeps nothing twice"
+
+
+def test_a_draft_is_no_promise(tmp_path: Path) -> None:
+    old = changed("optional field removed")
+    folder = Folder(tmp_path, old)
+    for draft in ("one more value", "wider range"):
+        folder.write(changed(draft))
+        folder.refresh()
+    assert folder.kept() == [old], "what was thought of in between was promised to nobody"
+
+
+def test_a_change_that_is_taken_back_keeps_nothing(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, OPENED)
+    kept = folder.schemas / "earlier" / folder.name / "1.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(render(OPENED), encoding="utf-8")
+    folder.write(changed("optional field removed"))
+    folder.refresh()
+    assert folder.kept() == []
+
+
+def test_what_was_kept_and_committed_stays(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, changed("optional field removed"))
+    folder.refresh()
+    folder.commit()
+    folder.write(changed("optional field removed"))
+    folder.refresh()
+    assert len(folder.kept()) == 1
 
 
 def test_better_words_are_no_new_version(tmp_path: Path) -> None:
-    refresh(tmp_path, tmp_path)
     old = deepcopy(OPENED)
     old["description"] = "An older description."
     old["properties"]["title"]["title"] = "Older"
-    (tmp_path / "desk.ticket.opened.v1.json").write_text(render(old), encoding="utf-8")
-    assert refresh(tmp_path, tmp_path) == ["desk.ticket.opened.v1: described anew"]
-    assert earlier_versions(tmp_path, "desk.ticket.opened.v1") == []
+    folder = Folder(tmp_path, old)
+    assert folder.refresh() == ["desk.ticket.opened.v1: described anew"]
+    assert folder.kept() == []
 
 
 def test_a_property_called_title_is_not_taken_for_an_annotation() -> None:

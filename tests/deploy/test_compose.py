@@ -132,6 +132,23 @@ def test_in_production_rights_come_before_topics_and_brokers_before_rights() -> 
     assert set(services["access"]["depends_on"]) == {"kafka", "kafka-2", "kafka-3"}
 
 
+def test_rights_are_set_by_the_tools_of_the_broker_s_own_image_with_files_that_exist() -> None:
+    services = compose(*FILES["production"])["services"]
+    access = services["access"]
+    assert access["image"] == services["kafka"]["image"]
+    (mount,) = access["volumes"]
+    folder, target, mode = mount.split(":")
+    assert mode == "ro"
+    (shell, program) = access["entrypoint"]
+    assert shell == "sh"
+    script = DEPLOY / folder / program.removeprefix(f"{target}/")
+    assert (DEPLOY / folder / "rights.sh").is_file()
+    passwords = {secret for secret in access["secrets"] if secret.endswith("_kafka_password")}
+    assert passwords == {f"{service}_kafka_password" for service in SERVICES}
+    read = set(re.findall(r"DESK_KAFKA_[A-Z_]+", script.read_text(encoding="utf-8")))
+    assert read <= {*given(DEPLOY / "env" / "operator.env"), "DESK_KAFKA_OUTSIDERS"}
+
+
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("part", PARTS)
 def test_a_serving_process_is_given_its_own_secrets_only(service: str, part: str) -> None:

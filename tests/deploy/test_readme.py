@@ -40,7 +40,7 @@ def test_secrets_and_images_are_made_before_anything_starts(heading: str) -> Non
 def test_whoever_runs_an_image_that_it_does_not_build_is_why_images_are_built_first() -> None:
     services = compose("compose.yaml", "compose.production.yaml")["services"]
     built = {service["image"] for service in services.values() if "build" in service}
-    assert {service["image"] for name, service in services.items() if name in ("topics", "access")} <= built
+    assert {service["image"] for name, service in services.items() if name == "topics"} <= built
 
 
 def test_a_database_elsewhere_is_told_not_to_quote_rows_in_its_log() -> None:

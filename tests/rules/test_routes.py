@@ -1,4 +1,7 @@
-"""Every change over HTTP can be repeated without doing it twice, and made only to what its caller has seen."""
+"""Every change over HTTP can be repeated without doing it twice, and made only to what its caller has seen.
+
+What a machine delivers and signs is repeated under the id of the delivery, and has seen nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from shared.http.app import _flat
-from shared.http.auth import needs
+from shared.http.app import _flat, doors_of
+from shared.http.auth import needs, signed
 from shared.http.idempotency import Idempotency, once
 from shared.http.preconditions import IfMatch, IfMatchOrNew, change_condition, record_condition
+from shared.http.signatures import HmacVerifier, Signer
 from tests.rules.source import SERVICES
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.sample import sample_app
@@ -40,13 +44,14 @@ def changes_of(app: FastAPI) -> dict[str, set[Callable[..., Any]]]:
 def problems_of(app: FastAPI) -> list[str]:
     """What a change lacks. The real dependencies are looked for: a header of that name might be read by nobody."""
     told = []
+    delivered = {f"{door.method} {door.path}" for door in doors_of(app) if door.known == "hmac"}
     for route, asked in changes_of(app).items():
         method, path = route.split()
         if method == "POST" and once not in asked:
             told.append(f"{route}: takes no Idempotency-Key")
         # A POST to a collection makes something new, which nobody can have seen; a PUT says itself what is new.
         conditions = {change_condition, record_condition} if method == "PUT" else {change_condition}
-        if (method != "POST" or "{" in path) and not asked & conditions:
+        if (method != "POST" or ("{" in path and route not in delivered)) and not asked & conditions:
             told.append(f"{route}: takes no condition (If-Match)")
     return sorted(told)
 
@@ -113,3 +118,26 @@ def test_a_careful_change_passes() -> None:
     app = sample_app(NOWHERE, routers=[careful])
     assert len(changes_of(app)) == 4
     assert problems_of(app) == []
+
+
+async def nobody(_engine: object, _parameters: object) -> Signer | None:
+    """No signer at all."""
+    return None
+
+
+def test_a_delivery_needs_no_condition_and_is_done_once_all_the_same() -> None:
+    deliveries = APIRouter(prefix="/v1/hooks", dependencies=[signed(HmacVerifier(nobody))])
+
+    @deliveries.post("/{id}")
+    async def careful(id: str, once: Idempotency) -> None: ...
+
+    @deliveries.post("/{id}/again")
+    async def careless(id: str) -> None: ...
+
+    @deliveries.delete("/{id}")
+    async def delete(id: str) -> None: ...
+
+    assert problems_of(sample_app(NOWHERE, routers=[deliveries])) == [
+        "DELETE /v1/hooks/{id}: takes no condition (If-Match)",
+        "POST /v1/hooks/{id}/again: takes no Idempotency-Key",
+    ]

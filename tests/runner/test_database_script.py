@@ -34,6 +34,11 @@ ROLES = """
     SELECT rolname, rolcanlogin, rolsuper, rolcreatedb, rolcreaterole FROM pg_roles
     WHERE rolname LIKE 'desk_%' ORDER BY rolname
 """
+# What every session of a role is given, in which database.
+GUARDS = """
+    SELECT datname, pg_get_userbyid(setrole) AS role, setconfig FROM pg_db_role_setting
+    JOIN pg_database d ON d.oid = setdatabase ORDER BY datname, role
+"""
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def run_script(url: str, secrets: Path) -> None:
 async def state_of(url: str) -> list[Any]:
     """Everything that the two could do differently."""
     connection = await asyncpg.connect(url)
-    found = [[tuple(row) for row in await connection.fetch(query)] for query in (DATABASES, ROLES)]
+    found = [[tuple(row) for row in await connection.fetch(query)] for query in (DATABASES, ROLES, GUARDS)]
     await connection.close()
     for service in SERVICES:
         connection = await asyncpg.connect(url, database=f"desk_{service}")
@@ -82,6 +87,9 @@ async def test_the_script_and_the_runner_make_the_same(two_servers: tuple[str, s
     made = await state_of(by_script)
     assert made == await state_of(by_runner)
     assert len(made[0]) == 4
+    assert [(role, len(settings)) for _, role, settings in made[2]] == [
+        (f"desk_{service}_service", 3) for service in sorted(SERVICES)
+    ]
 
     run_script(by_script, secrets)
     assert await state_of(by_script) == made, "running it again changes nothing"

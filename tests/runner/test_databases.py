@@ -10,6 +10,7 @@ import pytest
 
 from runner.databases import clone_database, create_database, drop_database, identity_of
 from runner.errors import RunnerError
+from shared.db.guards import GUARDS
 
 
 @pytest.fixture
@@ -96,6 +97,18 @@ async def test_a_copy_has_the_rows_the_grants_and_the_owner_and_a_life_of_its_ow
         counts.append(await server.fetchval("SELECT count(*) FROM public.t"))
         await server.close()
     assert counts == [1, 2]
+
+
+async def test_every_session_that_serves_has_its_guards_in_a_copy_too_and_the_owner_has_none(
+    postgres_url: str, name: str
+) -> None:
+    await clone_database(postgres_url, name, f"{name}_copy")
+    for database in (name, f"{name}_copy"):
+        for role, password, expected in ((f"{name}_server", "server", GUARDS), (f"{name}_owner", "o'wner", {})):
+            connection = await _connect(postgres_url, database, role, password)
+            rows = await connection.fetch("SELECT name, setting FROM pg_settings WHERE name = ANY($1)", list(GUARDS))
+            assert {row["name"]: int(row["setting"]) for row in rows} == {**dict.fromkeys(GUARDS, 0), **expected}
+            await connection.close()
 
 
 async def test_copying_what_is_not_there_says_so(postgres_url: str) -> None:

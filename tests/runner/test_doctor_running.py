@@ -17,7 +17,7 @@ import pytest
 from runner.doctor import examine
 from runner.doctor.findings import Finding
 from runner.doctor.patient import Patient
-from runner.installation import SERVICES, Installation, server_of
+from runner.installation import SERVICES, Installation, database_of, server_of
 from runner.postgres import EmbeddedPostgres
 from runner.processes import Identity
 from runner.status import Status, read_status
@@ -59,7 +59,8 @@ def test_a_healthy_installation_has_no_problem(desk: Installation) -> None:
     found = {each["check"]: each for each in told["findings"]}
     assert (done.returncode, told["healthy"]) == (0, True), done.stdout
     asked = {"system", "processes", "postgres", "clock: postgres", "kafka", "topics", "issuer", "clock: issuer"}
-    of_services = {f"{service}: {what}" for service in SERVICES for what in ("ready", "schema", "messages", "consumer")}
+    checked = ("ready", "schema", "guards", "messages", "consumer")
+    of_services = {f"{service}: {what}" for service in SERVICES for what in checked}
     assert asked | of_services <= set(found)
     # A registry out of reach and a disk that fills up are this machine's, not the installation's.
     assert {each["state"] for name, each in found.items() if name not in ("registry", "disk", "restarts")} == {"ok"}
@@ -116,6 +117,13 @@ SENT = """
             f"GRANT SELECT ON sla.alembic TO {server_of('sla')}",
             "schema",
             "has not been migrated to this release",
+        ),
+        (
+            "inventory",
+            f"ALTER ROLE {server_of('inventory')} IN DATABASE {database_of('inventory')} RESET lock_timeout",
+            f"ALTER ROLE {server_of('inventory')} IN DATABASE {database_of('inventory')} SET lock_timeout = 20000",
+            "guards",
+            "lock_timeout is off instead of 20 s",
         ),
         (
             "devlink",

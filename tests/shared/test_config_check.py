@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
 from devlink.settings import Settings as DevlinkSettings
-from shared.config_check import ConfigRefused, check_settings, describe, render, require_fit
+from shared.config_check import ConfigRefused, check_database, check_settings, describe, render, require_fit
 from shared.settings import ServiceSettings
 from shared.telemetry.redaction import redact
-from tests.support.databases import CHECKOUT
+from tests.support.databases import CHECKOUT, SERVING, Database
 
 PASSWORD = "q7-hunter22-canary"
 DATABASE = f"postgresql://desk_sla_service:{PASSWORD}@db.example/desk_sla"
@@ -274,3 +276,30 @@ def test_headers_that_open_the_collector_travel_encrypted(
 def test_a_protocol_that_is_not_spoken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     assert ("warning", "OTEL_EXPORTER_OTLP_PROTOCOL") in judged({**FIT, **told}, monkeypatch)
+
+
+async def test_a_role_without_guards_is_told(
+    database: Callable[[str], Awaitable[Database]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = await database("runtime")
+    local = {**FIT, "DESK_DATABASE_URL": db.url, "PGSSLMODE": "prefer"}
+    assert await check_database(settings_of(local, monkeypatch)) == []
+    administrator = await asyncpg.connect(db.admin_url)
+    try:
+        for change in ("RESET statement_timeout", "SET idle_in_transaction_session_timeout = '1h'"):
+            await administrator.execute(f'ALTER ROLE {SERVING} IN DATABASE "{db.name}" {change}')
+    finally:
+        await administrator.close()
+    (found,) = await check_database(settings_of(local, monkeypatch))
+    assert (found.level, found.setting) == ("problem", "DESK_DATABASE_URL")
+    assert "statement_timeout is off instead of 30 s" in found.message
+    assert "idle_in_transaction_session_timeout is 3600 s instead of 3 s" in found.message
+    assert "lock_timeout" not in found.message
+    (warned,) = await check_database(settings_of({**local, "DESK_ENV": "development"}, monkeypatch))
+    assert warned.level == "warning"
+
+
+async def test_a_database_that_does_not_answer_cannot_be_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = {**FIT, "DESK_DATABASE_URL": f"postgresql://desk:{PASSWORD}@127.0.0.1:1/desk_sla"}
+    (found,) = await check_database(settings_of(nowhere, monkeypatch))
+    assert (found.level, PASSWORD in found.message) == ("warning", False)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.envelope import Cause
-from shared.instants import STEP, under_lock
+from shared.instants import (
+    CLOCK_SKEW,
+    STEP,
+    DatedReasonMissing,
+    OccurredBeforeItBegan,
+    OccurredInTheFuture,
+    dated,
+    require_after,
+    under_lock,
+)
 from tests.contracts.messages import example, record_of
 
 ZERO = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
@@ -62,16 +72,54 @@ def test_everything_else_of_a_cause_stays() -> None:
     assert after.traceparent == "00-1"
 
 
+@pytest.mark.parametrize("reason", [None, "", "It was late."])
+def test_what_nobody_dates_is_as_it_was(reason: str | None) -> None:
+    why = cause(0)
+    assert dated(why, None, reason) is why
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(0, None), (-1, None), (-900, None), (-901, "no line"), (-1e7, "x")])
+def test_a_dated_fact_happened_then_and_is_recorded_in_its_turn(seconds: float, reason: str | None) -> None:
+    why = dated(cause(0), at(seconds), reason)
+    assert instants(why) == (at(seconds), at(0))
+    assert instants(taken_up(why, 3, at(2))) == (at(seconds) if seconds else at(3), at(3))
+
+
+def test_a_date_of_another_zone_is_the_same_instant_in_utc() -> None:
+    stated = at(-60).astimezone(timezone(timedelta(hours=-3)))
+    told = dated(cause(0), stated, None).occurred_at
+    assert (told, told.utcoffset()) == (at(-60), timedelta(0))
+
+
+def test_a_clock_that_is_a_little_ahead_means_now_and_more_than_that_is_refused() -> None:
+    assert instants(dated(cause(0), at(0) + CLOCK_SKEW, None)) == (at(0), at(0))
+    with pytest.raises(OccurredInTheFuture, match="is after now"):
+        dated(cause(0), at(0) + CLOCK_SKEW + STEP, "a reason does not help")
+
+
+@pytest.mark.parametrize("reason", [None, ""])
+def test_what_is_told_late_says_why(reason: str | None) -> None:
+    dated(cause(0), at(-900), reason)
+    with pytest.raises(DatedReasonMissing):
+        dated(cause(0), at(-900) - STEP, reason)
+
+
+def test_nothing_happened_before_it_began() -> None:
+    require_after(dated(cause(0), at(-60), None), at(-60))
+    with pytest.raises(OccurredBeforeItBegan, match="is before"):
+        require_after(dated(cause(0), at(-60), None), at(-60) + STEP)
+
+
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(-20, 20), st.integers(-5, 5), st.booleans()), min_size=2))
 def test_instants_grow_in_the_order_of_acceptance(turns: Sequence[tuple[int, int, int, bool]]) -> None:
     """Each turn: when its request came, how wrong that host's clock was, its step meanwhile, dated or not."""
     latest: datetime | None = None
     recorded = []
-    for moment, (came, wrong, step, dated) in enumerate(sorted(turns, key=lambda turn: turn[2])):
+    for moment, (came, wrong, step, told) in enumerate(sorted(turns, key=lambda turn: turn[2])):
         stated = came + wrong
-        why = taken_up(cause(stated - 30 if dated else stated, stated), moment + wrong + step, latest)
+        why = taken_up(cause(stated - 30 if told else stated, stated), moment + wrong + step, latest)
         assert why.occurred_at <= why.recorded_at
-        assert dated or why.occurred_at == why.recorded_at
+        assert told or why.occurred_at == why.recorded_at
         latest = why.recorded_at
         recorded.append(latest)
     assert all(earlier < later for earlier, later in pairwise(recorded))

@@ -88,7 +88,10 @@ def _release() -> str:
     revisions = [folder.glob("migrations/versions/*.py") for folder in CHECKOUT.glob("services/*/src/*")]
     runtime = CHECKOUT.glob("shared/src/shared/messaging/migrations/versions/*.py")
     defaults = CHECKOUT.glob("services/*/src/*/defaults.yaml")
-    grants = [CHECKOUT / "shared" / "src" / "shared" / "db" / "migrate.py"]
+    grants = [
+        *[CHECKOUT / "shared" / "src" / "shared" / "db" / name for name in ("migrate.py", "guards.py")],
+        CHECKOUT / "deploy" / "src" / "runner" / "databases.py",
+    ]
     for path in sorted(chain(*revisions, runtime, defaults, grants)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:10]

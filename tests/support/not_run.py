@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.contracts.foreign import install
+from tests.support import kafka_tools as tools_of_kafka
 from tests.support.checkers import are_installed as checkers_are_installed
 from tests.support.checkers import run_checker
 from tests.support.small_disk import may_mount, mounted
@@ -37,6 +39,12 @@ NEEDS = (
         "Node.js with the packages of the foreign consumer",
         "make foreign",
         lambda: bool(install.installed_node()),
+    ),
+    Need(
+        "kafka_tools",
+        "Kafka's own tools for rights",
+        "python -m tests.support.kafka_tools",
+        tools_of_kafka.are_there,
     ),
     Need("checkers", "hadolint and checkov", "make checks", checkers_are_installed),
     Need(
@@ -65,6 +73,12 @@ def checkers() -> Callable[..., Any]:
     if not checkers_are_installed():
         raise RuntimeError("hadolint and checkov are not installed: say `make checks`")
     return run_checker
+
+
+@pytest.fixture(scope="session")
+def kafka_tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `kafka-acls.sh` and `kafka-configs.sh`."""
+    return tools_of_kafka.put_into(tmp_path_factory.mktemp("tools"))
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,15 @@ from typing import Any
 import asyncpg
 
 from runner.errors import RunnerError
+from shared.db.guards import GUARDS
 
 ROLES_LOCK = 0x0DE5_0003
 COPIED_WITHIN_SECONDS = 30.0
+
+_GUARDED = """
+    SELECT pg_get_userbyid(setrole) AS role, unnest(setconfig) AS setting FROM pg_db_role_setting
+    WHERE setrole <> 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = $1)
+"""
 
 
 @asynccontextmanager
@@ -52,6 +58,7 @@ async def create_database(
 
     `owner` owns the database and whatever it creates there. `server` may connect and may use the schemas; what it may
     do with the tables is granted by the migrations, which know its name from DESK_DATABASE_URL. Nobody else connects.
+    Its sessions there have the guards; the owner's have none, for a migration may take long.
     """
     async with _connected(admin_url) as connection:
         # Roles belong to the whole server: two runners that set one at the same time would get an error for nothing.
@@ -62,6 +69,8 @@ async def create_database(
             await _create_owned(connection, name, owner)
         await connection.execute(f"REVOKE ALL ON DATABASE {_name(name)} FROM PUBLIC")
         await connection.execute(f"GRANT CONNECT ON DATABASE {_name(name)} TO {_name(server)}")
+        for guard, most in GUARDS.items():
+            await connection.execute(f"{_guards_of(server, name)} SET {guard} = {most}")
     async with _connected(admin_url, name) as connection:
         await connection.execute(f"GRANT USAGE ON SCHEMA public TO {_name(server)}")
         # Schemas that the owner's migrations create later are open to the serving role from the start.
@@ -83,10 +92,13 @@ async def clone_database(admin_url: str, template: str, name: str) -> None:
             raise RunnerError(f"There is no database {template} to copy.")
         statement = f"CREATE DATABASE {_name(name)} TEMPLATE {_name(template)} OWNER {_name(row['owner'])}"
         await _retried_while_in_use(connection, statement)
-        # The privileges of the database itself are not copied with it.
+        # The privileges of the database itself are not copied with it, nor are the guards of its roles.
         await connection.execute(f"REVOKE ALL ON DATABASE {_name(name)} FROM PUBLIC")
         for role in _who_connects(row["grants"] or []):
             await connection.execute(f"GRANT CONNECT ON DATABASE {_name(name)} TO {_name(role)}")
+        for each in await connection.fetch(_GUARDED, template):
+            guard, _, most = each["setting"].partition("=")
+            await connection.execute(f"{_guards_of(each['role'], name)} SET {_name(guard)} = {_literal(most)}")
 
 
 async def drop_database(admin_url: str, name: str) -> None:
@@ -105,6 +117,10 @@ async def identity_of(admin_url: str, name: str) -> str:
             # A hosted server may not say; the oid and the server's address are then all that there is.
             system = admin_url.rpartition("@")[2]
         return f"{system}#{oid}"
+
+
+def _guards_of(role: str, database: str) -> str:
+    return f"ALTER ROLE {_name(role)} IN DATABASE {_name(database)}"
 
 
 async def _ensure_role(connection: Any, role: str, password: str) -> None:

@@ -1,7 +1,8 @@
-"""`python -m <service> config check`: every setting with its source, and what production must not have."""
+"""`python -m <service> config check`: every setting, what production must not have, and a role without guards."""
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import os
 import re
@@ -16,9 +17,12 @@ from pydantic import SecretStr
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from shared.db.engine import make_engine
+from shared.db.failures import DatabaseFailure, problem_of
+from shared.db.guards import HOW_TO_SET, missing_guards
 from shared.errors import DeskError
 from shared.settings import ServiceSettings
-from shared.telemetry import tracing
+from shared.telemetry import collector
 from shared.telemetry.redaction import REDACTED, is_secret_name, redact_text
 
 Level = Literal["problem", "warning"]
@@ -106,6 +110,8 @@ def config_commands(service: Configured) -> typer.Typer:
     ) -> None:
         settings = service.settings()
         findings = check_settings(settings, os.environ, serving=not migrate)
+        if not migrate:
+            findings += asyncio.run(check_database(settings))
         typer.echo(render(service.name, settings, os.environ, findings))
         raise typer.Exit(1 if any(each.level == "problem" for each in findings) else 0)
 
@@ -116,6 +122,24 @@ def check_settings(settings: ServiceSettings, environment: Mapping[str, str], *,
     """Everything that is wrong with the settings, problems first."""
     checked = Checked(settings, environment, serving)
     return sorted((found for check in CHECKS for found in check(checked)), key=lambda each: each.level)
+
+
+async def check_database(settings: ServiceSettings) -> list[Finding]:
+    """What the serving role lacks in the database; a warning where that cannot be asked."""
+    name = name_of("database_url")
+    if _parse(settings.database_url) is None:
+        return []
+    engine = make_engine(settings.database_url.get_secret_value(), application="desk config check", pool_size=1)
+    try:
+        async with engine.connect() as reader:
+            missing = await missing_guards(reader)
+    except DatabaseFailure as error:
+        return [Finding("warning", name, f"could not be asked for its guards: {redact_text(problem_of(error))}")]
+    finally:
+        await engine.dispose()
+    level: Level = "problem" if settings.env == "production" else "warning"
+    told = f"leads to a role that may hold what it locked for ever: {', '.join(missing)}; {HOW_TO_SET}"
+    return [Finding(level, name, told)] if missing else []
 
 
 def require_fit(service: str, settings: ServiceSettings, environment: Mapping[str, str]) -> None:
@@ -282,9 +306,9 @@ def _skew(checked: Checked) -> Iterator[Finding]:
 
 def _traces(checked: Checked) -> Iterator[Finding]:
     """The standard settings of OpenTelemetry, where they would give a secret away or lead nowhere."""
-    if not tracing.is_configured(checked.environment):
+    if not collector.is_configured(checked.environment):
         return
-    name, url = tracing.collector_of(checked.environment)
+    name, url = collector.collector_of(checked.environment)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         yield Finding("warning", name, "is not an address such as https://collector.example:4318: no trace is sent")

@@ -50,10 +50,11 @@ class Forbidden(DeskError):
 
 
 class Unauthenticated(DeskError):
-    """The caller has not shown who it is."""
+    """The caller has not shown who it is; `scheme` names how it is shown here (RFC 9110, section 11.1)."""
 
     code = "unauthenticated"
     title = "Authentication is needed"
+    scheme: ClassVar[str] = "Bearer"
 
 
 class Unavailable(DeskError):

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from shared import clock
-from shared.contracts.envelope import Cause
+from shared.contracts.envelope import Cause, instant
+from shared.errors import Invalid
 
 # The smallest step that PostgreSQL keeps and that an event tells.
 STEP = timedelta(microseconds=1)
+# Two computers never agree to the second: an instant this little ahead is taken as now.
+CLOCK_SKEW = timedelta(seconds=5)
+NEEDS_REASON_AFTER = timedelta(minutes=15)
+
+
+class OccurredInTheFuture(Invalid):
+    """Nothing has happened that is still to come."""
+
+    code = "occurred-in-the-future"
+    title = "The instant lies in the future"
+
+
+class DatedReasonMissing(Invalid):
+    """What is told late says why."""
+
+    code = "dated-reason-missing"
+    title = "What happened a while ago needs a reason"
+
+
+class OccurredBeforeItBegan(Invalid):
+    """Nothing happens to what is not there yet."""
+
+    code = "occurred-before-it-began"
+    title = "The instant lies before the beginning"
 
 
 def under_lock(cause: Cause, latest: datetime | None) -> Cause:
@@ -19,3 +45,27 @@ def under_lock(cause: Cause, latest: datetime | None) -> Cause:
     """
     now = clock.now()
     return cause.taken_up(now if latest is None or latest < now else latest + STEP)
+
+
+def dated(cause: Cause, occurred_at: datetime | None, reason: str | None) -> Cause:
+    """The cause of something that happened before somebody told it; as it is when nobody says when.
+
+    Raises OccurredInTheFuture, and DatedReasonMissing for what is more than 15 minutes ago. Whether it happened before
+    what it happened to is only known under the lock: `require_after`.
+    """
+    now = cause.recorded_at
+    if occurred_at is None:
+        return cause
+    if occurred_at > now + CLOCK_SKEW:
+        raise OccurredInTheFuture(f"occurred_at {instant(occurred_at)} is after now ({instant(now)}): correct it")
+    if now - occurred_at > NEEDS_REASON_AFTER and not reason:
+        raise DatedReasonMissing("occurred_at is more than 15 minutes ago: say why it is told only now")
+    return replace(cause, occurred_at=min(occurred_at.astimezone(UTC), now))
+
+
+def require_after(cause: Cause, begun_at: datetime) -> None:
+    """Raises OccurredBeforeItBegan for a fact that is dated before what it happened to had begun."""
+    if cause.occurred_at < begun_at:
+        raise OccurredBeforeItBegan(
+            f"occurred_at {instant(cause.occurred_at)} is before {instant(begun_at)}, when this began: correct it"
+        )

@@ -27,7 +27,7 @@ from shared.jobs import Job, JobLoop
 from shared.messaging.hint import Hinter
 from shared.messaging.reactions import Reactions, collect
 from shared.settings import ServiceSettings
-from shared.telemetry import tracing
+from shared.telemetry import collector, tracing
 
 if TYPE_CHECKING:
     from shared.messaging.consumer import Consumer
@@ -164,7 +164,7 @@ class Parts:
 
     async def run(self, part: str) -> None:
         """Runs one part, or `all`, until a signal; answers health on this process's own port."""
-        tracing.configure(self.name, part, os.environ)
+        collector.configure(self.name, part, os.environ)
         self.alone = part != "all"
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

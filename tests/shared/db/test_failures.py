@@ -21,15 +21,13 @@ def test_the_pause_grows_to_its_limit_and_stays_there_for_any_outage() -> None:
     assert pause_after(100_000, first=0.1) == 5.0
 
 
-async def test_a_lock_that_is_not_had_in_time_is_waited_for_again(
-    database: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shared.db.engine.LOCK_TIMEOUT", "50ms")
+async def test_a_lock_that_is_not_had_in_time_is_waited_for_again(database: Make) -> None:
     db = await database("runtime")
     async with db.begin() as holder:
         await holder.execute(sql("SELECT pg_advisory_xact_lock(7)"))
-        with pytest.raises(asyncpg.LockNotAvailableError) as caught:
-            async with db.begin() as waiter:
+        async with db.begin() as waiter:
+            await waiter.execute(sql("SET LOCAL lock_timeout = '50ms'"))
+            with pytest.raises(asyncpg.LockNotAvailableError) as caught:
                 await waiter.execute(sql("SELECT pg_advisory_xact_lock(7)"))
     assert is_transient(caught.value)
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from runner.databases import create_database, drop_database
-from shared.db.migrate import NewerDatabase, migrate
+from shared.db import migrate as migrations
+from shared.db.engine import direct_connection
+from shared.db.migrate import LockNotFree, NewerDatabase, migrate
 from shared.db.statement import sql
 from shared.messaging.tables import metadata
 from tests.support.databases import OWNER, PASSWORD, SERVING, Database
+from tests.support.eventually import eventually
 
 Make = Callable[[str], Awaitable[Database]]
 HISTORIES = {"sla": "sla.migrations", "devlink": "devlink.migrations"}
@@ -99,3 +104,72 @@ async def test_the_serving_role_may_not(database: Make, statement: str) -> None:
     async with db.engine.connect() as connection:
         with pytest.raises(Exception, match=r"permission denied|must be owner"):
             await connection.fetch(sql(statement))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Waits shortly, looks often, and notes what it says; what it notes must not depend on how fast the machine is."""
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(migrations, "WATCH_SECONDS", 0.02)
+    monkeypatch.setattr(migrations, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(migrations, "LONGEST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(migrations, "ATTEMPTS", 1000)
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(migrations.log, "warning", lambda event, **told: said.append({"event": event, **told}))
+    return said
+
+
+@asynccontextmanager
+async def held(url: str, table: str) -> AsyncIterator[None]:
+    """A lock as a long report has it: reading, in a transaction that does not end."""
+    async with direct_connection(url, application="a long report") as reader, reader.transaction():
+        await reader.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
+        yield
+
+
+async def with_another_revision(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migrated database, and a release that makes one table more and alters one that is in use."""
+    await migrate(url, serving_role=SERVING, histories={})
+
+    def upgrade(connection: Connection, *_names: str) -> None:
+        connection.execute(text("CREATE TABLE runtime.made_before (id int)"))
+        connection.execute(text("ALTER TABLE runtime.archive ADD COLUMN added int"))
+
+    monkeypatch.setattr(migrations, "_upgrade", upgrade)
+
+
+async def test_a_migration_that_does_not_get_its_lock_gives_way_and_comes_back(
+    empty: str, impatient: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_another_revision(empty, monkeypatch)
+    async with held(empty, "runtime.archive"):
+        migrating = asyncio.create_task(migrate(empty, serving_role=SERVING, histories={}))
+
+        async def named() -> bool:
+            return any("runtime.archive" in each["waits_for"] for each in impatient)
+
+        await eventually(named, within=60, what="it says what it waits for")
+        assert not migrating.done()
+        told = next(each for each in impatient if "runtime.archive" in each["waits_for"])
+        assert told["event"] == "migration waits for a lock"
+        assert "a long report (test_owner, pid" in told["waits_for"]
+        # Between two attempts everybody else passes, and nothing is left of the first.
+        writer = await asyncpg.connect(empty)
+        await writer.execute("DELETE FROM runtime.archive")
+        await writer.close()
+    await asyncio.wait_for(migrating, 60)
+    assert {"runtime.made_before"} <= set(await tables_of(empty))
+    assert [each["attempt"] for each in impatient] == list(range(1, len(impatient) + 1))
+
+
+async def test_a_migration_that_never_gets_its_lock_ends_and_leaves_nothing(
+    empty: str, impatient: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await with_another_revision(empty, monkeypatch)
+    monkeypatch.setattr(migrations, "ATTEMPTS", 2)
+    before = await tables_of(empty)
+    async with held(empty, "runtime.archive"):
+        with pytest.raises(LockNotFree, match=r"waited 2 times for a lock"):
+            await migrate(empty, serving_role=SERVING, histories={})
+    assert await tables_of(empty) == before
+    assert len(impatient) == 1

@@ -19,7 +19,6 @@ from shared.contracts.topics import ALL_TOPICS, CLIENTS, OPEN_COPIES, TICKETS
 from shared.db.transaction import begin
 from shared.messaging import outgoing
 from shared.messaging.access import Access
-from shared.messaging.granting import apply
 from shared.messaging.hint import Hinter
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.outbox import publish, seal
@@ -30,6 +29,7 @@ from tests.shared.messaging.process import started
 from tests.shared.messaging.story import cause, opened, publish_all, read_topic, relay_of, running, ticket
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
+from tests.support.rights import Right, allow
 from tests.support.servers import private_kafka
 
 Make = Callable[[str], Awaitable[Database]]
@@ -323,8 +323,7 @@ async def test_rows_of_a_topic_that_may_not_be_written_wait_for_the_right_and_ho
     try:
         cluster = Cluster(broker.bootstrap)
         await make_topics(cluster)
-        reading = Access("ANONYMOUS", "topic", TICKETS.name, "read")
-        await apply(cluster, [reading])
+        await allow(cluster, [Right.of(Access("ANONYMOUS", "topic", TICKETS.name, "read"))])
         db = await database("runtime")
         await publish_all(db, [*story_of(3, 30), ClientRecorded(id="acme", name="Acme", tier="oro")])
         async with running(relay_of(db, cluster)):
@@ -332,7 +331,7 @@ async def test_rows_of_a_topic_that_may_not_be_written_wait_for_the_right_and_ho
             await publish_all(db, [ClientRecorded(id="acme", name="Acme SA", tier="oro"), *story_of(3, 30, start=30)])
             await eventually(lambda: _left(db, 60), what="while the topic is left out, others go on")
             assert await _blocked(db, 0)
-            await apply(cluster, [reading, Access("ANONYMOUS", "topic", TICKETS.name, "write")])
+            await allow(cluster, [Right.of(Access("ANONYMOUS", "topic", TICKETS.name, "write"))])
             await eventually(lambda: outbox_empty(db), within=30)
         deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 60))
         assert len(deliveries) == 60

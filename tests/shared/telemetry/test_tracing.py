@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared.telemetry import trace, tracing
+from shared.telemetry import collector, trace, tracing
 from shared.telemetry.recording import exporting
 from tests.shared.output import Output
 from tests.support.collector import collecting
@@ -53,7 +53,7 @@ def roll_back_around(name: str) -> None:
     ],
 )
 def test_only_a_named_collector_turns_it_on(environment: dict[str, str], expected: bool) -> None:
-    assert tracing.is_configured(environment) is expected
+    assert collector.is_configured(environment) is expected
 
 
 def loaded_by(environment: dict[str, str]) -> list[str]:
@@ -61,8 +61,8 @@ def loaded_by(environment: dict[str, str]) -> list[str]:
     program = """
 import json, os, sys
 import shared.http.app, shared.jobs, shared.messaging.consumer, shared.messaging.relay, shared.parts
-from shared.telemetry import tracing
-tracing.configure("tickets", "all", os.environ)
+from shared.telemetry import collector, tracing
+collector.configure("tickets", "all", os.environ)
 span = tracing.start("internal", "work", None, {})
 if span is not None:
     span.end()
@@ -232,6 +232,6 @@ def test_a_collector_that_is_away_is_complained_of_once(monkeypatch: pytest.Monk
 def test_a_wrong_setting_costs_the_spans_and_not_the_work(monkeypatch: pytest.MonkeyPatch, output: Output) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "0")
-    tracing.configure("sla", "jobs", os.environ)
+    collector.configure("sla", "jobs", os.environ)
     assert tracing.is_on() is False
     assert (output.only["level"], output.only["event"]) == ("error", "tracing stays off, its settings are wrong")

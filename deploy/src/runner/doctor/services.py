@@ -14,6 +14,7 @@ from runner.doctor.patient import Patient
 from runner.status import ProcessStatus
 from shared import clock
 from shared.db.engine import Engine, make_engine
+from shared.db.guards import HOW_TO_SET, missing_guards
 from shared.db.schema import SchemaNewer, SchemaOlder, read_histories, require_schema
 from shared.db.statement import sql
 from shared.messaging import refusals, stops
@@ -132,6 +133,7 @@ async def _check_database(engine: Engine, service: str, patient: Patient) -> Asy
             await require_schema(connection, service, histories)
         yield ok(f"{service}: schema", " and ".join(sorted(head for each in histories for head in each.heads)))
         async with engine.connect() as connection:
+            missing = await missing_guards(connection)
             waiting = await connection.fetch_one(_WAITING)
             stopped = await stops.present(connection, service)
     except SchemaNewer as error:
@@ -145,8 +147,18 @@ async def _check_database(engine: Engine, service: str, patient: Patient) -> Asy
             _how_to_reach(patient, error),
         )
     else:
+        yield _judge_guards(service, missing)
         for finding in (*judge_waiting(service, waiting, clock.now()), *judge_stopped(service, stopped)):
             yield finding
+
+
+def _judge_guards(service: str, missing: list[str]) -> Finding:
+    name = f"{service}: guards"
+    if missing:
+        return problem(
+            name, f"its role may hold what it locked for ever: {', '.join(missing)}", f"`desk up`, or {HOW_TO_SET}"
+        )
+    return ok(name, "no session holds what it locked for ever")
 
 
 def _how_to_reach(patient: Patient, error: Exception) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from shared.contracts import asyncapi, pages
@@ -14,32 +17,47 @@ from shared.contracts.documents import (
     earlier_versions,
     meaning,
     open_example_of,
-    read_json,
     render,
 )
 from shared.contracts.open_copy import OPEN
 from shared.contracts.topics import BY_TYPE, OPEN_COPIES
 
+# The content of a committed file, None where it is not committed.
+Committed = Callable[[Path], bytes | None]
 
-def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES) -> list[str]:
+
+def last_commit(path: Path) -> bytes | None:
+    """The file as the last commit has it: what only stands in the working tree is promised to nobody."""
+    shown = subprocess.run(
+        ["git", "-c", "safe.directory=*", "show", f"HEAD:./{path.name}"],
+        cwd=path.parent, capture_output=True, check=False,
+    )  # fmt: skip
+    return shown.stdout if shown.returncode == 0 else None
+
+
+def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES, committed: Committed = last_commit) -> list[str]:
     """Writes the schema of every type of the registry. Returns a line for each that changed.
 
-    A version that changes in meaning is kept with its example, so that the checks can hold every later one against it.
+    What differs in meaning from the last commit keeps that version with its example, so that the checks can hold every
+    later one against it. A draft that was written since, and what was kept beside it, is written over.
     """
     told = []
     schemas.mkdir(parents=True, exist_ok=True)
     for type_name, schema in all_schemas().items():
         path, text = schemas / f"{type_name}.json", render(schema)
-        if not path.exists():
-            told.append(f"{type_name}: new")
-        elif path.read_text(encoding="utf-8") == text:
-            continue
-        elif meaning(read_json(path)) != meaning(schema):
-            kept = _keep(path) and _keep(examples / path.name)
-            told.append(f"{type_name}: changed, the earlier version is kept as {kept}")
+        for folder in (schemas, examples):
+            _drop_drafts(folder, type_name, committed)
+        before = committed(path)
+        if before is None:
+            said = "new"
+        elif meaning(json.loads(before)) != meaning(schema):
+            kept = _keep(path, committed) and _keep(examples / path.name, committed)
+            said = f"changed, the earlier version is kept as {kept}"
         else:
-            told.append(f"{type_name}: described anew")
-        path.write_text(text, encoding="utf-8")
+            said = "described anew"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            told.append(f"{type_name}: {said}")
+            path.write_text(text, encoding="utf-8")
     return told
 
 
@@ -70,14 +88,21 @@ def write_derived() -> None:
             path.unlink()
 
 
-def _keep(path: Path) -> str:
-    if not path.exists():
+def _drop_drafts(folder: Path, type_name: str, committed: Committed) -> None:
+    for path in earlier_versions(folder, type_name):
+        if committed(path) is None:
+            path.unlink()
+
+
+def _keep(path: Path, committed: Committed) -> str:
+    content = committed(path)
+    if content is None:
         return "nothing"
     earlier = earlier_versions(path.parent, path.stem)
     number = int(earlier[-1].stem) + 1 if earlier else 1
     target = path.parent / EARLIER / path.stem / f"{number}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(path.read_bytes())
+    target.write_bytes(content)
     return f"{EARLIER}/{path.stem}/{number}.json"
 
 

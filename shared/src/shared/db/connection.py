@@ -12,8 +12,9 @@ CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 30.0
 # How much longer than the server itself the client waits: the server's own answer says what happened, so it is first.
 PATIENCE_SECONDS = 2.0
-# A statement whose caller is gone holds its locks no longer than this.
-CALLER_CHECKED_SECONDS = 1
+# A statement whose caller is gone holds its locks no longer than this. What holds for every session of a role stands in
+# `guards`.
+_CALLER_CHECKED = {"client_connection_check_interval": "1s"}
 
 # Where packets vanish, the kernel finds out: an idle path is asked after ten seconds, and what was sent and not
 # acknowledged for twenty ends the connection.
@@ -42,20 +43,24 @@ class Connection(asyncpg.Connection):  # type: ignore[misc]
                 waiter.set_result(None)
 
 
-def limits(statement_seconds: float, **settings: str) -> dict[str, Any]:
+def limits(statement_seconds: float, application: str) -> dict[str, Any]:
     """What `asyncpg.connect` and its pool are told, so that a statement ends after so many seconds: by the server's
-    word, and where none comes, PATIENCE_SECONDS later without it. `settings` are further ones of the session."""
+    word, and where none comes, PATIENCE_SECONDS later without it. The server's half is the role's, or `settle`."""
     return {
         "connection_class": Connection,
         "timeout": CONNECT_SECONDS,
         "command_timeout": statement_seconds + PATIENCE_SECONDS,
-        "server_settings": {
-            "timezone": "UTC",
-            "statement_timeout": f"{statement_seconds * 1000:.0f}",
-            "client_connection_check_interval": f"{CALLER_CHECKED_SECONDS}s",
-            **settings,
-        },
+        "server_settings": {"timezone": "UTC", "application_name": application},
     }
+
+
+async def settle(connection: Any, statement_seconds: float, **settings: str) -> None:
+    """Sets what this one session needs beside or otherwise than its role: an end of its statements that is another than
+    everybody's, that it notices when its caller is gone, and `settings`. In one round trip, once per session."""
+    wanted = {**_CALLER_CHECKED, **settings}
+    if statement_seconds != STATEMENT_SECONDS:
+        wanted["statement_timeout"] = f"{statement_seconds * 1000:.0f}"
+    await connection.execute("; ".join(f"SET {name} = '{value}'" for name, value in wanted.items()))
 
 
 def _ask_whether_it_lives(transport: Any) -> None:

@@ -12,13 +12,10 @@ from typing import Any
 import asyncpg
 from sqlalchemy.engine import make_url
 
-from shared.db.connection import CONNECT_SECONDS, STATEMENT_SECONDS, limits
+from shared.db.connection import CONNECT_SECONDS, STATEMENT_SECONDS, limits, settle
 from shared.db.failures import DatabaseFailure
 from shared.db.transaction import Reader, Row
 
-# A frozen process must not hold its locks for ever: PostgreSQL ends its transaction, and another process goes on.
-IDLE_IN_TRANSACTION = "3s"
-LOCK_TIMEOUT = "20s"
 LEND_SECONDS = 10.0
 RETURN_SECONDS = 5.0
 # What a session of its own asks is small, and its loop shall notice soon that nobody answers.
@@ -31,7 +28,7 @@ _LONGEST_STATEMENT_KEPT = 64 * 1024
 class Engine:
     """A pool of connections to one database, for one event loop; it connects when it is first asked."""
 
-    def __init__(self, url: str, *, pool_size: int, limits: dict[str, Any]) -> None:
+    def __init__(self, url: str, *, application: str, pool_size: int, statement_seconds: float) -> None:
         self._starting = asyncio.Lock()
         self._pool: asyncpg.Pool | None = None
         self._make_pool = functools.partial(
@@ -40,13 +37,13 @@ class Engine:
             min_size=0,
             max_size=pool_size,
             record_class=Row,
-            init=_read_json,
+            init=functools.partial(_prepare, statement_seconds=statement_seconds),
             # A connection is lent clean: nothing here sets session variables, cursors or locks that outlive their
             # transaction. The pool's own reset would cost every request a round trip.
             reset=_keep,
             statement_cache_size=_STATEMENTS_KEPT,
             max_cacheable_statement_size=_LONGEST_STATEMENT_KEPT,
-            **limits,
+            **limits(statement_seconds, application),
         )
 
     @asynccontextmanager
@@ -90,19 +87,10 @@ def make_engine(
     *,
     application: str,
     pool_size: int = 10,
-    idle_in_transaction: str = IDLE_IN_TRANSACTION,
     statement_seconds: float = STATEMENT_SECONDS,
 ) -> Engine:
     """An engine for a URL of any PostgreSQL spelling. `application` is what pg_stat_activity shows."""
-    settings = {
-        "application_name": application,
-        "idle_in_transaction_session_timeout": idle_in_transaction,
-        # Shorter than a statement's, so that waiting for somebody else (55P03, try again) is told from being slow
-        # (57014).
-        "lock_timeout": LOCK_TIMEOUT,
-        "jit": "off",
-    }
-    return Engine(url, pool_size=pool_size, limits=limits(statement_seconds, **settings))
+    return Engine(url, application=application, pool_size=pool_size, statement_seconds=statement_seconds)
 
 
 def plain_url(url: str) -> str:
@@ -115,17 +103,20 @@ async def direct_connection(
     url: str, *, application: str, statement_seconds: float = DIRECT_STATEMENT_SECONDS, **settings: str
 ) -> AsyncIterator[asyncpg.Connection]:
     """One connection outside any pool, for locks and notifications that belong to a session."""
-    connection = await asyncpg.connect(
-        plain_url(url), **limits(statement_seconds, application_name=application, **settings)
-    )
+    connection = await asyncpg.connect(plain_url(url), **limits(statement_seconds, application))
     try:
+        await settle(connection, statement_seconds, **settings)
         yield connection
     finally:
         connection.terminate()
 
 
-async def _read_json(connection: Any) -> None:
-    """Documents are read as what they mean, and written from that or from text; `::text` in a SELECT keeps the text."""
+async def _prepare(connection: Any, *, statement_seconds: float) -> None:
+    """What each connection of a pool is given once.
+
+    Documents are read as what they mean, and written from that or from text; `::text` in a SELECT keeps the text."""
+    # What is asked here is small and asked often: compiling it never pays.
+    await settle(connection, statement_seconds, jit="off")
     for name in ("json", "jsonb"):
         await connection.set_type_codec(name, schema="pg_catalog", encoder=_document, decoder=json.loads)
 

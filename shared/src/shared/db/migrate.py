@@ -1,10 +1,15 @@
-"""Migrations: the runtime's own history first, then the service's; safe when two replicas start at once."""
+"""Migrations: the runtime's own history first, then the service's; safe when two replicas start at once.
+
+What is served meanwhile goes on: who waits long for a lock keeps everybody waiting behind it, so nobody does.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib.resources
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -20,7 +25,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.db.connection import Connection
-from shared.db.engine import plain_url
+from shared.db.engine import direct_connection, plain_url
+from shared.db.failures import DatabaseFailure, pause_after, state_of
 from shared.db.schema import RUNTIME
 from shared.errors import Unavailable
 
@@ -28,6 +34,18 @@ log = structlog.get_logger(__name__)
 
 # One lock for all migrations of a database, so that the second of two starting replicas waits and finds nothing to do.
 _LOCK = 0x0DE5_0001
+# How long a lock on a table is waited for; meanwhile everything that wants the table queues up behind.
+LOCK_SECONDS = 4.0
+ATTEMPTS = 12
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
+WATCH_SECONDS = 0.25
+_NO_LOCK = "55P03"
+# Which table it waits for, and who holds it. Other roles' sessions show the owner their names and no more.
+_WAITED_FOR = """
+    SELECT (SELECT coalesce(relation::regclass::text, locktype) FROM pg_locks WHERE pid = $1 AND NOT granted LIMIT 1),
+           array_agg(DISTINCT format('%s (%s, pid %s)', nullif(application_name, ''), usename, pid))
+    FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids($1))
+"""
 
 
 class NewerDatabase(Unavailable):
@@ -35,6 +53,13 @@ class NewerDatabase(Unavailable):
 
     code = "newer-database"
     title = "The database is newer than this release"
+
+
+class LockNotFree(Unavailable):
+    """Somebody held what a migration must lock, each time that it tried."""
+
+    code = "lock-not-free"
+    title = "A migration did not get its lock"
 
 
 def _scripts(package: str, schema: str) -> Config:
@@ -73,9 +98,31 @@ async def migrate(owner_url: str, *, serving_role: str, histories: Mapping[str, 
     """Brings the database to this release in one transaction, as the owner role: the runtime's tables, then those of
     `histories` (schema → package of its revisions).
 
-    Each migration grants the serving role what it may do on the tables that it makes. Raises NewerDatabase when the
-    database knows a revision that this release does not.
+    Each migration grants the serving role what it may do on the tables that it makes. A lock that is not had in
+    LOCK_SECONDS undoes everything, and after a growing pause it is tried again. Raises NewerDatabase when the database
+    knows a revision that this release does not, and LockNotFree when it was tried often enough.
     """
+    for attempt in range(1, ATTEMPTS + 1):
+        watch = _Watch(owner_url)
+        try:
+            await _migrate(owner_url, serving_role, {**RUNTIME, **histories}, watch)
+        except asyncpg.PostgresError as error:
+            if state_of(error) != _NO_LOCK:
+                raise
+            if attempt == ATTEMPTS:
+                raise LockNotFree(
+                    f"the migration waited {ATTEMPTS} times for {watch.told}; nothing was changed. End what holds it, "
+                    "and run `migrate` again"
+                ) from error
+        else:
+            return
+        pause = pause_after(attempt - 1, first=FIRST_PAUSE_SECONDS, most=LONGEST_PAUSE_SECONDS)
+        log.warning("migration waits for a lock", waits_for=watch.told, attempt=attempt, again_in_seconds=pause)
+        await asyncio.sleep(pause)
+
+
+async def _migrate(owner_url: str, serving_role: str, histories: Mapping[str, str], watch: _Watch) -> None:
+    """Once, in one transaction."""
     # Made by the driver itself, which understands all that an address may say (sslmode …). A revision may take long, so
     # its statements have no end; the kernel asks whether the server is there.
     connect = functools.partial(
@@ -88,11 +135,41 @@ async def migrate(owner_url: str, *, serving_role: str, histories: Mapping[str, 
     engine = create_async_engine("postgresql+asyncpg://", poolclass=NullPool, async_creator=connect)
     try:
         async with engine.begin() as connection:
+            # Behind another migration is where this one belongs, however long that takes; nobody queues up here.
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            for schema, package in {**RUNTIME, **histories}.items():
-                await connection.run_sync(_upgrade, package, schema, serving_role)
+            await connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_SECONDS * 1000:.0f}"))
+            async with watch.over(int(await connection.scalar(text("SELECT pg_backend_pid()")))):
+                for schema, package in histories.items():
+                    await connection.run_sync(_upgrade, package, schema, serving_role)
     except DBAPIError as error:
         # What the driver said, as everywhere else in this product.
         raise (error.orig.__cause__ if error.orig is not None else None) or error from None
     finally:
         await engine.dispose()
+
+
+class _Watch:
+    """Asks by a session of its own what the migration waits for: afterwards nobody could tell any more."""
+
+    def __init__(self, owner_url: str) -> None:
+        self._owner_url = owner_url
+        self.told = "a lock"
+
+    @asynccontextmanager
+    async def over(self, pid: int) -> AsyncIterator[None]:
+        """Looks again and again while the block runs; what cannot be asked is not told."""
+        looking = asyncio.create_task(self._look(pid))
+        try:
+            yield
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError, *DatabaseFailure):
+                await looking
+
+    async def _look(self, pid: int) -> None:
+        async with direct_connection(self._owner_url, application="desk migrate watching") as connection:
+            while True:
+                what, holders = await connection.fetchrow(_WAITED_FOR, pid)
+                if what is not None and holders:
+                    self.told = f"a lock on {what}, held or wanted before by {', '.join(sorted(holders))}"
+                await asyncio.sleep(WATCH_SECONDS)

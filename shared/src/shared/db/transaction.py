@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import asyncpg
 from sqlalchemy import Select
 
 from shared.db.failures import DatabaseFailure, is_silence
 from shared.db.statement import Statement, composed, joined
-
-if TYPE_CHECKING:
-    from shared.db.engine import Engine
 
 Parameters = Mapping[str, Any]
 _NONE: Parameters = {}
@@ -173,8 +170,15 @@ class Transaction(Reader):
             await self._connection.execute(statement.text, *[value for _, values in waiting for value in values])
 
 
+class Lender(Protocol):
+    """What lends connections: an engine."""
+
+    def lend(self) -> AbstractAsyncContextManager[Any]:
+        """A connection of asyncpg, for as long as the block lasts."""
+
+
 @asynccontextmanager
-async def begin(engine: Engine, hint: Callable[[], None]) -> AsyncIterator[Transaction]:
+async def begin(engine: Lender, hint: Callable[[], None]) -> AsyncIterator[Transaction]:
     """One transaction; committed when the block ends well, and the relay is told when there is something to send."""
     async with engine.lend() as connection, begin_on(connection) as tx:
         yield tx

@@ -17,7 +17,7 @@ from starlette.types import Lifespan
 from shared.contracts import asyncapi
 from shared.db.engine import Engine
 from shared.errors import DeskError
-from shared.http.auth import needed
+from shared.http.auth import Known, Signature, declared_by
 from shared.http.edge import Edge
 from shared.http.health import PATHS, Check, Health, Status
 from shared.http.idempotency import AnsweredBefore, answer_again
@@ -25,6 +25,7 @@ from shared.http.limits import BODY_LIMIT, BODY_SECONDS
 from shared.http.openapi import OF_EVERY_ADDRESS, PROBLEM_RESPONSES, complete
 from shared.http.permissions import Permission
 from shared.http.problems import answer_problem
+from shared.http.signatures import SignedDoor
 from shared.http.tokens import Authenticator
 
 OPENAPI_PATH = "/openapi.json"
@@ -42,16 +43,16 @@ _AS_EVERY_SERVICE: dict[str, Any] = {
 }
 
 
-class RouteWithoutPermission(RuntimeError):
-    """A route does not say which permission it needs, so nobody may be let in by it."""
+class UndeclaredDoor(RuntimeError):
+    """A route does not say how its caller is known, or says it twice, so nobody may be let in by it."""
 
 
 class DeskApi(FastAPI):
     """FastAPI with the description of what the edge does: tokens, permissions, conditions and problems."""
 
     def openapi(self) -> dict[str, Any]:
-        needs = {(door.path, door.method.lower()): door.permission for door in doors_of(self) if door.permission}
-        return complete(super().openapi(), needs)
+        closed = {(door.path, door.method.lower()): door.permission for door in doors_of(self) if not door.is_open}
+        return complete(super().openapi(), closed)
 
 
 def create_app(
@@ -71,7 +72,7 @@ def create_app(
 ) -> FastAPI:
     """The application of a service. Its routers say their whole paths (`prefix="/v1/tickets"`).
 
-    Raises RouteWithoutPermission for a route that declares none with `needs(...)`.
+    Raises UndeclaredDoor for a route that does not declare once how its caller is known: `needs(...)`, `signed(...)`.
     """
     app = DeskApi(
         title=f"PSA Desk: {service}",
@@ -83,13 +84,18 @@ def create_app(
     )
     app.state.engine, app.state.hint, app.state.authenticator = engine, hint, authenticator
     _answer_problems(app)
-    app.add_middleware(
-        Edge, authenticator=authenticator, open_paths=OPEN_PATHS, body_limit=body_limit, body_seconds=body_seconds
-    )
     app.router.routes.extend([*Health(service, readiness, status, alive).routes(), _events_route(service)])
     for router in routers:
         app.include_router(router, responses=PROBLEM_RESPONSES)
-    _require_permissions(app)
+    _require_declarations(app)
+    app.add_middleware(
+        Edge,
+        authenticator=authenticator,
+        open_paths=OPEN_PATHS,
+        signed_doors=list(_signed_doors(app)),
+        body_limit=body_limit,
+        body_seconds=body_seconds,
+    )
     return app
 
 
@@ -102,10 +108,19 @@ def _events_route(service: str) -> Route:
     return Route(ASYNCAPI_PATH, tell_events, include_in_schema=False)
 
 
-def _require_permissions(app: FastAPI) -> None:
-    closed = [door for door in doors_of(app) if not door.is_open]
-    if undeclared := [f"{door.method} {door.path}" for door in closed if door.permission is None]:
-        raise RouteWithoutPermission(f"{app.title}: {', '.join(undeclared)}: say dependencies=[needs(...)]")
+def _require_declarations(app: FastAPI) -> None:
+    if undeclared := [f"{door.method} {door.path}" for door in doors_of(app) if door.known is None]:
+        raise UndeclaredDoor(
+            f"{app.title}: {', '.join(undeclared)}: say dependencies=[needs(...)] or [signed(...)], and one of them"
+        )
+
+
+def _signed_doors(app: FastAPI) -> Iterator[SignedDoor]:
+    for route in _flat(app):
+        for declared in declared_by(getattr(route, "dependencies", ())):
+            if isinstance(declared, Signature):
+                for method in sorted(route.methods or ()):
+                    yield SignedDoor(method, route.path_regex, declared.verifier)
 
 
 def _answer_problems(app: FastAPI) -> None:
@@ -117,23 +132,36 @@ def _answer_problems(app: FastAPI) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One method of one path, whether it may be called without a token, and the permission that it needs otherwise."""
+    """One method of one path, how it knows its caller (None: nobody said), and which permission a token must give."""
 
     method: str
     path: str
-    is_open: bool
+    known: Known | None
     permission: Permission | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be called by anybody."""
+        return self.known == "open"
 
 
 def doors_of(app: FastAPI) -> list[Door]:
     """Every route of an application, so that a test can knock at each."""
     found = [
-        Door(method, path, path in OPEN_PATHS, needed(getattr(route, "dependencies", ())))
+        Door(method, route.path, *_declaration_of(route))
         for route in _flat(app)
-        for path, methods in [(route.path, route.methods or {"GET"})]
-        for method in sorted(methods - {"HEAD"})
+        for method in sorted((route.methods or {"GET"}) - {"HEAD"})
     ]
     return sorted(found, key=lambda door: (door.path, door.method))
+
+
+def _declaration_of(route: Any) -> tuple[Known | None, Permission | None]:
+    if route.path in OPEN_PATHS:
+        return "open", None
+    declared = declared_by(getattr(route, "dependencies", ()))
+    if len(declared) != 1:
+        return None, None
+    return declared[0].known, getattr(declared[0], "permission", None)
 
 
 async def _answer_other_methods(request: Request, _error: Exception) -> Response:

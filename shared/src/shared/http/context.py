@@ -37,6 +37,14 @@ class Actor:
         return permission in self.permissions
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A request that its sender signed: the id that it signed along, and the verifier that knew it."""
+
+    id: str
+    verifier: object
+
+
 @dataclass(slots=True)
 class RequestContext:
     """One request, from its head to its access line."""
@@ -48,6 +56,7 @@ class RequestContext:
     has_body: bool = False
     content_type: bytes = b""
     actor: Actor | None = None
+    delivery: Delivery | None = None
     problem: str | None = None
     span: Span | None = None
     failure: str | None = None

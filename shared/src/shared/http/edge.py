@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import Token
 from time import perf_counter
 from typing import Any
@@ -10,9 +10,17 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from shared.http.context import RequestContext, open_context
-from shared.http.limits import BODY_LIMIT, BODY_SECONDS, receive_whole, refuse_strange_head
+from shared.http.context import Delivery, RequestContext, open_context
+from shared.http.limits import (
+    BODY_LIMIT,
+    BODY_SECONDS,
+    receive_whole,
+    refuse_strange_body,
+    refuse_strange_head,
+    replaying,
+)
 from shared.http.problems import problem_of
+from shared.http.signatures import SignedDoor
 from shared.http.spans import close_span
 from shared.http.tokens import Authenticator
 from shared.telemetry.logs import get_logger
@@ -50,7 +58,11 @@ class _Answer:
 
 
 class Edge:
-    """Closed by default: a path that is not in `open_paths` needs a verified token, whether a route exists or not."""
+    """Knows the caller as the door declares, before any route runs.
+
+    Closed by default: what is neither in `open_paths` nor one of the `signed_doors` needs a verified token, whether a
+    route exists or not.
+    """
 
     def __init__(
         self,
@@ -58,12 +70,14 @@ class Edge:
         *,
         authenticator: Authenticator,
         open_paths: Collection[str],
+        signed_doors: Sequence[SignedDoor] = (),
         body_limit: int = BODY_LIMIT,
         body_seconds: float = BODY_SECONDS,
     ) -> None:
         self.app = app
         self.authenticator = authenticator
         self.open_paths = frozenset(open_paths)
+        self.signed_doors = tuple(signed_doors)
         self.body_limit = body_limit
         self.body_seconds = body_seconds
 
@@ -99,11 +113,7 @@ class Edge:
         """Runs the application and answers for every error that it did not answer itself."""
         try:
             refuse_strange_head(scope)
-            if scope["path"] not in self.open_paths:
-                context.actor = await self.authenticator.authenticate(context.authorization)
-            if context.has_body:
-                receive = await receive_whole(receive, context, self.body_limit, self.body_seconds)
-                answer.early = False
+            receive = await self._admit(scope, receive, answer, context)
             await self.app(scope, receive, answer)
         except Exception as error:
             problem = problem_of(error)
@@ -114,6 +124,25 @@ class Edge:
                 # The status is out; a broken connection is the only way left to say that the rest is missing.
                 raise
             await problem.response(scope)(scope, receive, answer)
+
+    async def _admit(self, scope: Scope, receive: Receive, answer: _Answer, context: RequestContext) -> Receive:
+        """Finds out who calls and reads the body, in the order that the door allows: a token stands in the head, a
+        signature covers the body. What is not known is answered before anybody looks into its body.
+        """
+        door = next((each for each in self.signed_doors if each.matches(scope)), None) if self.signed_doors else None
+        head = door.verifier.read_head(scope["headers"]) if door is not None else None
+        if door is None and scope["path"] not in self.open_paths:
+            context.actor = await self.authenticator.authenticate(context.authorization)
+        body = b""
+        if context.has_body:
+            message = await receive_whole(receive, context, self.body_limit, self.body_seconds)
+            answer.early = False
+            body, receive = message.get("body", b""), replaying(message, receive)
+        if door is not None and head is not None:
+            context.actor = await door.verify(head, body, scope)
+            context.delivery = Delivery(head.id.decode("ascii"), door.verifier)
+        refuse_strange_body(body, context)
+        return receive
 
     def _tell(self, scope: Scope, context: RequestContext, method: str, status: int, seconds: float) -> None:
         method = method if method in _METHODS else "OTHER"

@@ -15,6 +15,7 @@ from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.errors import Conflict, Invalid
 from shared.http.auth import caller_of
+from shared.http.context import context_of
 from shared.http.etag import etag_of
 from shared.http.transaction import Tx
 
@@ -75,10 +76,11 @@ class Once:
     identity: Mapping[str, Any] | None = None
 
     async def answer(
-        self, body: BaseModel, *, version: int, status: int = 200, location: str | None = None
+        self, body: BaseModel, *, version: int | None, status: int = 200, location: str | None = None
     ) -> Response:
-        """The answer with its ETag, kept under the key for as long as it may be asked again."""
-        headers = {"etag": etag_of(version)} | ({"location": location} if location is not None else {})
+        """The answer, kept under the key for as long as it may be asked again; with an ETag where it has a version."""
+        headers = {} if version is None else {"etag": etag_of(version)}
+        headers |= {} if location is None else {"location": location}
         response = Response(body.model_dump_json(), status, headers, _MEDIA_TYPE)
         if self.identity is not None:
             kept = {"status": status, "headers": headers, "body": bytes(response.body), "now": clock.now()}
@@ -89,11 +91,15 @@ class Once:
 async def once(request: Request, tx: Tx, idempotency_key: _Key = None) -> Once:
     """Locks the key and looks whether it was answered before; without a key it does nothing.
 
-    Raises AnsweredBefore, RequestInProgress, KeyUsedOtherwise, and Invalid for more than one key.
+    Where the sender signs, the key is the id of the delivery, which is signed too. Raises AnsweredBefore,
+    RequestInProgress, KeyUsedOtherwise, and Invalid for more than one key.
     """
-    if idempotency_key is None:
+    context = context_of(request.scope)
+    if context is not None and context.delivery is not None:
+        idempotency_key = context.delivery.id
+    elif idempotency_key is None:
         return Once(tx)
-    if len(request.headers.getlist(IDEMPOTENCY_KEY)) > 1:
+    elif len(request.headers.getlist(IDEMPOTENCY_KEY)) > 1:
         raise Invalid("Send one Idempotency-Key.")
     route = f"{request.method} {request.scope['route'].path}"
     whose = {"caller": (await caller_of(request)).id, "route": route, "key": idempotency_key}

@@ -41,24 +41,33 @@ _ALLOWED_IN_LINE = r"[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]"
 _VISIBLE = r"[^\s\x00-\x1f\x7f-\x9f\u2028\u2029]"
 
 
-async def receive_whole(receive: Receive, context: RequestContext, limit: int, seconds: float) -> Receive:
-    """Reads a body of at most `limit` bytes within `seconds` and hands it on in one piece.
+async def receive_whole(receive: Receive, context: RequestContext, limit: int, seconds: float) -> Message:
+    """Reads a body of at most `limit` bytes within `seconds`, into one message.
 
-    Raises BodyTooLarge (also for a chunked body, as soon as it passes the limit), BodyTooSlow, BodyNotJson,
-    UnreadableBody for what is not one plain JSON document, and Invalid for text in it that no field could store. A
-    caller that goes away is passed on as the disconnection that it is.
+    Raises BodyTooLarge (also for a chunked body, as soon as it passes the limit) and BodyTooSlow. For a caller that
+    goes away the message is the disconnection.
     """
     if context.content_length is not None and context.content_length > limit:
         raise _too_large(limit)
     try:
         async with asyncio.timeout(seconds):
-            message = await _read(receive, limit)
+            return await _read(receive, limit)
     except TimeoutError as error:
         raise BodyTooSlow(f"Send the whole body within {seconds:g} seconds.") from error
-    if message["type"] == "http.request" and message["body"]:
+
+
+def refuse_strange_body(body: bytes, context: RequestContext) -> None:
+    """Raises BodyNotJson, UnreadableBody for what is not one plain JSON document, and Invalid for text in it that no
+    field could store. No body at all is none of them.
+    """
+    if body:
         if not _JSON.fullmatch(context.content_type):
             raise BodyNotJson("Send a JSON document, with the header Content-Type: application/json.")
-        _refuse_ambiguous(message["body"])
+        _refuse_ambiguous(body)
+
+
+def replaying(message: Message, receive: Receive) -> Receive:
+    """Hands a message on that was read before, and then whatever comes."""
     pending: list[Message] = [message]
 
     async def replay() -> Message:

@@ -8,6 +8,7 @@ from typing import Any
 from shared.http.idempotency import IDEMPOTENCY_KEY
 from shared.http.preconditions import IF_MATCH, IF_NONE_MATCH
 from shared.http.problems import MEDIA_TYPE
+from shared.http.signatures import ID, SIGNATURE, TIMESTAMP, WINDOW_SECONDS
 
 _REFERENCE = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
@@ -37,12 +38,36 @@ _OF_CONDITIONS = {
     428: "It exists, and If-Match is missing.",
 }
 _OF_KEYS = "The present state does not allow it, or this Idempotency-Key is being worked on: see Retry-After."
+_OF_DELIVERIES = "The present state does not allow it, or this delivery is being worked on: see Retry-After."
+_HMAC = {
+    "type": "apiKey",
+    "in": "header",
+    "name": SIGNATURE,
+    "description": "Standard Webhooks: `v1,` and the base64 HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>`",
+}
 _TEXT = {"schema": {"type": "string"}}
 _ETAG = {"description": "the version that this left, for If-Match", **_TEXT}
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": _REFERENCE} for status, text in _DOCUMENTED.items()
 }
+
+_SIGNED_HEADERS = [
+    {
+        "name": ID,
+        "in": "header",
+        "required": True,
+        "description": "yours, new for each delivery; one that comes again within 24 hours gets the first answer again",
+        **_TEXT,
+    },
+    {
+        "name": TIMESTAMP,
+        "in": "header",
+        "required": True,
+        "description": f"seconds since 1970 at this attempt, at most {WINDOW_SECONDS} from now",
+        "schema": {"type": "integer"},
+    },
+]
 
 _PROBLEM = {
     "title": "Problem",
@@ -78,19 +103,43 @@ _PROBLEM_OF_INPUT = {
 }
 
 
-def complete(document: dict[str, Any], needs: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """Adds what the edge does; `needs` is the permission by path and method. Doing it again changes nothing."""
+def complete(document: dict[str, Any], closed: Mapping[tuple[str, str], str | None]) -> dict[str, Any]:
+    """Adds what the edge does; `closed` is the permission by path and method, None where a signature is asked for
+    instead. Doing it again changes nothing."""
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update({"Problem": _PROBLEM, "ProblemOfInput": _PROBLEM_OF_INPUT})
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     document["security"] = [{"bearer": []}]
-    for (path, method), permission in needs.items():
+    if None in closed.values():
+        components["securitySchemes"]["hmac"] = _HMAC
+    for (path, method), permission in closed.items():
         _complete_operation(document["paths"][path][method], permission)
     return document
 
 
-def _complete_operation(operation: dict[str, Any], permission: str) -> None:
-    operation["x-permission"] = permission
+def _complete_operation(operation: dict[str, Any], permission: str | None) -> None:
+    if permission is None:
+        _complete_signed(operation)
+    else:
+        operation["x-permission"] = permission
+        _complete_permitted(operation, permission)
+
+
+def _complete_signed(operation: dict[str, Any]) -> None:
+    """The id of the delivery takes the place of the key, and nobody's roles are asked for."""
+    operation["security"] = [{"hmac": []}]
+    responses = operation["responses"]
+    responses.pop("403", None)
+    responses["401"] = {"description": "It is not signed by anybody known here, or not now.", "content": _REFERENCE}
+    told = {parameter["name"] for parameter in operation.get("parameters", ())}
+    if IDEMPOTENCY_KEY in told:
+        operation["parameters"] = [each for each in operation["parameters"] if each["name"] != IDEMPOTENCY_KEY]
+        responses["409"] = {"description": _OF_DELIVERIES, "content": _REFERENCE, "headers": {"Retry-After": _TEXT}}
+    missing = [each for each in _SIGNED_HEADERS if each["name"] not in told]
+    operation["parameters"] = [*operation.get("parameters", ()), *missing]
+
+
+def _complete_permitted(operation: dict[str, Any], permission: str) -> None:
     for parameter in operation.get("parameters", ()):
         _forget_null(parameter["schema"])
     responses = operation["responses"]

@@ -136,10 +136,10 @@ def _problem_of_desk_error(error: DeskError) -> Problem:
     status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
     headers = dict(_TAKEN.get(type(error), {}))
     problem = Problem(status, error.code, error.title, error.message, dict(error.extra), headers)
-    if status == 401:
+    if isinstance(error, Unauthenticated):
         reason = "invalid_token" if error.extra.get("presented") else None
         problem.extra.pop("presented", None)
-        problem.headers["www-authenticate"] = _challenge(reason, error.message)
+        problem.headers["www-authenticate"] = _challenge(reason, error.message, error.scheme)
     if present := error.extra.get("version") if isinstance(error, VersionChanged | VersionNotStated) else None:
         problem.headers["etag"] = etag_of(present)
     retry = error.extra.get(RETRY_AFTER, _RETRY_SECONDS if status == 503 else None)
@@ -148,12 +148,12 @@ def _problem_of_desk_error(error: DeskError) -> Problem:
     return problem
 
 
-def _challenge(reason: str | None, message: str) -> str:
+def _challenge(reason: str | None, message: str, scheme: str) -> str:
     """The WWW-Authenticate header (RFC 6750, section 3): without an error code when no token was presented."""
     if reason is None:
-        return 'Bearer realm="psa-desk"'
+        return f'{scheme} realm="psa-desk"'
     told = "".join(letter for letter in message if letter.isascii() and letter.isprintable() and letter not in '"\\')
-    return f'Bearer realm="psa-desk", error="{reason}", error_description="{told}"'
+    return f'{scheme} realm="psa-desk", error="{reason}", error_description="{told}"'
 
 
 def _problem_of_request(error: RequestValidationError) -> Problem:

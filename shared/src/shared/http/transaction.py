@@ -41,7 +41,7 @@ async def transaction(request: Request) -> AsyncIterator[Transaction]:
                 await tx.flush()
                 committing = True
     except DatabaseFailure as error:
-        raise _translated(error, passing=committing or is_passing(error)) from error
+        raise translated(error, passing=committing or is_passing(error)) from error
 
 
 async def reading(request: Request) -> AsyncIterator[Reader]:
@@ -53,7 +53,7 @@ async def reading(request: Request) -> AsyncIterator[Reader]:
         async with request.app.state.engine.connect() as connection:
             yield connection
     except DatabaseFailure as error:
-        raise _translated(error, passing=is_passing(error)) from error
+        raise translated(error, passing=is_passing(error)) from error
 
 
 # Without scope="function" FastAPI would commit after the answer has left, and nobody could be told of a failure.
@@ -66,7 +66,8 @@ def is_passing(error: BaseException) -> bool:
     return is_transient(error) or state_of(error) in _PASSING_STATES
 
 
-def _translated(error: BaseException, *, passing: bool) -> BaseException:
+def translated(error: BaseException, *, passing: bool) -> BaseException:
+    """What a caller is told of a failure of the database; what would fail again stays the error that it is."""
     if not passing:
         return error
     if isinstance(error, CommitUnanswered):

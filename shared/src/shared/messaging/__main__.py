@@ -1,11 +1,10 @@
-"""python -m shared.messaging topics | acls | access: the topics of the registry, and who may do what with them."""
+"""python -m shared.messaging topics | acls: the topics of the registry, and who may do what with them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -13,8 +12,7 @@ from aiokafka.errors import KafkaError
 
 from shared.contracts.topics import ALL_TOPICS
 from shared.errors import DeskError
-from shared.messaging.access import Access, registry, script
-from shared.messaging.granting import apply, set_passwords
+from shared.messaging.access import registry, script
 from shared.messaging.kafka import Cluster, silence
 from shared.messaging.topics import create_topics
 from shared.settings import KafkaSettings
@@ -44,26 +42,6 @@ def topics(
 def acls(outsiders: Outsiders = "") -> None:
     """Print the rights of the registry as a script of `kafka-acls.sh`; nothing is asked or changed."""
     typer.echo(script(registry(Cluster.of(KafkaSettings()), outsiders.split())))
-
-
-@app.command()
-def access(
-    passwords: Annotated[Path, typer.Option(help="a folder with a file NAME_kafka_password for each user")],
-    outsiders: Outsiders = "",
-) -> None:
-    """Set the users and their rights as the registry wants them, and take away every other; safe to run again."""
-    cluster = Cluster.of(KafkaSettings())
-    granted = registry(cluster, outsiders.split())
-    users = {
-        name: (passwords / f"{name}_kafka_password").read_text(encoding="utf-8").strip() for name in _users(granted)
-    }
-    _answered(cluster, set_passwords(cluster, users))
-    done = _answered(cluster, apply(cluster, granted))
-    typer.echo(f"{len(users)} users; {done.added} rights added, {done.removed} taken away, {done.kept} were there")
-
-
-def _users(granted: list[Access]) -> list[str]:
-    return sorted({one.principal for one in granted})
 
 
 def _answered(cluster: Cluster, work: Coroutine[Any, Any, T]) -> T:

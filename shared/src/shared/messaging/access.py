@@ -93,8 +93,14 @@ def registry(cluster: Cluster, outsiders: Iterable[str] = ()) -> list[Access]:
 
 
 def script(granted: Sequence[Access]) -> str:
-    """The lines of a shell script that grants all of it with Kafka's own tool."""
+    """The lines of a shell script that grants all of it with Kafka's own tool; a deployment compares with it, too."""
     lines = [f'kafka-acls.sh "$@" {one.line()}' for one in granted]
     return "\n".join(
-        ["#!/bin/sh", "# sh this-file --bootstrap-server HOST:PORT --command-config FILE", "set -e", *lines]
+        [
+            "#!/bin/sh",
+            "# Printed by `python -m shared.messaging acls`: what each service and other system may do on Kafka.",
+            "# sh this-file --bootstrap-server HOST:PORT --command-config FILE",
+            "set -e",
+            *lines,
+        ]
     )

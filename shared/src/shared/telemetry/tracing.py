@@ -1,7 +1,7 @@
 """Spans: made and exported with OpenTelemetry when a collector is configured; else only a traceparent travels.
 
-Nothing of OpenTelemetry is imported here: a process without a collector pays one comparison for each span that it does
-not make.
+Nothing of OpenTelemetry is imported here, and `collector` imports it only where one is named: a process without one
+pays one comparison for each span that it does not make.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from contextvars import ContextVar
 from typing import Literal, Protocol
 
 from shared.telemetry import logs, trace
-from shared.telemetry.redaction import describe_error
 from shared.telemetry.trace import TraceParent
-
-log = logs.get_logger(__name__)
 
 Kind = Literal["server", "producer", "consumer", "internal"]
 Told = Mapping[str, str | int]
@@ -69,38 +66,6 @@ _current: ContextVar[str | None] = ContextVar("desk_current_traceparent", defaul
 def is_on() -> bool:
     """Whether spans are made."""
     return _recorder is not None
-
-
-def is_configured(environment: Mapping[str, str]) -> bool:
-    """Whether the environment names a collector, in the standard variables of OpenTelemetry."""
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return False
-    if environment.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower() not in ("", "otlp"):
-        return False
-    return bool(collector_of(environment)[1])
-
-
-def collector_of(environment: Mapping[str, str]) -> tuple[str, str]:
-    """The variable that names the collector of traces, and its address; that is empty where there is none."""
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
-        if address := environment.get(name, "").strip():
-            return name, address
-    return "", ""
-
-
-def configure(service: str, part: str, environment: Mapping[str, str]) -> None:
-    """Begins to make spans when a collector is configured; OpenTelemetry's SDK is imported only then.
-
-    A wrong setting is logged and costs the spans, never the work.
-    """
-    if not is_configured(environment):
-        return
-    from shared.telemetry.recording import exporting
-
-    try:
-        use(exporting(service, part))
-    except Exception as error:
-        log.error("tracing stays off, its settings are wrong", problem=describe_error(error))
 
 
 def use(recorder: Recorder | None) -> None:
