@@ -22,6 +22,10 @@ from tests.support.eventually import eventually
 Make = Callable[[str], Awaitable[Database]]
 
 MEMBERS, PARTITIONS, EVENTS = 5, 12, 1200
+HANDS = """
+    CREATE TABLE public.hands (key text PRIMARY KEY, times int NOT NULL);
+    GRANT SELECT, INSERT, UPDATE ON public.hands TO test_serving;
+"""
 
 
 async def shares(consumers: list[Consumer]) -> list[dict[str, set[int]]]:
@@ -51,8 +55,7 @@ async def test_five_members_share_twelve_partitions_alike_and_never_deadlock(
     await create_topics(cluster, ALL_TOPICS, partitions=PARTITIONS)
     db = await prepared(database)
     async with db.connect(OWNER) as owner:
-        await owner.execute("CREATE TABLE public.hands (key text PRIMARY KEY, times int NOT NULL)")
-        await owner.execute("GRANT SELECT, INSERT, UPDATE ON public.hands TO test_serving")
+        await owner.execute(HANDS)
 
     async def touch(tx: Transaction, event: Any) -> None:
         """What all reactions to one ticket do: they lock what belongs to it."""

@@ -225,4 +225,4 @@ async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
 async def after_rebuild(tx: Transaction, tables: Collection[str]) -> None:
     """The queue follows from tickets and clocks: whoever puts clocks right puts it right."""
     if CLOCK.table in tables:
-        await repository.refresh_every_open(tx)
+        await repository.refresh_open(tx, await repository.lock_every_open(tx))

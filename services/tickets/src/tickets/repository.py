@@ -170,9 +170,9 @@ async def refresh_open(tx: Transaction, ids: Collection[UUID]) -> None:
         await tx.write(_REFRESH_LOCKED, {"ids": sorted(ids)})
 
 
-async def refresh_every_open(tx: Transaction) -> None:
-    """Computes the whole queue anew, with its tickets locked."""
-    await refresh_open(tx, [row["id"] for row in await tx.fetch(_LOCK_EVERY_OPEN)])
+async def lock_every_open(tx: Transaction) -> list[UUID]:
+    """Locks every ticket that is in the queue or belongs there."""
+    return [row["id"] for row in await tx.fetch(_LOCK_EVERY_OPEN)]
 
 
 async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known]:
