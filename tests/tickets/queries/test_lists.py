@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from shared.db.statement import sql
 from tests.support.databases import OWNER, Database
 from tests.tickets import told
 from tests.tickets.desk import NOW, cause, open_one, received
@@ -208,3 +209,46 @@ async def test_one_or_two_letters_are_enough_where_every_title_is_looked_at_and_
                 await numbers(desk, TicketFilter(q=q, status=words))
         assert await numbers(desk, TicketFilter(q="2", status=words)) == [gone]
     assert await numbers(desk, TicketFilter(q="e-l 2", status=["all"])) == [gone]
+
+
+@pytest.mark.parametrize(
+    ("sort", "after", "statuses", "index"),
+    [
+        ("due", (2, 10**16, 2, 2, UUID(int=7)), ["open"], "open_tickets_by_turn"),
+        ("opened", (NOW, UUID(int=7)), ["open"], "open_tickets_by_opening"),
+        ("opened", (NOW, UUID(int=7)), ["closed"], "closed_by_opening"),
+    ],
+)
+async def test_a_page_begins_where_its_index_says_and_sorts_nothing(
+    desk: Database, sort: Sort, after: tuple[Any, ...], statuses: list[StatusWord], index: str
+) -> None:
+    page, values = lists._page(TicketFilter(status=statuses), sort, after, 51)
+    statement = sql(page)
+    async with desk.connect() as connection:
+        # With so few rows anything is quick; what is asked here is whether the index can do all of it.
+        await connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
+        rows = await connection.fetch(f"EXPLAIN {statement.text}", *statement.arguments(values))
+    plan = "\n".join(row[0] for row in rows)
+    assert f"using {index} on" in plan, plan
+    assert "Index Cond: (ROW(" in plan, plan
+    assert "Sort" not in plan, plan
+
+
+_MANY_CLOSED = """
+    INSERT INTO tickets.tickets (id, number, version, status, kind, client_id, severity, severity_to_review, priority,
+        title, title_key, description, channel, reported_at, opened_at, opened_by, level)
+    SELECT gen_random_uuid(), 'C-' || n, 1, 'closed', 'incident', 'molinos', 2, false, 2, md5(n::text), md5(n::text),
+           '', 'phone', $1, $1, 'ana', 1 FROM generate_series(1, 5000) n
+"""
+
+
+async def test_what_the_newest_do_not_have_is_found_by_its_trigrams(desk: Database) -> None:
+    page, values = lists._page(TicketFilter(status=["closed"], q="balanza"), "opened", None, 51)
+    statement = sql(page)
+    async with desk.connect(OWNER) as connection:
+        await connection.execute(_MANY_CLOSED, NOW)
+        await connection.execute("ANALYZE tickets.tickets")
+        rows = await connection.fetch(f"EXPLAIN {statement.text}", *statement.arguments(values))
+    plan = "\n".join(row[0] for row in rows)
+    assert "Bitmap Index Scan on closed_by_title" in plan, plan
+    assert "One-Time Filter" in plan, plan
