@@ -221,7 +221,7 @@ def test_a_clock_that_differs_by_more_than_a_second_is_told(ahead: float, state:
 def waiting(**changes: Any) -> SimpleNamespace:
     """A row of what waits in a service's database: nothing, but for the changes."""
     nothing: dict[str, Any] = {"oldest": None, "parked_since": None, "closed": []}
-    counts = dict.fromkeys(("outbox", "parked", "blocked", "gave_up", "unsendable"), 0)
+    counts = dict.fromkeys(("outbox", "parked", "blocked", "gave_up", "blocked_rows"), 0)
     return SimpleNamespace(**{**nothing, **counts, **changes})
 
 
@@ -238,7 +238,7 @@ NOW = clock.now()
         (waiting(parked=2, blocked=1, parked_since=NOW - timedelta(seconds=5)), "warning", "2 parked messages"),
         (waiting(parked=2, blocked=1, parked_since=NOW - timedelta(minutes=5)), "problem", "1 keys blocked"),
         (waiting(parked=2, blocked=1, gave_up=1, parked_since=NOW), "problem", "2 parked messages"),
-        (waiting(unsendable=1), "problem", "1 keys cannot be sent"),
+        (waiting(blocked_rows=1), "problem", "1 keys cannot be sent"),
         (waiting(closed=["desk.sla.v1"]), "problem", "rows wait for desk.sla.v1"),
     ],
 )

@@ -71,7 +71,7 @@ PARKED = """
     INSERT INTO runtime.parked (topic, partition, "offset", key, headers, reason, problem, parked_at)
     VALUES ('desk.tickets.v1', 0, 0, 'k', '', 'failed', 'no such thing', '2026-01-01')
 """
-UNSENDABLE = "INSERT INTO runtime.unsendable VALUES ('desk.sla.v1', 'k', 1, 'too large', '2026-01-01')"
+BLOCKED_ROW = "INSERT INTO runtime.blocked_rows VALUES ('desk.sla.v1', 'k', 1, 'too large', '2026-01-01')"
 # Of a topic that it does not read, or a partition that there is not: the running consumer is not to be stopped.
 REFUSED = """
     INSERT INTO runtime.refused_logs VALUES ('desk.devlink.v1', 99, 7, 'the log is behind the database', 'it ends at 0',
@@ -106,7 +106,7 @@ SENT = """
     ("service", "damage", "repair", "check", "words"),
     [
         ("sla", UNSENT, SENT, "messages", "rows wait for desk.never-made.v1, which does not exist"),
-        ("sla", UNSENDABLE, "DELETE FROM runtime.unsendable", "messages", "1 keys cannot be sent"),
+        ("sla", BLOCKED_ROW, "DELETE FROM runtime.blocked_rows", "messages", "1 keys cannot be sent"),
         ("sla", PARKED, "DELETE FROM runtime.parked", "messages", "1 parked messages"),
         ("sla", REFUSED, "DELETE FROM runtime.refused_logs", "consumer", "the log of desk.devlink.v1 (1 partitions)"),
         ("sla", HALTED, "DELETE FROM runtime.halts", "consumer", "too many keys would be parked in a minute, by 40"),

@@ -365,7 +365,7 @@ class Parts:
             SELECT o.rows, a.recorded_at AS oldest,
                    (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
                    (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
-                   (SELECT count(*) FROM runtime.unsendable) AS unsendable,
+                   (SELECT count(*) FROM runtime.blocked_rows) AS blocked_rows,
                    (SELECT count(*) FROM (SELECT FROM runtime.withheld LIMIT 10000) few) AS withheld,
                    (SELECT count(*) FROM runtime.set_aside)
                        + (SELECT count(*) FROM runtime.errands WHERE state = 'given-up') AS set_aside
@@ -383,7 +383,7 @@ class Parts:
             "outbox_oldest_seconds": round(max(0.0, oldest), 3),
             "parked_messages": row.parked,
             "blocked_keys": row.blocked,
-            "unsendable_keys": row.unsendable,
+            "blocked_rows": row.blocked_rows,
             "withheld_rows": row.withheld,
             "work_set_aside": row.set_aside,
             **stopped,

@@ -15,7 +15,7 @@ from shared.http.auth import Authenticator, Caller, CauseDep, needs
 from shared.http.etag import etag
 from shared.http.limits import Clean, CleanText
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
-from shared.http.transaction import ReadTx, Tx
+from shared.http.transaction import Reading, Tx
 
 ERRORS: dict[str, type[DeskError]] = {
     "not-found": NotFound,
@@ -94,7 +94,7 @@ async def insert_row(tx: Tx, number: int) -> dict[str, int]:
 
 
 @routes.get("/rows")
-async def count_rows(tx: ReadTx) -> int:
+async def count_rows(tx: Reading) -> int:
     """Counts the rows."""
     return int(await tx.fetch_value(sql("SELECT count(*) FROM rows")))
 

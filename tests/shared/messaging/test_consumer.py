@@ -21,7 +21,7 @@ from shared.contracts.topics import TICKETS
 from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
-from shared.messaging import positions
+from shared.messaging import offsets
 from shared.messaging.adopting import adopt_cluster
 from shared.messaging.kafka import Cluster, admin, bounds, cluster_id, end_offsets
 from shared.messaging.replicas import unfilled_replicas
@@ -158,13 +158,13 @@ async def test_records_delivered_before_the_seek_do_not_count(
         await connection.execute(
             "INSERT INTO runtime.offsets SELECT $1, number, 0 FROM generate_series(0, 2) AS number", TICKETS.name
         )
-    load = positions.load
+    load = offsets.load
 
     async def slowly(*arguments: Any) -> Any:
         await asyncio.sleep(1.5)  # time for records to be delivered before the offsets are known
         return await load(*arguments)
 
-    monkeypatch.setattr(positions, "load", slowly)
+    monkeypatch.setattr(offsets, "load", slowly)
     async with running(consumer_of(db, cluster)):
         await eventually(lambda: applied(db, 900))
     await require_each_once(db, 900)

@@ -203,13 +203,13 @@ async def test_a_key_that_cannot_be_sent_is_listed_and_released(database: Make, 
     db = await database("tickets")
     async with db.connect(OWNER) as connection:
         await connection.execute(
-            "INSERT INTO runtime.unsendable (topic, key, position, problem, found_at) "
+            "INSERT INTO runtime.blocked_rows (topic, key, position, problem, found_at) "
             "VALUES ('desk.tickets.v1', 'one', 1, 'MessageSizeTooLarge', '2026-01-01')"
         )
-    (held,) = (await ask(db, cluster, "backlog"))["unsendable"]
+    (held,) = (await ask(db, cluster, "backlog"))["blocked_rows"]
     assert (held["topic"], held["key"], held["problem"]) == ("desk.tickets.v1", "one", "MessageSizeTooLarge")
     assert await ask(db, cluster, "release", "desk.tickets.v1", "one") == {"topic": "desk.tickets.v1", "key": "one"}
-    assert (await ask(db, cluster, "backlog"))["unsendable"] == []
+    assert (await ask(db, cluster, "backlog"))["blocked_rows"] == []
 
 
 async def test_what_was_parked_long_ago_is_erased_and_its_line_stays(database: Make, cluster: Cluster) -> None:

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from shared import clock
 from shared.contracts.topics import TICKETS
 from shared.db.statement import sql
-from shared.messaging import positions, refusals
+from shared.messaging import offsets, refusals
 from shared.messaging.adopting import adopt_cluster, adopt_log
 from shared.messaging.batch import OffsetsMoved
 from shared.messaging.fingerprint import Log, Stood, Younger
@@ -137,7 +137,7 @@ async def test_an_adopted_log_is_read_from_its_beginning_by_the_running_consumer
             told = await adopt_log(tx, TICKETS.name, logs, dry_run=True)
         assert {(one.stood_at, one.reads_from) for one in told} == {(10, 0), (20, 0), (30, 0)}
         async with db.begin() as tx:
-            await positions.decided(tx, [TICKETS.name])
+            await offsets.decided(tx, [TICKETS.name])
             assert await refusals.refused(tx), "only told"
             assert await adopt_log(tx, TICKETS.name, logs) == told
         await eventually(lambda: applied(db, 240))
@@ -236,7 +236,7 @@ async def test_the_end_of_a_transaction_is_no_record_of_another_log(database: Ma
     ],
 )
 def test_what_is_another_log(stood: Stood, log: Log, why: str | None) -> None:
-    found = positions.others({("desk.sla.v1", 3): stood}, {("desk.sla.v1", 3): log})
+    found = offsets.others({("desk.sla.v1", 3): stood}, {("desk.sla.v1", 3): log})
     assert [why in one.why for one in found if why] == ([True] if why else [])
     assert len(found) == (1 if why else 0)
 
@@ -250,7 +250,7 @@ async def test_a_decision_in_the_same_moment_wins_over_a_refusal(database: Make)
     async with db.begin() as tx:
         await adopt_log(tx, TICKETS.name, {})
     with pytest.raises(OffsetsMoved):
-        await positions.refuse(db.engine, [late], [TICKETS.name])
+        await offsets.refuse(db.engine, [late], [TICKETS.name])
     assert await db.count("SELECT count(*) FROM runtime.refused_logs") == 0
 
 

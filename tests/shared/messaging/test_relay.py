@@ -260,11 +260,11 @@ async def test_a_row_that_no_record_can_be_made_of_blocks_its_key_only(database:
     assert len(deliveries) == 40
     require_order(deliveries)
     async with db.connect() as connection:
-        assert "no record can be made of it" in await connection.fetchval("SELECT problem FROM runtime.unsendable")
+        assert "no record can be made of it" in await connection.fetchval("SELECT problem FROM runtime.blocked_rows")
 
 
 async def _blocked(db: Database, count: int) -> bool:
-    return await db.count("SELECT count(*) FROM runtime.unsendable") == count
+    return await db.count("SELECT count(*) FROM runtime.blocked_rows") == count
 
 
 async def _left(db: Database, count: int) -> bool:

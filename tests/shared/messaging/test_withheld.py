@@ -71,7 +71,7 @@ async def test_rows_behind_an_unsendable_one_leave_the_way_and_come_back_when_it
     await publish_all(db, story_of(1, 50))
     async with db.connect() as connection:
         await connection.execute(
-            "INSERT INTO runtime.unsendable SELECT topic, key, min(position), 'too large', now() "
+            "INSERT INTO runtime.blocked_rows SELECT topic, key, min(position), 'too large', now() "
             "FROM runtime.archive GROUP BY topic, key"
         )
     async with running(relay_of(db, cluster)):
@@ -93,14 +93,14 @@ async def test_a_key_that_is_released_while_its_rows_are_withheld_loses_none(dat
     await publish_all(db, story_of(1, 3))
     async with db.connect() as relay, db.connect() as operator:
         await operator.execute(
-            "INSERT INTO runtime.unsendable SELECT topic, key, min(position), 'too large', now() "
+            "INSERT INTO runtime.blocked_rows SELECT topic, key, min(position), 'too large', now() "
             "FROM runtime.archive GROUP BY topic, key"
         )
         rows = await outgoing.next_rows(relay, 10)
         assert all(row["behind"] for row in rows)
         releasing = operator.transaction()
         await releasing.start()
-        await operator.execute("DELETE FROM runtime.unsendable")
+        await operator.execute("DELETE FROM runtime.blocked_rows")
         withholding = asyncio.create_task(outgoing.withhold_behind(relay, rows))
         await asyncio.sleep(0.3)  # it waits at the key's row all the while
         await operator.execute("INSERT INTO runtime.outbox SELECT position FROM runtime.withheld")

@@ -11,7 +11,7 @@ NAMES = {
     "desk_http_requests_in_progress",
     "desk_relay_sent",
     "desk_relay_leader",
-    "desk_relay_blocked_keys",
+    "desk_relay_blocked_rows",
     "desk_relay_restarts",
     "desk_outbox_backlog",
     "desk_outbox_oldest_seconds",

@@ -30,12 +30,13 @@ _WAITING = sql("""
            (SELECT recorded_at FROM runtime.archive
              WHERE position = (SELECT min(position) FROM runtime.outbox)) AS oldest,
            ARRAY(SELECT DISTINCT topic FROM runtime.withheld w WHERE NOT EXISTS
-                 (SELECT FROM runtime.unsendable u WHERE (u.topic, u.key) = (w.topic, w.key)) ORDER BY topic) AS closed,
+                     (SELECT FROM runtime.blocked_rows u WHERE (u.topic, u.key) = (w.topic, w.key))
+                 ORDER BY topic) AS closed,
            (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
            (SELECT min(parked_at) FROM runtime.parked WHERE state = 'waiting') AS parked_since,
            (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
            (SELECT count(*) FROM runtime.blocked_keys WHERE gave_up) AS gave_up,
-           (SELECT count(*) FROM runtime.unsendable) AS unsendable
+           (SELECT count(*) FROM runtime.blocked_rows) AS blocked_rows
 """)
 
 
@@ -206,10 +207,10 @@ def _judge_withheld(name: str, command: str, waiting: Any) -> Iterator[Finding]:
             "make it (`python -m shared.messaging topics`), or give this service its right; the rows then go by "
             "themselves",
         )
-    if waiting.unsendable:
+    if waiting.blocked_rows:
         yield problem(
             name,
-            f"{waiting.unsendable} keys cannot be sent",
+            f"{waiting.blocked_rows} keys cannot be sent",
             f"{command} backlog` says why; mend that, then `... release TOPIC KEY` lets the relay try again",
         )
 

@@ -16,7 +16,7 @@ from shared.http.idempotency import Idempotency
 from shared.http.limits import Clean, CleanLine
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatch
-from shared.http.transaction import ReadTx, Tx
+from shared.http.transaction import Reading, Tx
 
 router = APIRouter(prefix="/v1", tags=["devlink"])
 
@@ -53,7 +53,7 @@ class Assignment(BaseModel):
 
 @router.get("/tasks", dependencies=[needs("task:read")])
 async def list_tasks(
-    tx: ReadTx,
+    tx: Reading,
     status: OfStatus = None,
     ticket: OfTicket = None,
     client: OfClient = None,
@@ -74,7 +74,7 @@ async def list_tasks(
 
 
 @router.get("/tasks/{id}", dependencies=[needs("task:read")])
-async def get_task(tx: ReadTx, id: UUID, response: Response) -> TaskDetail:
+async def get_task(tx: Reading, id: UUID, response: Response) -> TaskDetail:
     """One task with the tickets that wait for it and the trace of every change."""
     found = _found(id, await queries.get_task(tx, id))
     etag(response, found.version)
@@ -103,7 +103,7 @@ async def assign_task(
 
 @router.get("/board", dependencies=[needs("task:read")])
 async def get_board(
-    tx: ReadTx, size: Annotated[int, Query(ge=1, le=200, description="tasks shown per column")] = 50
+    tx: Reading, size: Annotated[int, Query(ge=1, le=200, description="tasks shown per column")] = 50
 ) -> Board:
     """The board: one column per state with its count and its most urgent tasks."""
     return await queries.get_board(tx, size=size)

@@ -30,7 +30,7 @@ from shared.http.etag import etag
 from shared.http.limits import NO_NUL
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatchOrNew
-from shared.http.transaction import ReadTx, Tx
+from shared.http.transaction import Reading, Tx
 from shared.spelling import sort_key
 
 V = TypeVar("V", ClientView, ProductView, ModuleView, InstallationView)
@@ -74,7 +74,7 @@ class NoEnvironment(NotFound):
 
 @router.get("/clients", dependencies=[needs("client:read")])
 async def list_clients(
-    tx: ReadTx, q: Search = None, product: OfProduct = None, after: After = None, limit: Limit = DEFAULT_LIMIT
+    tx: Reading, q: Search = None, product: OfProduct = None, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Page[ClientView]:
     """Clients by name."""
     found = await queries.list_clients(tx, q=q, product_id=product, after=_clients.start(after), limit=limit)
@@ -82,7 +82,7 @@ async def list_clients(
 
 
 @router.get("/clients/{id}", dependencies=[needs("client:read")])
-async def get_client(tx: ReadTx, id: Id, response: Response) -> ClientView:
+async def get_client(tx: Reading, id: Id, response: Response) -> ClientView:
     """One client."""
     return _shown(response, "client", id, await queries.get_client(tx, id))
 
@@ -98,7 +98,7 @@ async def record_client(
 
 
 @router.get("/clients/{id}/environment", dependencies=[needs("inventory:read")])
-async def get_client_environment(tx: ReadTx, id: Id) -> ClientEnvironment:
+async def get_client_environment(tx: Reading, id: Id) -> ClientEnvironment:
     """What a client runs now: every installation in use, with its version and its modules."""
     found = await queries.get_client_environment(tx, id)
     if found is None:
@@ -108,7 +108,7 @@ async def get_client_environment(tx: ReadTx, id: Id) -> ClientEnvironment:
 
 @router.get("/products", dependencies=[needs("inventory:read")])
 async def list_products(
-    tx: ReadTx, q: Search = None, after: After = None, limit: Limit = DEFAULT_LIMIT
+    tx: Reading, q: Search = None, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Page[ProductView]:
     """Products by name."""
     found = await queries.list_products(tx, q=q, after=_products.start(after), limit=limit)
@@ -116,7 +116,7 @@ async def list_products(
 
 
 @router.get("/products/{id}", dependencies=[needs("inventory:read")])
-async def get_product(tx: ReadTx, id: Id, response: Response) -> ProductView:
+async def get_product(tx: Reading, id: Id, response: Response) -> ProductView:
     """One product."""
     return _shown(response, "product", id, await queries.get_product(tx, id))
 
@@ -133,7 +133,7 @@ async def record_product(
 
 @router.get("/modules", dependencies=[needs("inventory:read")])
 async def list_modules(
-    tx: ReadTx,
+    tx: Reading,
     q: Search = None,
     product: OfProduct = None,
     client: OfClient = None,
@@ -155,7 +155,7 @@ async def list_modules(
 
 
 @router.get("/modules/{id}", dependencies=[needs("inventory:read")])
-async def get_module(tx: ReadTx, id: Id, response: Response) -> ModuleView:
+async def get_module(tx: Reading, id: Id, response: Response) -> ModuleView:
     """One module."""
     return _shown(response, "module", id, await queries.get_module(tx, id))
 
@@ -172,7 +172,7 @@ async def record_module(
 
 @router.get("/installations", dependencies=[needs("inventory:read")])
 async def list_installations(
-    tx: ReadTx,
+    tx: Reading,
     q: Search = None,
     client: OfClient = None,
     product: OfProduct = None,
@@ -196,7 +196,7 @@ async def list_installations(
 
 
 @router.get("/installations/{id}", dependencies=[needs("inventory:read")])
-async def get_installation(tx: ReadTx, id: Id, response: Response) -> InstallationView:
+async def get_installation(tx: Reading, id: Id, response: Response) -> InstallationView:
     """One installation with its modules."""
     return _shown(response, "installation", id, await queries.get_installation(tx, id))
 
@@ -212,7 +212,7 @@ async def record_installation(
 
 
 @router.get("/tickets/{ticket_id}/environment", dependencies=[needs("ticket:read")])
-async def get_ticket_environment(tx: ReadTx, ticket_id: UUID) -> TicketEnvironment:
+async def get_ticket_environment(tx: Reading, ticket_id: UUID) -> TicketEnvironment:
     """The environment as it was frozen when the ticket opened; later changes do not touch it."""
     found = await queries.get_ticket_environment(tx, ticket_id)
     if found is None:

@@ -11,7 +11,7 @@ from shared.http.auth import CauseDep, needs
 from shared.http.etag import etag
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatchOrNew
-from shared.http.transaction import ReadTx, Tx
+from shared.http.transaction import Reading, Tx
 from sla import commands, queries
 from sla.documents import ContractFacts, ContractRecord
 from sla.queries import ContractTypeView, ContractView, TicketClocks
@@ -40,14 +40,14 @@ class NoClocks(NotFound):
 
 
 @router.get("/contract-types", dependencies=[needs("contract:read")])
-async def list_contract_types(tx: ReadTx) -> list[ContractTypeView]:
+async def list_contract_types(tx: Reading) -> list[ContractTypeView]:
     """What each type of contract promises unless a contract says something else."""
     return await queries.list_contract_types(tx)
 
 
 @router.get("/contracts", dependencies=[needs("contract:read")])
 async def list_contracts(
-    tx: ReadTx, client: OfClient = None, after: After = None, limit: Limit = DEFAULT_LIMIT
+    tx: Reading, client: OfClient = None, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Page[ContractView]:
     """Contracts by id, each in its latest version."""
     found = await queries.list_contracts(tx, client_id=client, after=_contracts.start(after), limit=limit)
@@ -55,7 +55,7 @@ async def list_contracts(
 
 
 @router.get("/contracts/{id}", dependencies=[needs("contract:read")])
-async def get_contract(tx: ReadTx, id: Id, response: Response) -> ContractView:
+async def get_contract(tx: Reading, id: Id, response: Response) -> ContractView:
     """One contract in its latest version."""
     return _shown(response, id, await queries.get_contract(tx, id))
 
@@ -71,7 +71,7 @@ async def record_contract(
 
 
 @router.get("/tickets/{ticket_id}/clocks", dependencies=[needs("ticket:read")])
-async def get_ticket_clocks(tx: ReadTx, ticket_id: UUID) -> TicketClocks:
+async def get_ticket_clocks(tx: Reading, ticket_id: UUID) -> TicketClocks:
     """The clocks of a ticket now, each with every interval, whether it counts, and why."""
     found = await queries.get_ticket_clocks(tx, ticket_id, clock.now())
     if found is None:

@@ -18,7 +18,7 @@ from shared.http.idempotency import Idempotency
 from shared.http.limits import NO_NUL, Clean, CleanLine, CleanText
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatch
-from shared.http.transaction import ReadTx, Tx
+from shared.http.transaction import Reading, Tx
 from shared.stated import AS_NUMBER, Instant
 from tickets import commands
 from tickets.commands import Done, OpenTicket
@@ -252,7 +252,7 @@ async def close_ticket(
 
 
 @router.get("/tickets/{ticket_id}", response_model=TicketView, dependencies=[needs("ticket:read")])
-async def view_ticket(connection: ReadTx, ticket_id: UUID) -> Response:
+async def view_ticket(connection: Reading, ticket_id: UUID) -> Response:
     """Everything about a ticket in one answer: environment, clocks, tasks and the last 200 facts of its history."""
     version, view = await tickets.view_ticket(connection, ticket_id, clock.now())
     return _written(view, etag=etag_of(version))
@@ -260,7 +260,7 @@ async def view_ticket(connection: ReadTx, ticket_id: UUID) -> Response:
 
 @router.get("/tickets/{ticket_id}/history", response_model=Page[HistoryEntry], dependencies=[needs("ticket:read")])
 async def page_history(
-    connection: ReadTx, ticket_id: UUID, after: After = None, limit: Limit = DEFAULT_LIMIT
+    connection: Reading, ticket_id: UUID, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """The history alone, in the order in which it was recorded, so that no page misses what is told late.
 
@@ -273,7 +273,7 @@ async def page_history(
 
 @router.get("/tickets", response_model=Page[TicketRow], dependencies=[needs("ticket:read")])
 async def list_tickets(
-    connection: ReadTx,
+    connection: Reading,
     status: OfStatus = None,
     client: OfClient = None,
     product: OfProduct = None,
@@ -307,7 +307,7 @@ async def list_tickets(
 
 @router.get("/clients", response_model=Page[ClientView], dependencies=[needs("client:read")])
 async def find_clients(
-    connection: ReadTx, q: Search = None, after: After = None, limit: Limit = DEFAULT_LIMIT
+    connection: Reading, q: Search = None, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Clients by words of their name, id or tax id, in any spelling: capitals, accents, dots, dashes do not matter."""
     start: Any = _CLIENTS.start(after)

@@ -5,61 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
-from shared.contracts.envelope import Event, Received
-from shared.contracts.inventory import (
-    ClientRecorded,
-    EnvironmentResolved,
-    EnvironmentUnknown,
-    InstallationRecorded,
-    ModuleRecorded,
-    ProductRecorded,
-)
-from shared.contracts.sla import (
-    ContractRecorded,
-    SlaClockBreached,
-    SlaClockMet,
-    SlaClockPaused,
-    SlaClockResumed,
-    SlaClockStarted,
-    SlaClockStopped,
-    SlaClockWarned,
-)
+from shared.contracts.envelope import Event, Received, StateRecord
 from shared.db.transaction import Transaction
 from shared.messaging.reactions import projects, reacts_to
 from tickets import commands, projections
 
-# What other services do about a ticket.
-TOLD: tuple[type[Event], ...] = (
-    EnvironmentResolved,
-    EnvironmentUnknown,
-    SlaClockStarted,
-    SlaClockPaused,
-    SlaClockResumed,
-    SlaClockWarned,
-    SlaClockBreached,
-    SlaClockMet,
-    SlaClockStopped,
-    DevTaskLinked,
-    DevTaskStatusChanged,
+# What other services do about a ticket: everything that is shown of them but their reference data.
+DONE_ABOUT_TICKETS: tuple[type[Event], ...] = tuple(
+    event for event in projections.PROJECTIONS.rows if not issubclass(event, StateRecord)
 )
 
 
-@projects(
-    ClientRecorded,
-    ProductRecorded,
-    ModuleRecorded,
-    InstallationRecorded,
-    ContractRecorded,
-    *TOLD,
-)
+@projects(*projections.PROJECTIONS.rows)
 async def keep_what_others_told(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Replicas of what the others own, so that a ticket can be opened while all of them are down; and what they did
     about each ticket, shown on it."""
     await projections.apply(tx, events)
 
 
-@reacts_to(*TOLD, many=True)
+@reacts_to(*DONE_ABOUT_TICKETS, many=True)
 async def record_what_others_did(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """What another service did about tickets is a part of their history."""
     await commands.record_reactions(tx, events)

@@ -1,4 +1,4 @@
-"""The transaction of a route: `Tx` for what changes something, `ReadTx` for a single SELECT."""
+"""The transaction of a route: `Tx` for what changes something, `Reading` for a single SELECT."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -58,7 +58,7 @@ async def reading(request: Request) -> AsyncIterator[Reader]:
 
 # Without scope="function" FastAPI would commit after the answer has left, and nobody could be told of a failure.
 Tx = Annotated[Transaction, Depends(transaction, scope="function")]
-ReadTx = Annotated[Reader, Depends(reading, scope="function")]
+Reading = Annotated[Reader, Depends(reading, scope="function")]
 
 
 def is_passing(error: BaseException) -> bool:

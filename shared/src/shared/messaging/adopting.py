@@ -11,7 +11,7 @@ from shared.contracts.topics import TOPIC_OF
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.errors import NotFound
-from shared.messaging import limit, positions, refusals, skipped
+from shared.messaging import limit, offsets, refusals, skipped
 from shared.messaging.kafka import Bounds
 from shared.messaging.records import Partition
 
@@ -62,7 +62,7 @@ async def adopt_cluster(
     Of the cluster that is its own already only the topics are set back of which a log was refused or ends before the
     stored offset: the others are well. Returns the partitions, with where they stood.
     """
-    known = await positions.adopted(tx)
+    known = await offsets.adopted(tx)
     stored = await _locked(tx)
     sick = {row.topic for row in await refusals.refused(tx)}
     sick |= {place[0] for place, at in stored.items() if place in logs and at > logs[place].end}
@@ -70,7 +70,7 @@ async def adopt_cluster(
     found = _from_the_beginning(stored, logs, topics)
     if not dry_run:
         await tx.execute(sql("DELETE FROM runtime.cluster"))
-        await tx.execute(positions.ADOPT_FIRST, {"id": identity, "now": clock.now()})
+        await tx.execute(offsets.ADOPT_FIRST, {"id": identity, "now": clock.now()})
         await _begin_anew(tx, stored, topics)
         await refusals.forget(tx, {refusals.WHOLE_CLUSTER, *sick})
     return found

@@ -19,13 +19,13 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 
 from shared.db.engine import Engine
 from shared.db.failures import pause_after, problem_of
-from shared.messaging import courtesies, fingerprint, framing, limit, positions
+from shared.messaging import courtesies, fingerprint, framing, limit, offsets
 from shared.messaging.access import group_of
 from shared.messaging.batch import BatchApplier, OffsetsMoved
 from shared.messaging.fingerprint import LogBegunAnew
 from shared.messaging.kafka import Cluster, missing_topics
 from shared.messaging.limit import ParkingRunsWild
-from shared.messaging.positions import Standing
+from shared.messaging.offsets import Standing
 from shared.messaging.reactions import Reactions
 from shared.messaging.records import Partition, Record
 from shared.messaging.refusals import Refusal, Refused
@@ -177,8 +177,8 @@ class Consumer:
             if self._in_hand:
                 return
             try:
-                positions = {one: await self._require_kafka().position(one) for one in self.loaded}
-                passed = {one: at for one, at in positions.items() if at > self.loaded[one]}
+                read_to = {one: await self._require_kafka().position(one) for one in self.loaded}
+                passed = {one: at for one, at in read_to.items() if at > self.loaded[one]}
                 if passed:
                     await self.applier.pass_over({self._place(one): (self.loaded[one], passed[one]) for one in passed})
                     self.loaded |= passed
@@ -193,7 +193,7 @@ class Consumer:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 async with self.engine.connect() as connection:
-                    decisions = await positions.decided(connection, topics)
+                    decisions = await offsets.decided(connection, topics)
                     allowed = await limit.last_allowed(connection)
             except Exception as error:
                 # Whatever it is, whoever needs the database meets it too, and tells.
@@ -366,7 +366,7 @@ class Consumer:
             *begun_anew.place, begun_anew.reached, generations.get(begun_anew.place, 0),
             "the log began again beneath a running consumer", f"it delivered offset {begun_anew.offset}",
         )  # fmt: skip
-        await positions.refuse(self.engine, [found], [topic.name for topic in self.reactions.topics])
+        await offsets.refuse(self.engine, [found], [topic.name for topic in self.reactions.topics])
 
     async def _stand(self, partitions: set[TopicPartition]) -> Standing:
         kafka = self._require_kafka()
@@ -378,7 +378,7 @@ class Consumer:
         }
         places = {self._place(one) for one in partitions | replicated}
         look = functools.partial(fingerprint.look, kafka, self.cluster)
-        return await positions.load(self.engine, self.cluster, places, self.reactions, look)
+        return await offsets.load(self.engine, self.cluster, places, self.reactions, look)
 
     def _place(self, partition: TopicPartition) -> Partition:
         return self.cluster.logical(partition.topic), partition.partition

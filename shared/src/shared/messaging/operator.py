@@ -99,13 +99,13 @@ async def backlog(settings: ServiceSettings) -> dict[str, Any]:
         withheld = await tx.fetch(
             sql("SELECT topic, count(*) AS rows FROM runtime.withheld GROUP BY topic ORDER BY topic")
         )
-        blocked = await tx.fetch(sql("SELECT * FROM runtime.unsendable ORDER BY position"))
+        blocked = await tx.fetch(sql("SELECT * FROM runtime.blocked_rows ORDER BY position"))
     oldest = (clock.now() - row.oldest).total_seconds() if row.oldest else None
     return {
         "rows": row.rows,
         "oldest_seconds": oldest,
         "withheld": {one.topic: one.rows for one in withheld},
-        "unsendable": [dict(one) for one in blocked],
+        "blocked_rows": [dict(one) for one in blocked],
     }
 
 

@@ -26,20 +26,20 @@ _COLUMNS = """
 """
 _NEXT = f"""
     SELECT {_COLUMNS},
-           EXISTS (SELECT FROM runtime.unsendable u WHERE u.topic = a.topic AND u.key = a.key) AS behind
+           EXISTS (SELECT FROM runtime.blocked_rows u WHERE u.topic = a.topic AND u.key = a.key) AS behind
     FROM runtime.outbox o JOIN runtime.archive a USING (position)
     ORDER BY position LIMIT $1
 """
 _DELETE = "DELETE FROM runtime.outbox WHERE position = ANY($1::bigint[])"
 _BLOCK = """
-    INSERT INTO runtime.unsendable (topic, key, position, problem, found_at) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO runtime.blocked_rows (topic, key, position, problem, found_at) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (topic, key) DO NOTHING
 """
 # The key's row is locked first: whoever lets the key go meanwhile (`release`) either sees the rows that were withheld,
 # or is seen, and then nothing is withheld.
 _WITHHOLD_BEHIND = """
     WITH held AS (
-        SELECT u.topic, u.key FROM runtime.unsendable u
+        SELECT u.topic, u.key FROM runtime.blocked_rows u
         WHERE (u.topic, u.key) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY u.topic, u.key FOR SHARE
     ), moved AS (
         DELETE FROM runtime.outbox o USING runtime.archive a, held
@@ -61,19 +61,19 @@ _WITHHOLD_TOPICS = """
 _TAKE_BACK_TOPICS = """
     WITH back AS (
         DELETE FROM runtime.withheld w WHERE w.topic = ANY($1::text[])
-          AND NOT EXISTS (SELECT FROM runtime.unsendable u WHERE u.topic = w.topic AND u.key = w.key)
+          AND NOT EXISTS (SELECT FROM runtime.blocked_rows u WHERE u.topic = w.topic AND u.key = w.key)
         RETURNING position
     )
     INSERT INTO runtime.outbox (position) SELECT position FROM back
 """
 _WITHHELD_TOPICS = """
     SELECT DISTINCT topic FROM runtime.withheld w
-    WHERE NOT EXISTS (SELECT FROM runtime.unsendable u WHERE u.topic = w.topic AND u.key = w.key)
+    WHERE NOT EXISTS (SELECT FROM runtime.blocked_rows u WHERE u.topic = w.topic AND u.key = w.key)
 """
 _OLDEST_WITHHELD = f"""
     SELECT {_COLUMNS}
     FROM runtime.withheld w JOIN runtime.archive a USING (position)
-    WHERE w.topic = $1 AND NOT EXISTS (SELECT FROM runtime.unsendable u WHERE u.topic = w.topic AND u.key = w.key)
+    WHERE w.topic = $1 AND NOT EXISTS (SELECT FROM runtime.blocked_rows u WHERE u.topic = w.topic AND u.key = w.key)
     ORDER BY position LIMIT 1
 """
 _DELETE_WITHHELD = "DELETE FROM runtime.withheld WHERE position = $1"
@@ -82,9 +82,9 @@ _BACKLOG = """
            (SELECT count(*) FROM (SELECT FROM runtime.withheld LIMIT 100000) w) AS withheld,
            (SELECT recorded_at FROM runtime.archive WHERE position = least(
                (SELECT min(position) FROM runtime.outbox), (SELECT min(position) FROM runtime.withheld))) AS oldest,
-           (SELECT count(*) FROM runtime.unsendable) AS blocked
+           (SELECT count(*) FROM runtime.blocked_rows) AS blocked
 """
-_RELEASE = sql("DELETE FROM runtime.unsendable WHERE topic = :topic AND key = :key")
+_RELEASE = sql("DELETE FROM runtime.blocked_rows WHERE topic = :topic AND key = :key")
 _TAKE_BACK_KEY = sql("""
     WITH back AS (DELETE FROM runtime.withheld WHERE topic = :topic AND key = :key RETURNING position)
     INSERT INTO runtime.outbox (position) SELECT position FROM back

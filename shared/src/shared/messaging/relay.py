@@ -320,4 +320,4 @@ class Relay:
         waiting, withheld, oldest, blocked = await outgoing.backlog(connection)
         metrics.outbox_backlog.set(waiting + withheld)
         metrics.outbox_oldest_seconds.set(max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0)
-        metrics.relay_blocked_keys.set(blocked)
+        metrics.relay_blocked_rows.set(blocked)

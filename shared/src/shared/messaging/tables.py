@@ -44,9 +44,9 @@ Index("archive_of_record", archive.c.key, archive.c.position, postgresql_where=t
 # What is not yet acknowledged by Kafka. The row is only the position: the relay joins the archive and deletes the row.
 outbox = Table("outbox", metadata, Column("position", BigInteger, primary_key=True, autoincrement=False))
 
-# Keys with a row that cannot be sent: their later rows wait behind it, nothing is skipped.
-unsendable = Table(
-    "unsendable",
+# Rows that cannot be sent, one of a key at most: the later ones of the key wait behind it, nothing is skipped.
+blocked_rows = Table(
+    "blocked_rows",
     metadata,
     text_column("topic"),
     text_column("key"),

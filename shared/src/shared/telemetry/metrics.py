@@ -21,7 +21,7 @@ http_requests_in_progress = Gauge("desk_http_requests_in_progress", "Requests th
 
 relay_sent_total = Counter("desk_relay_sent_total", "Events that Kafka acknowledged to the relay")
 relay_leader = Gauge("desk_relay_leader", "1 while this process leads the relays of its database")
-relay_blocked_keys = Gauge("desk_relay_blocked_keys", "Keys whose next event could not be sent")
+relay_blocked_rows = Gauge("desk_relay_blocked_rows", "Rows that cannot be sent, each with its key behind it")
 relay_restarts_total = Counter("desk_relay_restarts_total", "Times that the relay began anew after an error")
 outbox_backlog = Gauge("desk_outbox_backlog", "Events that are committed and not yet sent")
 outbox_oldest_seconds = Gauge("desk_outbox_oldest_seconds", "Age of the oldest event that is not yet sent")

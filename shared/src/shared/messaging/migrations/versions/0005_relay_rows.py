@@ -8,6 +8,8 @@ revision = "runtime_0005"
 down_revision = "runtime_0004"
 
 TABLES = """
+ALTER TABLE runtime.unsendable RENAME TO blocked_rows;
+ALTER INDEX runtime.unsendable_pkey RENAME TO blocked_rows_pkey;
 CREATE TABLE runtime.withheld (
     position BIGINT NOT NULL,
     topic TEXT NOT NULL,
@@ -42,7 +44,7 @@ BEGIN
         UPDATE runtime.archive SET position = DEFAULT WHERE position = waiting RETURNING position INTO moved;
         UPDATE runtime.outbox SET position = moved WHERE position = waiting;
         UPDATE runtime.withheld SET position = moved WHERE position = waiting;
-        UPDATE runtime.unsendable SET position = moved WHERE position = waiting;
+        UPDATE runtime.blocked_rows SET position = moved WHERE position = waiting;
         many := many + 1;
     END LOOP;
     INSERT INTO runtime.advanced (past, unknown_events, advanced_at) VALUES (beyond, unknown_events, at)
