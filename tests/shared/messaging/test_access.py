@@ -53,6 +53,8 @@ def test_a_service_writes_its_own_topics_and_reads_what_it_reacts_to() -> None:
         ("read", "topic", "desk.tickets.v1"),
         ("read", "topic", "desk.sla.v1"),
         ("read", "topic", "desk.contracts.v1"),
+        ("write", "topic", "desk.sla.replay.v1"),
+        ("read", "topic", "desk.tickets.replay.v1"),
         ("read", "group", "desk-sla"),
         ("write", "transactional-id", "desk-sla-records"),
     }
@@ -60,6 +62,8 @@ def test_a_service_writes_its_own_topics_and_reads_what_it_reacts_to() -> None:
         ("write", "topic", "desk.devlink.v1"),
         ("read", "topic", "desk.tickets.v1"),
         ("read", "topic", "desk.devlink.v1"),
+        ("write", "topic", "desk.devlink.replay.v1"),
+        ("read", "topic", "desk.tickets.replay.v1"),
         ("read", "group", "desk-devlink"),
     }
 
@@ -96,7 +100,7 @@ def test_names_carry_the_prefix_of_the_installation() -> None:
     names = {one.name for one in access_of("sla", Cluster("never:9092", "trial."))}
     assert names == {
         "trial.desk.sla.v1", "trial.desk.contracts.v1", "trial.desk.tickets.v1", "trial.desk-sla",
-        "trial.desk-sla-records",
+        "trial.desk-sla-records", "trial.desk.sla.replay.v1", "trial.desk.tickets.replay.v1",
     }  # fmt: skip
 
 
