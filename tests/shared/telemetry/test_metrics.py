@@ -24,6 +24,11 @@ NAMES = {
     "desk_reaction_lag_seconds",
     "desk_jobs_run",
     "desk_jobs_failed",
+    "desk_jobs_set_aside",
+    "desk_errands",
+    "desk_errand_seconds",
+    "desk_errands_open",
+    "desk_errands_given_up",
 }
 
 
