@@ -115,7 +115,13 @@ Index(
 )
 Index("open_tickets_by_opening", open_tickets.c.opened_at, open_tickets.c.id)
 Index("open_tickets_by_client", open_tickets.c.client_id, open_tickets.c.opened_at, open_tickets.c.id)
-Index("open_tickets_by_assignee", open_tickets.c.assignee, open_tickets.c.opened_at, open_tickets.c.id)
+Index(
+    "open_tickets_by_assignee",
+    open_tickets.c.assignee,
+    open_tickets.c.opened_at,
+    open_tickets.c.id,
+    postgresql_where=sql("assignee IS NOT NULL"),
+)
 
 # Everything that ever happened to a ticket, from whichever service. The serving role can add and read, nothing else.
 history = Table(

@@ -78,7 +78,8 @@ STATEMENTS = (
     "CREATE INDEX open_tickets_by_turn ON tickets.open_tickets (turn, turn_by, severity, priority, id)",
     "CREATE INDEX open_tickets_by_opening ON tickets.open_tickets (opened_at, id)",
     "CREATE INDEX open_tickets_by_client ON tickets.open_tickets (client_id, opened_at, id)",
-    "CREATE INDEX open_tickets_by_assignee ON tickets.open_tickets (assignee, opened_at, id)",
+    "CREATE INDEX open_tickets_by_assignee ON tickets.open_tickets (assignee, opened_at, id) "
+    "WHERE assignee IS NOT NULL",
     "CREATE EXTENSION IF NOT EXISTS pg_trgm",
     "CREATE INDEX closed_by_title ON tickets.tickets USING gin (title_key gin_trgm_ops) WITH (fastupdate = off) "
     "WHERE status = 'closed'",
