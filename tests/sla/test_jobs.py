@@ -126,7 +126,7 @@ async def test_a_live_clock_equals_its_facts_folded_again(sla: Database) -> None
     live = (await clocks_of(sla, story.ticket_id))["resolution"]
     async with sla.begin() as tx:
         await tx.execute(
-            sql("UPDATE sla.clocks SET state = 'stopped', warned_percent = 0, due_at = NULL, since = :z"),
+            sql("UPDATE sla.clocks SET state = 'ended', warned_percent = 0, due_at = NULL, since = :z"),
             {
                 "z": ZERO,
             },

@@ -63,7 +63,7 @@ async def test_a_response_stops_the_response_clock_and_nothing_else(sla: Databas
     story = Story()
     await tell(sla, story.opened(), story.responded(300))
     clocks = await clocks_of(sla, story.ticket_id)
-    assert (clocks["response"]["state"], clocks["response"]["counted_seconds"]) == ("stopped", 300)
+    assert (clocks["response"]["state"], clocks["response"]["counted_seconds"]) == ("ended", 300)
     assert clocks["resolution"]["state"] == "running"
     met = (await published(sla, story.ticket_id))[-1]
     assert (met["type"], met["elapsed_seconds"], met["remaining_seconds"]) == ("sla-clock.met", 300, RESPONSE - 300)
@@ -166,7 +166,7 @@ async def test_every_order_of_arrival_ends_in_the_same_state(sla: Database) -> N
         clocks = await clocks_of(sla, story.ticket_id)
         ends.append({kind: {name: clock[name] for name in STATE} for kind, clock in clocks.items()})
     assert all(end == ends[0] for end in ends)
-    assert (ends[0]["resolution"]["state"], ends[0]["resolution"]["breached_at"]) == ("stopped", at(RESOLUTION + 1840))
+    assert (ends[0]["resolution"]["state"], ends[0]["resolution"]["breached_at"]) == ("ended", at(RESOLUTION + 1840))
 
 
 async def test_the_same_event_twice_changes_nothing(sla: Database) -> None:

@@ -96,11 +96,11 @@ def play(terms: Terms, facts: Sequence[Fact], horizon: int) -> dict[str, object]
         for one in later:
             if max(start, int((one.occurred_at - ZERO).total_seconds())) != second:
                 continue
-            if state == "stopped":
+            if state == "ended":
                 if one.kind == "reopen":
                     state = "running"
             elif one.kind == "stop":
-                state, hold = "stopped", None
+                state, hold = "ended", None
             elif one.kind == "pause":
                 hold = one.reason
                 state = "paused" if hold in terms.pausing_holds else "running"
@@ -231,12 +231,12 @@ def test_another_hold_takes_the_place_of_the_one_before() -> None:
 
 def test_first_response_never_pauses_and_stops_at_the_resolution_when_nobody_responded() -> None:
     clock = folded(response(10), fact("start", 0), fact("pause", 2, "waiting-for-client"), fact("stop", 9))
-    assert (clock.state, clock.counted_seconds, clock.breached_at) == ("stopped", 9, None)
+    assert (clock.state, clock.counted_seconds, clock.breached_at) == ("ended", 9, None)
 
 
 def test_a_response_concerns_the_response_clock_alone() -> None:
     told = Fact(UUID(int=77), FactKind.STOP, at(3), 77, "response")
-    assert folded(response(), fact("start", 0), told).state == "stopped"
+    assert folded(response(), fact("start", 0), told).state == "ended"
     assert folded(resolution(), fact("start", 0), told).state == "running"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tickets.domain.urgency import (
     Impact,
-    Terms,
+    KnownContract,
     UrgencyNotStated,
     assess,
     needs_immediate_attention,
@@ -20,9 +20,9 @@ NOW = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
 HOUR = 3600
 
 
-def terms(contract_type: str, *, s1: int | None = None, start: int = -30, end: int | None = None) -> Terms:
+def contract(contract_type: str, *, s1: int | None = None, start: int = -30, end: int | None = None) -> KnownContract:
     until = NOW + timedelta(days=end) if end is not None else None
-    return Terms(contract_type, NOW + timedelta(days=start), until, s1)
+    return KnownContract(contract_type, NOW + timedelta(days=start), until, s1)
 
 
 # The customer's table, typed again by hand: who is stopped, then what is lost from worst to nothing.
@@ -50,23 +50,25 @@ def test_the_urgency_is_stated_exactly_once(severity: int | None, impact: Impact
 @pytest.mark.parametrize(
     ("tier", "contracts", "priority"),
     [
-        ("platino", [terms("platino")], 1),
-        ("oro", [terms("oro")], 2),
-        ("plata", [terms("plata")], 3),
-        ("basico", [terms("basico")], 4),
-        ("oro", [terms("oro", s1=4 * HOUR)], 1),
-        ("oro", [terms("oro", s1=4 * HOUR + 1)], 2),
-        ("basico", [terms("basico", s1=HOUR)], 1),
+        ("platino", [contract("platino")], 1),
+        ("oro", [contract("oro")], 2),
+        ("plata", [contract("plata")], 3),
+        ("basico", [contract("basico")], 4),
+        ("oro", [contract("oro", s1=4 * HOUR)], 1),
+        ("oro", [contract("oro", s1=4 * HOUR + 1)], 2),
+        ("basico", [contract("basico", s1=HOUR)], 1),
         ("platino", [], 4),
-        ("platino", [terms("platino", end=-1)], 4),
-        ("platino", [terms("platino", end=0)], 4),
-        ("platino", [terms("platino", start=1)], 4),
-        ("oro", [terms("platino", end=-1), terms("oro")], 2),
-        ("plata", [terms("plata"), terms("oro")], 2),
-        ("platino", [terms("plata")], 1),
+        ("platino", [contract("platino", end=-1)], 4),
+        ("platino", [contract("platino", end=0)], 4),
+        ("platino", [contract("platino", start=1)], 4),
+        ("oro", [contract("platino", end=-1), contract("oro")], 2),
+        ("plata", [contract("plata"), contract("oro")], 2),
+        ("platino", [contract("plata")], 1),
     ],
 )
-def test_priority_follows_the_conditions_of_the_client(tier: str, contracts: list[Terms], priority: int) -> None:
+def test_priority_follows_the_conditions_of_the_client(
+    tier: str, contracts: list[KnownContract], priority: int
+) -> None:
     assert priority_of(tier, contracts, NOW) == priority
 
 

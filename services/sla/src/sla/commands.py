@@ -70,7 +70,7 @@ class NoDefaultTargets(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class OpenedTicket:
     """A ticket that was opened, as far as its clocks are concerned: `start` is the fact at `reported_at`."""
 
     ticket_id: UUID
@@ -93,20 +93,20 @@ class Told:
 # --- clocks -----------------------------------------------------------------------------------------------------------
 
 
-async def start_clocks(tx: Transaction, openings: Sequence[Opening], now: datetime) -> None:
+async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: datetime) -> None:
     """Starts the clocks of newly opened tickets under the contracts in force when they were reported.
 
     Facts that arrived before the opening are folded in. Four statements for any number of tickets. Raises
     NoDefaultTargets when the defaults were never loaded.
     """
-    facts = [TicketFact(one.ticket_id, one.start) for one in openings]
+    facts = [TicketFact(one.ticket_id, one.start) for one in opened]
     earlier = await clock_rows.add_facts_and_read_earlier(tx, facts, now)
-    clients = sorted({one.client_id for one in openings})
+    clients = sorted({one.client_id for one in opened})
     contracts, default = await contract_rows.contracts_of_clients(tx, clients, DEFAULT_TYPE)
     if default is None:
         raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
     started: list[tuple[TicketClock, Cause, list[Happening]]] = []
-    for one in openings:
+    for one in opened:
         contract = contract_for(contracts.get(one.client_id, ()), one.start.occurred_at)
         known = [*earlier.get(one.ticket_id, ()), one.start]
         started += [(clock, one.cause, clock.refold(known, now)) for clock in _new_clocks(one, contract, default)]
@@ -181,19 +181,19 @@ async def next_due_timer(tx: Transaction, now: datetime) -> datetime | None:
     return None if due is None else max(due, now + LOOK_AGAIN) if due < now else due + timedelta(microseconds=1)
 
 
-def _new_clocks(opening: Opening, contract: Contract | None, default: Promises) -> Iterable[TicketClock]:
+def _new_clocks(ticket: OpenedTicket, contract: Contract | None, default: Promises) -> Iterable[TicketClock]:
     promises = contract.promises if contract else default
     for kind in CLOCK_KINDS:
         yield TicketClock(
             # Each ticket has one cycle of each clock so far.
-            id=made_of("clock", opening.ticket_id, kind, 1),
-            ticket_id=opening.ticket_id,
-            client_id=opening.client_id,
+            id=made_of("clock", ticket.ticket_id, kind, 1),
+            ticket_id=ticket.ticket_id,
+            client_id=ticket.client_id,
             contract_id=contract.id if contract else None,
             contract_version=contract.version if contract else 0,
-            terms=promises.terms_of(kind, opening.kind, opening.severity),
-            origin=opening.cause.origin,
-            correlation_id=opening.cause.correlation_id,
+            terms=promises.terms_of(kind, ticket.kind, ticket.severity),
+            origin=ticket.cause.origin,
+            correlation_id=ticket.cause.correlation_id,
         )
 
 

@@ -14,7 +14,7 @@ from shared.contracts.tickets import HoldReason
 from shared.db.statement import sql
 from shared.db.transaction import Reader, Row
 from sla.documents import WarningFacts
-from sla.domain.clock import Interval, Why, fold
+from sla.domain.clock import Clock, Interval, Why, fold
 from sla.domain.contract import Promises
 from sla.repository.clocks import FACT_DOCUMENT, clock_of, fact_of
 from sla.repository.contracts import contract_of, promises_of
@@ -60,12 +60,15 @@ class IntervalView(BaseModel):
     reason: HoldReason | None
 
 
-class ClockView(BaseModel):
+ShownState = Literal["running", "paused", "met", "breached"]
+
+
+class ExplainedClock(BaseModel):
     """One clock at the instant `server_time`."""
 
     id: UUID
     kind: ClockKind
-    state: Literal["running", "paused", "met", "breached"]
+    state: ShownState
     running: bool = Field(description="whether seconds are being counted now, also after a breach")
     contract_id: str | None = Field(description="null: no contract was in force, the default targets apply")
     contract_version: int
@@ -85,7 +88,7 @@ class TicketClocks(BaseModel):
 
     ticket_id: UUID
     server_time: datetime
-    clocks: list[ClockView]
+    clocks: list[ExplainedClock]
 
 
 _CONTRACT = "id, version, client_id, contract_type, valid_from, valid_until, promises, recorded_at, recorded_by"
@@ -128,7 +131,7 @@ async def list_contract_types(tx: Reader) -> list[ContractTypeView]:
 async def get_ticket_clocks(tx: Reader, ticket_id: UUID, now: datetime) -> TicketClocks | None:
     """The clocks of a ticket as they stand at `now`, folded from its facts; None when it has none."""
     rows = await tx.fetch(_TICKET_CLOCKS, {"ticket": ticket_id})
-    clocks = [view for row in rows if (view := _clock_view(row, now)) is not None]
+    clocks = [view for row in rows if (view := _explained(row, now)) is not None]
     return TicketClocks(ticket_id=ticket_id, server_time=now, clocks=clocks) if clocks else None
 
 
@@ -152,18 +155,17 @@ def _promises(promises: Promises) -> dict[str, Any]:
     return {"targets": promises.targets, "pausing_holds": promises.pausing_holds, "warnings": warnings}
 
 
-def _clock_view(row: Row, now: datetime) -> ClockView | None:
+def _explained(row: Row, now: datetime) -> ExplainedClock | None:
     kept = clock_of(row)
     course = fold(kept.terms, map(fact_of, row.facts or ()), now)
     if course is None:
         return None
     clock = course.clock
     counted = clock.elapsed_seconds(now)
-    ended: Literal["met", "running"] = "met" if clock.state == "stopped" else "running"
-    return ClockView(
+    return ExplainedClock(
         id=kept.id,
         kind=kept.kind,
-        state="breached" if clock.breached_at is not None else "paused" if clock.state == "paused" else ended,
+        state=_shown_state(clock),
         running=clock.state == "running",
         contract_id=kept.contract_id,
         contract_version=kept.contract_version,
@@ -172,11 +174,17 @@ def _clock_view(row: Row, now: datetime) -> ClockView | None:
         remaining_seconds=kept.terms.target_seconds - counted,
         started_at=clock.started_at,
         due_at=clock.due_at,
-        stopped_at=clock.since if clock.state == "stopped" else None,
+        stopped_at=clock.since if clock.state == "ended" else None,
         breached_at=clock.breached_at,
         warned_percent=clock.warned_percent,
         intervals=[_interval_view(interval, now) for interval in course.intervals],
     )
+
+
+def _shown_state(clock: Clock) -> ShownState:
+    if clock.breached_at is not None:
+        return "breached"
+    return "met" if clock.state == "ended" else clock.state
 
 
 def _interval_view(interval: Interval, now: datetime) -> IntervalView:

@@ -18,7 +18,7 @@ from shared.contracts.tickets import (
 from shared.db.transaction import Transaction
 from shared.messaging.reactions import reacts_to
 from sla import commands
-from sla.commands import Opening, Told
+from sla.commands import OpenedTicket, Told
 from sla.domain.clock import Fact, FactKind
 
 ACTOR = "system:sla"
@@ -28,8 +28,8 @@ ACTOR = "system:sla"
 async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]) -> None:
     """Both clocks start when the client reported, not when the ticket was opened."""
     now = clock.now()
-    openings = [
-        Opening(
+    opened = [
+        OpenedTicket(
             ticket_id=event.data.ticket_id,
             client_id=event.data.groups.client_id,
             kind=event.data.kind,
@@ -39,7 +39,7 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
         )
         for event in events
     ]
-    await commands.start_clocks(tx, openings, now)
+    await commands.start_clocks(tx, opened, now)
 
 
 # What each event means to a clock, and to which of the two when it is not both. The first answer to the client stops

@@ -18,7 +18,7 @@ from shared.db.transaction import Row, Transaction
 from shared.spelling import search_key
 from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
 from tickets.domain.ticket import Handover, Opening, Ticket, TicketNotFound
-from tickets.domain.urgency import Terms
+from tickets.domain.urgency import KnownContract
 from tickets.domain.workflow import ENDED
 
 # The columns that opening settles for good, and those that actions change.
@@ -283,7 +283,7 @@ def _known_client(found: Any) -> KnownClient | None:
     if found is None:
         return None
     contracts = tuple(
-        Terms(
+        KnownContract(
             contract_type=one["contract_type"],
             valid_from=datetime.fromisoformat(one["valid_from"]),
             valid_until=datetime.fromisoformat(one["valid_until"]) if one["valid_until"] else None,

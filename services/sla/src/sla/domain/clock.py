@@ -12,7 +12,8 @@ from uuid import UUID
 from shared.contracts.sla import ClockKind
 from shared.contracts.tickets import HoldReason
 
-State = Literal["running", "paused", "stopped"]
+# "ended" says nothing of in time or too late; of the events, SlaClockMet tells the one and SlaClockStopped the other.
+State = Literal["running", "paused", "ended"]
 Why = Literal["open", "held", "resolved"]
 
 CLOCK_KINDS: tuple[ClockKind, ...] = get_args(ClockKind)
@@ -218,7 +219,7 @@ class _Walk:
         return (*self._intervals, self._interval(None))
 
     def _after_fact(self, fact: Fact) -> tuple[State, HoldReason | None]:
-        if self.state == "stopped":
+        if self.state == "ended":
             return ("running", None) if fact.kind is FactKind.REOPEN else (self.state, self.hold)
         match fact.kind:
             case FactKind.PAUSE:
@@ -226,7 +227,7 @@ class _Walk:
             case FactKind.RESUME:
                 return ("running", None)
             case FactKind.STOP:
-                return ("stopped", None)
+                return ("ended", None)
             case FactKind.START | FactKind.REOPEN:
                 return (self.state, self.hold)
 
@@ -247,7 +248,7 @@ class _Walk:
         self.counted = total
 
     def _interval(self, to: int | None) -> Interval:
-        why: Why = "resolved" if self.state == "stopped" else "held" if self.hold is not None else "open"
+        why: Why = "resolved" if self.state == "ended" else "held" if self.hold is not None else "open"
         until = None if to is None else _instant(to)
         return Interval(_instant(self.at), until, self.state == "running", why, self.hold)
 

@@ -167,9 +167,9 @@ class TicketClock:
     ) -> list[Happening]:
         """What the alarm of that generation tells, or would have told.
 
-        Nobody is warned of a clock that has already stopped, nor of anything that was imported.
+        Nobody is warned of a clock that has already ended, nor of anything that was imported.
         """
-        if after.state == "stopped" or self.origin == "import":
+        if after.state == "ended" or self.origin == "import":
             return []
         return [
             Happening(
@@ -199,8 +199,8 @@ class TicketClock:
         return [Happening(after.breached_at, breached, alarm=(generation, WHOLE_TARGET))]
 
     def _end(self, before: Clock, after: Clock) -> list[Happening]:
-        if after.state != "stopped" or (before.state, before.since, before.counted_seconds) == (
-            "stopped",
+        if after.state != "ended" or (before.state, before.since, before.counted_seconds) == (
+            "ended",
             after.since,
             after.counted_seconds,
         ):

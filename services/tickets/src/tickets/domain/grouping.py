@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shared.contracts.tickets import Groups
 from shared.errors import Invalid
-from tickets.domain.urgency import Terms
+from tickets.domain.urgency import KnownContract
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class KnownClient:
 
     tier: str
     retired: bool
-    contracts: tuple[Terms, ...]
+    contracts: tuple[KnownContract, ...]
 
 
 @dataclass(frozen=True, slots=True)

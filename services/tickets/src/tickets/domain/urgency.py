@@ -48,7 +48,7 @@ class UrgencyNotStated(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class KnownContract:
     """A contract as far as priority depends on it. `promised_s1_seconds` is the promised resolution of severity 1."""
 
     contract_type: str
@@ -80,23 +80,23 @@ def assess(severity: int | None, impact: Impact | None) -> tuple[int, bool]:
     raise UrgencyNotStated("send either severity (1-4) or impact (operational and economic), not both and not neither")
 
 
-def priority_of(tier: str, contracts: Iterable[Terms], at: datetime) -> int:
+def priority_of(tier: str, contracts: Iterable[KnownContract], at: datetime) -> int:
     """The priority 1–4 of a client at an instant (the type of contract decides; its shifts come later).
 
     Without a contract in force it is the lowest, whatever the tier says. With one, the more urgent of the client's tier
     and what each contract in force asks for.
     """
-    in_force = [terms for terms in contracts if terms.in_force_at(at)]
+    in_force = [contract for contract in contracts if contract.in_force_at(at)]
     if not in_force:
         return LOWEST_PRIORITY
-    return min(PRIORITY_OF_TYPE.get(tier, LOWEST_PRIORITY), *(_priority_asked(terms) for terms in in_force))
+    return min(PRIORITY_OF_TYPE.get(tier, LOWEST_PRIORITY), *(_priority_asked(contract) for contract in in_force))
 
 
-def _priority_asked(terms: Terms) -> int:
-    promised = terms.promised_s1_seconds
+def _priority_asked(contract: KnownContract) -> int:
+    promised = contract.promised_s1_seconds
     if promised is not None and promised <= PROMPT_RESOLUTION_SECONDS:
         return 1
-    return PRIORITY_OF_TYPE.get(terms.contract_type, LOWEST_PRIORITY)
+    return PRIORITY_OF_TYPE.get(contract.contract_type, LOWEST_PRIORITY)
 
 
 def needs_immediate_attention(severity: int, priority: int) -> bool:
