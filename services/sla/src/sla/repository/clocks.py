@@ -1,12 +1,12 @@
 """Facts, clocks and timers: loaded, locked and stored in few statements, whatever their number."""
 
-# ruff: noqa: S608 - every piece that is put into a statement is written in this file
+# ruff: noqa: S608 - every name that is put into a statement is a field of a class or written in this file
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -44,15 +44,19 @@ class Claimed:
     is_void: bool
 
 
-_GIVEN_FACTS = """
-    WITH given AS (
-        SELECT * FROM unnest(CAST(:tickets AS uuid[]), CAST(:ids AS uuid[]), CAST(:kinds AS text[]),
-                             CAST(:concerns AS text[]), CAST(:reasons AS text[]), CAST(:occurred AS timestamptz[]),
-                             CAST(:sequences AS bigint[]))
-             AS g(ticket_id, fact_id, kind, concerns, reason, occurred_at, sequence)
-    ), added AS (
-        INSERT INTO sla.clock_facts (ticket_id, fact_id, kind, concerns, reason, occurred_at, sequence, recorded_at)
-        SELECT ticket_id, fact_id, kind, concerns, reason, occurred_at, sequence, :now FROM given
+# Columns have the names of the fields: what the facts add up to, what changes of a clock, what is settled at its start.
+_FOLDED = tuple(one.name for one in fields(Clock))
+_CHANGING = (*_FOLDED, "judged_until", "generation")
+_SETTLED = tuple(one.name for one in fields(TicketClock) if one.name not in ("terms", "clock", "to_arm", *_CHANGING))
+_OF_TERMS = ("kind", "target_seconds", "terms")
+_CLOCK = ", ".join((*_SETTLED, *_OF_TERMS, *_CHANGING))
+_FACT = tuple(one.name for one in fields(Fact))
+_FACT_ROW = ", ".join(("ticket_id", *_FACT, "recorded_at"))
+
+_ADDED_FACTS = f"""
+    WITH added AS (
+        INSERT INTO sla.clock_facts ({_FACT_ROW})
+        SELECT {_FACT_ROW} FROM jsonb_populate_recordset(NULL::sla.clock_facts, CAST(:facts AS jsonb))
         ON CONFLICT DO NOTHING
     )
 """
@@ -63,7 +67,7 @@ FACT_DOCUMENT = """
 # The facts read here are those from before this statement. That is all there are: the consumer holds the partition of a
 # ticket while it applies its events, so nobody else adds a fact of the same ticket meanwhile.
 _ADD_FACTS_AND_LOCK_CLOCKS = sql(f"""
-    {_GIVEN_FACTS}
+    {_ADDED_FACTS}
     SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f
                  WHERE f.ticket_id = c.ticket_id AND (f.concerns IS NULL OR f.concerns = c.kind)) AS facts
     FROM sla.clocks c
@@ -71,7 +75,7 @@ _ADD_FACTS_AND_LOCK_CLOCKS = sql(f"""
     ORDER BY c.id FOR UPDATE OF c
 """)
 _ADD_FACTS_AND_READ_EARLIER = sql(f"""
-    {_GIVEN_FACTS}
+    {_ADDED_FACTS}
     SELECT f.ticket_id, {FACT_DOCUMENT} AS fact FROM sla.clock_facts f
     WHERE f.ticket_id = ANY(CAST(:tickets AS uuid[]))
 """)
@@ -82,7 +86,7 @@ async def add_facts_and_lock_clocks(
 ) -> list[ClockWithFacts]:
     """Records the facts and locks the clocks that they may concern. A ticket that is not open yet has none."""
     concerned = {kind for one in facts for kind in (CLOCK_KINDS if one.fact.concerns is None else (one.fact.concerns,))}
-    parameters = {**_fact_columns(facts, now), "clock_kinds": sorted(concerned)}
+    parameters = {**_given(facts, now), "clock_kinds": sorted(concerned)}
     rows = await tx.fetch(_ADD_FACTS_AND_LOCK_CLOCKS, parameters)
     return [ClockWithFacts(clock_of(row), tuple(map(fact_of, row.facts or ()))) for row in rows]
 
@@ -92,52 +96,31 @@ async def add_facts_and_read_earlier(
 ) -> dict[UUID, list[Fact]]:
     """Records the facts; returns what was known of their tickets before, by ticket."""
     earlier: dict[UUID, list[Fact]] = {}
-    for row in await tx.fetch(_ADD_FACTS_AND_READ_EARLIER, _fact_columns(facts, now)):
+    for row in await tx.fetch(_ADD_FACTS_AND_READ_EARLIER, _given(facts, now)):
         earlier.setdefault(row.ticket_id, []).append(fact_of(row.fact))
     return earlier
 
 
-_ARM = """
-    INSERT INTO sla.timers (due_at, clock_id, generation, percent)
-    SELECT t.due_at, t.clock_id, t.generation, t.percent
-    FROM unnest(CAST(:timer_dues AS timestamptz[]), CAST(:timer_clocks AS uuid[]), CAST(:timer_generations AS int[]),
-                CAST(:timer_percents AS int[])) AS t(due_at, clock_id, generation, percent)
+_TIMER = "due_at, clock_id, generation, percent"
+_ARM = f"""
+    INSERT INTO sla.timers ({_TIMER})
+    SELECT {_TIMER} FROM jsonb_populate_recordset(NULL::sla.timers, CAST(:timers AS jsonb)) t
 """
 _INSERT_CLOCKS = sql(f"""
     WITH new AS (
-        INSERT INTO sla.clocks (id, ticket_id, kind, client_id, contract_id, contract_version, target_seconds, terms,
-                                origin, correlation_id, state, started_at, since, counted_seconds, due_at, hold,
-                                breached_at, warned_percent, judged_until, generation)
-        SELECT g.id, g.ticket_id, g.kind, g.client_id, g.contract_id, g.contract_version, g.target_seconds,
-               CAST(g.terms AS jsonb), g.origin, g.correlation_id, g.state, g.started_at, g.since, g.counted_seconds,
-               g.due_at, g.hold, g.breached_at, g.warned_percent, g.judged_until, g.generation
-        FROM unnest(CAST(:ids AS uuid[]), CAST(:tickets AS uuid[]), CAST(:kinds AS text[]), CAST(:clients AS text[]),
-                    CAST(:contracts AS text[]), CAST(:versions AS int[]), CAST(:targets AS int[]),
-                    CAST(:terms AS text[]), CAST(:origins AS text[]), CAST(:correlations AS text[]),
-                    CAST(:states AS text[]), CAST(:started AS timestamptz[]), CAST(:since AS timestamptz[]),
-                    CAST(:counted AS bigint[]), CAST(:dues AS timestamptz[]), CAST(:holds AS text[]),
-                    CAST(:breached AS timestamptz[]), CAST(:warned AS int[]), CAST(:judged AS timestamptz[]),
-                    CAST(:generations AS int[]))
-             AS g(id, ticket_id, kind, client_id, contract_id, contract_version, target_seconds, terms, origin,
-                  correlation_id, state, started_at, since, counted_seconds, due_at, hold, breached_at, warned_percent,
-                  judged_until, generation)
+        INSERT INTO sla.clocks ({_CLOCK})
+        SELECT {_CLOCK} FROM jsonb_populate_recordset(NULL::sla.clocks, CAST(:clocks AS jsonb))
         ON CONFLICT (ticket_id, kind) DO NOTHING
         RETURNING id
-    ), armed AS ({_ARM} JOIN new ON new.id = t.clock_id)
+    ), armed AS ({_ARM} WHERE t.clock_id IN (SELECT id FROM new))
     SELECT id FROM new
 """)
 _FORGET_TIMERS = sql("DELETE FROM sla.timers WHERE id = ANY(CAST(:fired AS bigint[]))")
-_STORE_CLOCKS = sql("""
-    UPDATE sla.clocks c
-    SET state = g.state, since = g.since, counted_seconds = g.counted_seconds, due_at = g.due_at, hold = g.hold,
-        breached_at = g.breached_at, warned_percent = g.warned_percent, judged_until = g.judged_until,
-        generation = g.generation, started_at = g.started_at
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:started AS timestamptz[]),
-                CAST(:since AS timestamptz[]), CAST(:counted AS bigint[]), CAST(:dues AS timestamptz[]),
-                CAST(:holds AS text[]), CAST(:breached AS timestamptz[]), CAST(:warned AS int[]),
-                CAST(:judged AS timestamptz[]), CAST(:generations AS int[]))
-         AS g(id, state, started_at, since, counted_seconds, due_at, hold, breached_at, warned_percent,
-              judged_until, generation)
+# One document for each row: of these the planner knows how many there are, and looks for each clock by its id. A single
+# document it takes for a hundred rows, and may then read a whole table for one clock, or go through it for each clock.
+_STORE_CLOCKS = sql(f"""
+    UPDATE sla.clocks c SET {", ".join(f"{name} = g.{name}" for name in _CHANGING)}
+    FROM unnest(CAST(:clocks AS jsonb[])) AS given (one), jsonb_populate_record(NULL::sla.clocks, given.one) g
     WHERE c.id = g.id
 """)
 _ARM_TIMERS = sql(_ARM)
@@ -145,18 +128,9 @@ _ARM_TIMERS = sql(_ARM)
 
 async def insert_clocks(tx: Transaction, clocks: Sequence[TicketClock]) -> set[UUID]:
     """Inserts new clocks with their timers. Returns the ids of those whose ticket had no clock of that kind before."""
-    columns = {
-        "tickets": [one.ticket_id for one in clocks],
-        "kinds": [one.kind for one in clocks],
-        "clients": [one.client_id for one in clocks],
-        "contracts": [one.contract_id for one in clocks],
-        "versions": [one.contract_version for one in clocks],
-        "targets": [one.terms.target_seconds for one in clocks],
-        "terms": [_terms_document(one.terms) for one in clocks],
-        "origins": [one.origin for one in clocks],
-        "correlations": [one.correlation_id for one in clocks],
-    }
-    rows = await tx.fetch(_INSERT_CLOCKS, {**columns, **_state_columns(clocks), **_timer_columns(clocks)})
+    rows = await tx.fetch(
+        _INSERT_CLOCKS, {"clocks": _document([_row_of(one) for one in clocks]), "timers": _timers(clocks)}
+    )
     return {row.id for row in rows}
 
 
@@ -164,9 +138,10 @@ async def store_clocks(tx: Transaction, clocks: Sequence[TicketClock], fired: Se
     """Stores the state of locked clocks, sets the alarms that are still to be set, and deletes fired timers."""
     if fired:
         await tx.write(_FORGET_TIMERS, {"fired": list(fired)})
-    await tx.write(_STORE_CLOCKS, _state_columns(clocks))
+    changed = [_document({"id": one.id, **_changing(one)}) for one in clocks]
+    await tx.write(_STORE_CLOCKS, {"clocks": changed})
     # The timers that fired are old rows, those that are armed are new ones.
-    await tx.write(_ARM_TIMERS, _timer_columns(clocks), beside="sla.timers")
+    await tx.write(_ARM_TIMERS, {"timers": _timers(clocks)}, beside="sla.timers")
 
 
 # A target still holds at its due and is missed after it, so a timer is due strictly after its instant. The timer is
@@ -218,32 +193,14 @@ async def wake_timers(tx: Transaction, channel: str) -> None:
     await tx.execute(sql("SELECT pg_notify(:channel, '')"), {"channel": channel})
 
 
-def _terms_document(terms: Terms) -> str:
-    return json.dumps({"pausing_holds": sorted(terms.pausing_holds), "warn_percents": terms.warn_percents})
-
-
 def clock_of(row: Row) -> TicketClock:
     """A clock from its whole row."""
     terms = row.terms
+    pinned = Terms(row.kind, row.target_seconds, frozenset(terms["pausing_holds"]), tuple(terms["warn_percents"]))
     return TicketClock(
-        id=row.id,
-        ticket_id=row.ticket_id,
-        client_id=row.client_id,
-        contract_id=row.contract_id,
-        contract_version=row.contract_version,
-        terms=Terms(row.kind, row.target_seconds, frozenset(terms["pausing_holds"]), tuple(terms["warn_percents"])),
-        origin=row.origin,
-        correlation_id=row.correlation_id,
-        clock=Clock(
-            state=row.state,
-            started_at=row.started_at,
-            since=row.since,
-            counted_seconds=row.counted_seconds,
-            due_at=row.due_at,
-            hold=row.hold,
-            breached_at=row.breached_at,
-            warned_percent=row.warned_percent,
-        ),
+        **{name: row[name] for name in _SETTLED},
+        terms=pinned,
+        clock=Clock(**{name: row[name] for name in _FOLDED}),
         judged_until=row.judged_until,
         generation=row.generation,
     )
@@ -256,41 +213,38 @@ def fact_of(document: list[Any]) -> Fact:
     return Fact(UUID(fact_id), FactKind(kind), occurred_at, sequence, concerns, reason)
 
 
-def _fact_columns(facts: Sequence[TicketFact], now: datetime) -> dict[str, Any]:
+def _given(facts: Sequence[TicketFact], now: datetime) -> dict[str, Any]:
+    rows = [
+        {"ticket_id": one.ticket_id, **{name: getattr(one.fact, name) for name in _FACT}, "recorded_at": now}
+        for one in facts
+    ]
+    return {"tickets": [one.ticket_id for one in facts], "facts": _document(rows)}
+
+
+def _row_of(one: TicketClock) -> dict[str, Any]:
+    terms = {"pausing_holds": sorted(one.terms.pausing_holds), "warn_percents": one.terms.warn_percents}
     return {
-        "tickets": [one.ticket_id for one in facts],
-        "ids": [one.fact.fact_id for one in facts],
-        "kinds": [one.fact.kind.value for one in facts],
-        "concerns": [one.fact.concerns for one in facts],
-        "reasons": [one.fact.reason for one in facts],
-        "occurred": [one.fact.occurred_at for one in facts],
-        "sequences": [one.fact.sequence for one in facts],
-        "now": now,
+        **{name: getattr(one, name) for name in _SETTLED},
+        "kind": one.kind,
+        "target_seconds": one.terms.target_seconds,
+        "terms": terms,
+        **_changing(one),
     }
 
 
-def _state_columns(clocks: Sequence[TicketClock]) -> dict[str, list[Any]]:
-    standing = [(one, one.clock) for one in clocks if one.clock is not None]
-    return {
-        "ids": [one.id for one, _ in standing],
-        "states": [clock.state for _, clock in standing],
-        "started": [clock.started_at for _, clock in standing],
-        "since": [clock.since for _, clock in standing],
-        "counted": [clock.counted_seconds for _, clock in standing],
-        "dues": [clock.due_at for _, clock in standing],
-        "holds": [clock.hold for _, clock in standing],
-        "breached": [clock.breached_at for _, clock in standing],
-        "warned": [clock.warned_percent for _, clock in standing],
-        "judged": [one.judged_until for one, _ in standing],
-        "generations": [one.generation for one, _ in standing],
-    }
+def _changing(one: TicketClock) -> dict[str, Any]:
+    return {name: getattr(one.clock if name in _FOLDED else one, name) for name in _CHANGING}
 
 
-def _timer_columns(clocks: Sequence[TicketClock]) -> dict[str, list[Any]]:
+def _timers(clocks: Sequence[TicketClock]) -> str:
     armed = [(one, one.to_arm) for one in clocks if one.to_arm is not None]
-    return {
-        "timer_dues": [alarm.at for _, alarm in armed],
-        "timer_clocks": [one.id for one, _ in armed],
-        "timer_generations": [one.generation for one, _ in armed],
-        "timer_percents": [alarm.percent for _, alarm in armed],
-    }
+    return _document(
+        [
+            {"due_at": alarm.at, "clock_id": one.id, "generation": one.generation, "percent": alarm.percent}
+            for one, alarm in armed
+        ]
+    )
+
+
+def _document(what: dict[str, Any] | list[dict[str, Any]]) -> str:
+    return json.dumps(what, default=str)
