@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
@@ -59,8 +60,9 @@ def subscriber_of(
         batch=True,
         group_id=group,
         ack_policy=AckPolicy.MANUAL,
-        # Partition n of every topic to the same member: what reacts to one ticket never waits for another member.
-        partition_assignment_strategy=(RangePartitionAssignor,),
+        # Partition n of every topic to the same member: what reacts to one ticket never waits for another member. The
+        # second is what earlier releases speak, beside which this one must be able to join the group.
+        partition_assignment_strategy=(RangePartitionAssignor, RoundRobinPartitionAssignor),
         auto_offset_reset="earliest",
         # Whoever writes state records is fenced by transactions; what was given up in one must not be applied.
         isolation_level="read_committed",
