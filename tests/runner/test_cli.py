@@ -36,3 +36,17 @@ def test_the_command_itself_explains_itself_before_the_name(passed: list[str]) -
     assert ended.exit_code == 0
     assert "Run a command of a service" in ended.stdout
     assert passed == []
+
+
+@pytest.mark.parametrize(
+    ("words", "owner"),
+    [
+        (("migrate",), True),
+        (("messaging", "rebuild", "clocks", "--check"), True),
+        (("messaging", "republish"), False),
+        (("api",), False),
+        ((), False),
+    ],
+)
+def test_only_what_changes_tables_as_their_owner_is_told_its_address(words: tuple[str, ...], owner: bool) -> None:
+    assert control.needs_owner(words) is owner

@@ -155,7 +155,7 @@ class Crew:
         owner, server = owner_of(service), server_of(service)
         owner_password, server_password = at.password_of(owner), at.password_of(server)
         asyncio.run(create_database(url, database_of(service), owner, owner_password, server, server_password))
-        environment = at.environment(service, self._addresses(), migrates=True)
+        environment = at.environment(service, self._addresses(), as_owner=True)
         self._run(f"{service}-migrate", command(service, "migrate"), environment)
 
     def _seed_of(self, service: str) -> Path:

@@ -119,8 +119,13 @@ def run_service_command(installation: Installation, service: str, words: Sequenc
         raise RunnerError(f"There is no service {service!r}. There are: {', '.join(SERVICES)}.")
     if not (installation.state / "passwords" / server_of(service)).exists():
         raise RunnerError(f"{service} has no database here yet. Say `desk up` first.")
-    environment = installation.environment(service, addresses_of(installation), migrates=words[:1] == ["migrate"])
+    environment = installation.environment(service, addresses_of(installation), as_owner=needs_owner(words))
     return subprocess.run(command(service, *words), env=environment, check=False).returncode
+
+
+def needs_owner(words: Sequence[str]) -> bool:
+    """Whether a service's command works as the role that owns the tables: `migrate`, and `messaging rebuild`."""
+    return list(words[:1]) == ["migrate"] or list(words[:2]) == ["messaging", "rebuild"]
 
 
 def addresses_of(installation: Installation) -> Addresses:

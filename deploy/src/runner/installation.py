@@ -107,8 +107,8 @@ class Installation:
         """The password of a database role, made at the first use and readable by this user only."""
         return make_private_once(self.state / "passwords" / role, make_password)
 
-    def environment(self, service: str, addresses: Addresses, *, migrates: bool = False) -> dict[str, str]:
-        """The environment of one process of a service; only `migrate` is given the owner's address."""
+    def environment(self, service: str, addresses: Addresses, *, as_owner: bool = False) -> dict[str, str]:
+        """The environment of one process of a service; the owner's address only where it is needed."""
         told = self.base_environment() | {
             "DESK_DATABASE_URL": addresses.database(self, service, server_of(service)),
             "DESK_KAFKA_BOOTSTRAP": addresses.kafka_bootstrap,
@@ -116,7 +116,7 @@ class Installation:
             # Where people reach it: what it tells others to link to must not be the default port when that moved.
             "DESK_PUBLIC_URL": self.url_of(service),
         }
-        if migrates:
+        if as_owner:
             told["DESK_OWNER_DATABASE_URL"] = addresses.database(self, service, owner_of(service))
         return told
 
