@@ -34,6 +34,8 @@ OPEN_PATHS = (*PATHS, OPENAPI_PATH, ASYNCAPI_PATH)
 
 
 _AS_EVERY_SERVICE: dict[str, Any] = {
+    "version": "1",
+    "openapi_url": OPENAPI_PATH,
     # The pages of /docs load their scripts from elsewhere.
     "docs_url": None,
     "redoc_url": None,
@@ -74,14 +76,8 @@ def create_app(
 
     Raises UndeclaredDoor for a route that does not declare once how its caller is known: `needs(...)`, `signed(...)`.
     """
-    app = DeskApi(
-        title=f"PSA Desk: {service}",
-        description=f"{description}\n\n{OF_EVERY_ADDRESS}",
-        version="1",
-        openapi_url=OPENAPI_PATH,
-        lifespan=lifespan,
-        **_AS_EVERY_SERVICE,
-    )
+    described = f"{description}\n\n{OF_EVERY_ADDRESS}"
+    app = DeskApi(title=f"PSA Desk: {service}", description=described, lifespan=lifespan, **_AS_EVERY_SERVICE)
     app.state.engine, app.state.hint, app.state.authenticator = engine, hint, authenticator
     _answer_problems(app)
     app.router.routes.extend([*Health(service, readiness, status, alive).routes(), _events_route(service)])

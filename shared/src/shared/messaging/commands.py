@@ -43,7 +43,7 @@ def messaging_commands(service: Operated) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
     _add_questions(app, service)
     _add_actions(app, service)
-    _add_rebuilding(app, service)
+    _add_recovery(app, service)
     _add_decisions(app, service)
     return app
 
@@ -122,7 +122,15 @@ def _add_actions(app: typer.Typer, service: Operated) -> None:
         _answer(service, operator.release(service.settings(), topic, key))
 
 
-def _add_rebuilding(app: typer.Typer, service: Operated) -> None:
+def _add_recovery(app: typer.Typer, service: Operated) -> None:
+    """What puts right what a database lost, or a projection has wrong."""
+
+    @app.command(help="go on behind what was published before the database was restored; says what it lacks")
+    def advance() -> None:
+        from shared.messaging import operator
+
+        _answer(service, operator.advance(service.settings(), service.name))
+
     @app.command(help="tell again what this service has told, for whoever rebuilds a projection of it")
     def republish(
         type_names: Annotated[list[str] | None, typer.Option("--type", help="only these types")] = None,
@@ -145,12 +153,6 @@ def _add_rebuilding(app: typer.Typer, service: Operated) -> None:
 
 def _add_decisions(app: typer.Typer, service: Operated) -> None:
     """What only an operator can decide: each ends a state in which the consumer does not go on by itself."""
-
-    @app.command(help="go on behind what was published before the database was restored; says what it lacks")
-    def advance() -> None:
-        from shared.messaging import operator
-
-        _answer(service, operator.advance(service.settings(), service.name))
 
     @app.command("adopt-cluster", help="take the present Kafka cluster for this database's own")
     def adopt_cluster(dry_run: DryRun = False) -> None:
