@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,6 +40,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 def found_by_doctor(installation: Installation) -> dict[str, Finding]:
     return {each.check: each for each in examine(installation)}
+
+
+def told_by_doctor(installation: Installation, check: str, words: str) -> Finding:
+    """What the doctor says once the running processes have met the damage; the last it said when they never do."""
+    until = time.monotonic() + 30
+    while words not in (found := found_by_doctor(installation)[check]).says and time.monotonic() < until:
+        time.sleep(0.5)
+    return found
 
 
 def run_sql(installation: Installation, service: str, *statements: str) -> None:
@@ -139,7 +148,7 @@ def test_what_is_wrong_in_a_database_is_a_problem_until_it_is_repaired(
 ) -> None:
     run_sql(desk, service, damage)
     try:
-        found = found_by_doctor(desk)[f"{service}: {check}"]
+        found = told_by_doctor(desk, f"{service}: {check}", words)
     finally:
         run_sql(desk, service, repair)
     assert found.state == "problem"
