@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -43,10 +42,14 @@ def found_by_doctor(installation: Installation) -> dict[str, Finding]:
 
 
 def told_by_doctor(installation: Installation, check: str, words: str) -> Finding:
-    """What the doctor says once the running processes have met the damage; the last it said when they never do."""
-    until = time.monotonic() + 30
-    while words not in (found := found_by_doctor(installation)[check]).says and time.monotonic() < until:
-        time.sleep(0.5)
+    """What the doctor says once the running processes have met the damage."""
+
+    def told() -> Finding | None:
+        found = found_by_doctor(installation)[check]
+        return found if words in found.says else None
+
+    found = wait_until(told, within=30)
+    assert found is not None
     return found
 
 

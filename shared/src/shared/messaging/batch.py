@@ -30,11 +30,9 @@ _LOCK_OFFSETS = sql("""
 """)
 _STORE_OFFSETS = sql(
     """
-    UPDATE runtime.offsets o
-    SET next_offset = greatest(o.next_offset, n.next_offset), newest_at = greatest(o.newest_at, n.newest_at),
-        dated_below = CASE WHEN n.newest_at IS NULL THEN o.dated_below ELSE greatest(o.dated_below, n.next_offset) END
-    FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]),
-                CAST(:newest AS bigint[])) AS n(topic, partition, next_offset, newest_at)
+    UPDATE runtime.offsets o SET next_offset = greatest(o.next_offset, n.next_offset)
+    FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
+         AS n(topic, partition, next_offset)
     WHERE o.topic = n.topic AND o.partition = n.partition
     RETURNING o.topic, o.partition, o.next_offset
     """,
@@ -108,7 +106,7 @@ class BatchApplier:
             for place, (reached, _) in passed.items():
                 if stored[place] != reached:
                     raise OffsetsMoved(f"{place} is at {stored[place]} and was at {reached}: a restored database?")
-            await store_offsets(tx, {place: position for place, (_, position) in passed.items()}, {}, clock.now())
+            await store_offsets(tx, {place: offset for place, (_, offset) in passed.items()}, clock.now())
 
     # -- all at once --------------------------------------------------------------------------------------------
 
@@ -220,15 +218,11 @@ class BatchApplier:
 
     async def _store(self, tx: Transaction, messages: Sequence[Read], now: datetime) -> None:
         reached: dict[Partition, int] = {}
-        newest: dict[Partition, int] = {}
         for one in messages:
-            record = one.record
-            place = (record.topic, record.partition)
-            if record.offset >= reached.get(place, 0):
-                reached[place] = record.offset + 1
-            if record.appended_at is not None and record.appended_at > newest.get(place, -1):
-                newest[place] = record.appended_at
-        await store_offsets(tx, reached, newest, now)
+            place = (one.record.topic, one.record.partition)
+            if one.record.offset >= reached.get(place, 0):
+                reached[place] = one.record.offset + 1
+        await store_offsets(tx, reached, now)
 
     # -- one by one ---------------------------------------------------------------------------------------------
 
@@ -283,11 +277,8 @@ class BatchApplier:
         return None
 
 
-async def store_offsets(
-    tx: Transaction, reached: Mapping[Partition, int], newest: Mapping[Partition, int], now: datetime
-) -> None:
-    """Stores the next offset of each partition and, where it is known, the youngest time below it (milliseconds); marks
-    replicas that are filled by it."""
+async def store_offsets(tx: Transaction, reached: Mapping[Partition, int], now: datetime) -> None:
+    """Stores the next offset of each partition; marks replicas that are filled by it."""
     places: list[Any] = sorted(reached)
     await tx.write(
         _STORE_OFFSETS,
@@ -295,7 +286,6 @@ async def store_offsets(
             "topics": [place[0] for place in places],
             "partitions": [place[1] for place in places],
             "offsets": [reached[place] for place in places],
-            "newest": [newest.get(place) for place in places],
         },
     )
     await tx.write(_MARK_FILLED, {"now": now})
