@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from shared import clock
+from shared.contracts.envelope import type_of
 from shared.db.engine import Engine
 from shared.db.failures import is_transient, problem_of
 from shared.db.statement import sql
@@ -68,6 +69,8 @@ class BatchApplier:
         self.reactions = reactions
         self.hint = hint
         self.skipped = skipped.SkippedTypes()
+        # Of what is read again; whoever loads the offsets sets it.
+        self.left_out: skipped.LeftOut = {}
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Applies a batch and stores how far it came, in one transaction.
@@ -84,6 +87,8 @@ class BatchApplier:
 
     async def _apply(self, records: Sequence[Record]) -> None:
         messages = [read_record(record, self.reactions) for record in records]
+        if self.left_out:
+            messages = [self._unless_left_out(one) for one in messages]
         try:
             with metrics.consumer_batch_seconds.time(), told_after_commit():
                 async with begin(self.engine, self.hint) as tx:
@@ -97,6 +102,16 @@ class BatchApplier:
                     outcome = await self._apply_singly(tx, messages)
         self.skipped.remember(outcome.skipped, outcome.generations)
         _count(outcome.applied)
+
+    def _unless_left_out(self, message: Read) -> Read:
+        if isinstance(message, Skipped):
+            return message
+        record = message.record
+        stated = type_of(record.headers, record.value) or ""
+        ranges = self.left_out.get(((record.topic, record.partition), stated), ())
+        if any(first <= record.offset < until for first, until in ranges):
+            return Skipped(record, stated, left_out=True)
+        return message
 
     async def pass_over(self, passed: Mapping[Partition, tuple[int, int]]) -> None:
         """Stores that nothing is left between two offsets of each partition. Raises OffsetsMoved when the database does
@@ -162,7 +177,9 @@ class BatchApplier:
         self, tx: Transaction, messages: Sequence[Read], generations: Mapping[Partition, int], now: datetime
     ) -> skipped.Found:
         """Records types that are passed over for the first time; what is recorded already costs no statement."""
-        found = self.skipped.new_among([one for one in messages if isinstance(one, Skipped)], generations)
+        found = self.skipped.new_among(
+            [one for one in messages if isinstance(one, Skipped) and not one.left_out], generations
+        )
         if found:
             await skipped.record(tx, found, now)
         return found

@@ -369,6 +369,7 @@ class Consumer:
         self._standing, self._joining = standing, None
         self._loader.forget()
         self._witness.begin(standing.stood)
+        self.applier.left_out = standing.left_out
         # Where one stopped before, the same batch comes first: not before it is through is all well.
         self._retried = [one for one in standing.halts if self._physical(one) in self.loaded]
         log.info("partitions loaded", partitions=len(self.loaded))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -75,6 +75,7 @@ class Standing:
     stood: dict[Partition, Stood]
     decisions: tuple[int, int]
     halts: Sequence[Any] = ()
+    left_out: skipped.LeftOut = field(default_factory=dict)
 
 
 async def load(
@@ -94,6 +95,7 @@ async def load(
         await skipped.require_settled(tx, reactions)
         stood = await _stored(tx, places)
         halts = await limit.halted(tx)
+        left_out = await skipped.left_out(tx, reactions, {place: at.next_offset for place, at in stood.items()})
     logs = await look(stood)
     await refuse(engine, others(stood, logs), topics)
     async with begin(engine, lambda: None) as tx:
@@ -107,7 +109,7 @@ async def load(
             log.error("retention deleted events before they were applied", partition=place, stored=at.next_offset)
     starts = {place: max(at.next_offset, logs[place].begin) for place, at in stood.items()}
     halts = [one for one in halts if starts.get((one.topic, one.partition), one.offset + 1) <= one.offset]
-    return Standing(starts, stood, decisions, halts)
+    return Standing(starts, stood, decisions, halts, left_out)
 
 
 async def decided(tx: Reader, topics: Collection[str]) -> tuple[int, int]:
