@@ -10,10 +10,10 @@ down_revision = "tickets_0002"
 
 
 def upgrade() -> None:
+    fill("tickets", "title_key", "title", search_key)
+    fill("clients", "name_key", "name", sort_key)
     op.execute("ALTER TABLE tickets.clients ADD COLUMN tax_key text")
     fill("clients", "tax_key", "tax_id", search_key)
-    fill("clients", "name_key", "name", sort_key)
-    fill("tickets", "title_key", "title", search_key)
     # The history of one ticket is short: by the time of its facts it is sorted when it is shown.
     op.execute("DROP INDEX tickets.history_by_ticket")
     op.execute("CREATE INDEX history_by_ticket ON tickets.history (ticket_id, position)")
