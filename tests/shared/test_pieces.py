@@ -2,61 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from shared import set_aside
-from shared.db.statement import query, sql
-from shared.db.transaction import Transaction
-from shared.jobs import MOST_SET_ASIDE, Job, JobLoop, Pieces
+from shared.jobs import MOST_SET_ASIDE, JobLoop
 from shared.telemetry import metrics
-from tests.support.databases import OWNER, Database
+from tests.support.caller.jobs import BILLS, billed
+from tests.support.databases import Database
 
 Make = Callable[[str], Awaitable[Database]]
-
-TABLE = """
-    CREATE TABLE public.bills (id int PRIMARY KEY, guilty boolean NOT NULL, state text NOT NULL DEFAULT 'due');
-    GRANT SELECT, UPDATE ON public.bills TO test_serving;
-"""
-_CLAIM = query("SELECT id, guilty FROM public.bills WHERE state = 'due' ORDER BY id LIMIT :most")
-_SENT = sql("UPDATE public.bills SET state = 'sent' WHERE id = :id")
-_ASIDE = sql("UPDATE public.bills SET state = 'aside' WHERE id = :id")
-
-
-async def claim(tx: Transaction, now: datetime, most: int) -> Sequence[Any]:
-    return await tx.fetch(_CLAIM, {"most": most})
-
-
-async def send(tx: Transaction, pieces: Sequence[Any], now: datetime) -> None:
-    for piece in pieces:
-        await tx.execute(_SENT, {"id": piece.id})
-        if piece.guilty:
-            raise ValueError(f"bill {piece.id} has no address")
-
-
-async def put_aside(tx: Transaction, piece: Any) -> None:
-    await tx.execute(_ASIDE, {"id": piece.id})
-
-
-async def bring_back(tx: Transaction, key: str, now: datetime) -> bool:
-    raise NotImplementedError
-
-
-JOB = Job("send-bills", Pieces(claim, send, lambda piece: str(piece.id), put_aside, bring_back, portion=100), 3600)
-
-
-async def billed(db: Database, many: int, guilty: Iterable[int]) -> JobLoop:
-    """A loop whose bills are numbered from 1, some of which cannot be sent."""
-    async with db.connect(OWNER) as owner:
-        await owner.execute(TABLE)
-        await owner.execute(
-            "INSERT INTO public.bills SELECT n, n = ANY($2::int[]) FROM generate_series(1, $1::int) n", many,
-            list(guilty),
-        )  # fmt: skip
-    return JobLoop(JOB, db.engine, lambda: None)
 
 
 async def states(db: Database) -> dict[str, int]:
@@ -65,12 +21,13 @@ async def states(db: Database) -> dict[str, int]:
 
 
 def counted() -> float:
-    return float(metrics.jobs_set_aside_total.labels(job=JOB.name)._value.get())
+    return float(metrics.jobs_set_aside_total.labels(job=BILLS.name)._value.get())
 
 
 async def test_as_many_as_may_be_guilty_are_set_aside_and_counted(database: Make) -> None:
     db = await database("runtime")
-    loop = await billed(db, 90, range(1, MOST_SET_ASIDE + 1))
+    await billed(db, 90, range(1, MOST_SET_ASIDE + 1))
+    loop = JobLoop(BILLS, db.engine, lambda: None)
     before = counted()
     assert await loop._portion() == 90
     assert await states(db) == {"aside": MOST_SET_ASIDE, "sent": 90 - MOST_SET_ASIDE}
@@ -85,7 +42,8 @@ async def test_as_many_as_may_be_guilty_are_set_aside_and_counted(database: Make
 async def test_where_more_are_guilty_it_is_the_job_and_nothing_is_set_aside(database: Make) -> None:
     """A release that judges every piece wrongly would otherwise set aside all there is, portion by portion."""
     db = await database("runtime")
-    loop = await billed(db, 90, range(10, 10 + MOST_SET_ASIDE + 1))
+    await billed(db, 90, range(10, 10 + MOST_SET_ASIDE + 1))
+    loop = JobLoop(BILLS, db.engine, lambda: None)
     before = counted()
     with pytest.raises(RuntimeError, match=f"more than {MOST_SET_ASIDE} pieces .* bill 35 has no address"):
         await loop._portion()
