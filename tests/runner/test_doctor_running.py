@@ -41,6 +41,18 @@ def found_by_doctor(installation: Installation) -> dict[str, Finding]:
     return {each.check: each for each in examine(installation)}
 
 
+def told_by_doctor(installation: Installation, check: str, words: str) -> Finding:
+    """What the doctor says once the running processes have met the damage."""
+
+    def told() -> Finding | None:
+        found = found_by_doctor(installation)[check]
+        return found if words in found.says else None
+
+    found = wait_until(told, within=30)
+    assert found is not None
+    return found
+
+
 def run_sql(installation: Installation, service: str, *statements: str) -> None:
     """Statements of the administrator on a service's database."""
     for statement in statements:
@@ -146,7 +158,7 @@ def test_what_is_wrong_in_a_database_is_a_problem_until_it_is_repaired(
 ) -> None:
     run_sql(desk, service, damage)
     try:
-        found = found_by_doctor(desk)[f"{service}: {check}"]
+        found = told_by_doctor(desk, f"{service}: {check}", words)
     finally:
         run_sql(desk, service, repair)
     assert found.state == "problem"

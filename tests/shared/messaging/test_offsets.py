@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -117,3 +119,29 @@ async def test_a_batch_that_takes_long_is_no_standstill_and_one_that_hangs_is(da
         consumer._at_work_since -= LONGEST_WORK_SECONDS
         assert time.monotonic() - consumer.last_turn > 10
     assert time.monotonic() - consumer.last_turn < 1
+
+
+async def test_records_that_are_taken_out_while_it_looks_for_markers_are_not_passed_over(
+    database: Make, cluster: Cluster, monkeypatch: Any
+) -> None:
+    """The client's position lies behind records as soon as it hands them out, long before they are applied."""
+    db = await prepared(database)
+    consumer = consumer_of(db, cluster)
+    position = AIOKafkaConsumer.position
+
+    async def asked_in_the_worst_moment(self: Any, partition: Any) -> Any:
+        for _ in range(100):
+            if consumer._in_hand:
+                break
+            await asyncio.sleep(0.01)  # it asks once a second, and may not wait longer
+        return await position(self, partition)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "position", asked_in_the_worst_moment)
+    async with running(consumer):
+        for start in range(0, 60, 6):
+            await send(cluster, *story_of(6, 6, start=start))
+            await eventually(partial(applied, db, start + 6))
+            await asyncio.sleep(0.5)  # so that records come while it asks, which it does once a second
+        assert consumer.problem is None
+    await require_each_once(db, 60)
+    assert await db.count("SELECT count(*) FROM runtime.refused_logs") == 0

@@ -122,7 +122,8 @@ skipped_types = Table(
     PrimaryKeyConstraint("topic", "partition", "type"),
 )
 
-# The same, after somebody said that what was passed over shall never be applied.
+# The same, after somebody said that what was passed over shall never be applied: below `until_offset`, whatever is read
+# again for another reason. It is 0 when the log is another one than that.
 accepted_skips = Table(
     "accepted_skips",
     metadata,
@@ -133,6 +134,7 @@ accepted_skips = Table(
     instant("first_at"),
     text_column("reason"),
     instant("accepted_at"),
+    Column("until_offset", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("topic", "partition", "type", "accepted_at"),
 )
 
