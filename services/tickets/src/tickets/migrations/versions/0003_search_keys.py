@@ -1,4 +1,7 @@
-"""Names and tax ids in the one form in which they are looked for; a history is paged as it was recorded."""
+"""Names and tax ids in the one form in which they are looked for; a history is paged as it was recorded.
+
+Every ticket is written and stays locked until all are, so the older release is stopped first.
+"""
 
 from alembic import op
 

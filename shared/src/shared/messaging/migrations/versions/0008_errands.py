@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "runtime_0007"
-down_revision = "runtime_0006"
+revision = "runtime_0008"
+down_revision = "runtime_0007"
 
 
 def upgrade() -> None:
