@@ -22,7 +22,7 @@ from shared.db.schema import History, SchemaNewer, read_histories, require_schem
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.errands import ErrandJob, ErrandLoop, measure, prune
-from shared.http.health import Check, Health, clock_check, database_check, serve_health
+from shared.http.health import Check, Health, clock_check, database_check, guards_check, serve_health
 from shared.jobs import Job, JobLoop
 from shared.messaging.hint import Hinter
 from shared.messaging.reactions import Reactions, collect
@@ -293,8 +293,9 @@ class Parts:
         return Cluster.of(self.settings)
 
     def _stored(self) -> list[Check]:
-        """What every part needs of its database."""
-        return [database_check(self.engine), self._schema(), clock_check(self.engine)]
+        """What every part needs of its database; a developer's own may be without guards, which the doctor says."""
+        guards = [guards_check(self.engine)] if self.settings.env == "production" else []
+        return [database_check(self.engine), self._schema(), clock_check(self.engine), *guards]
 
     def _schema(self) -> Check:
         """Passes when the database is at least at this release.

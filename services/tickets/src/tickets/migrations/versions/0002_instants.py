@@ -1,4 +1,7 @@
-"""The instant of a ticket's latest fact, so that the next one comes after it."""
+"""The instant of a ticket's latest fact, so that the next one comes after it.
+
+Every ticket is written while the table is locked, so the older release is stopped first.
+"""
 
 from alembic import op
 
