@@ -209,17 +209,20 @@ PROJECTIONS = Projections(
 async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Applies events of any of the known types, in any order and any number of times; one statement per table.
 
-    What clocks say also moves their tickets in the queue, which are locked before: a command on the same ticket waits
-    for this, or this for the command, and whoever comes later sees both.
+    The tickets that are told about are locked before, in the order of their ids. So what is told of a ticket enters its
+    history (`commands.record_reactions`) in the order of commits, as what people do enters it; and what clocks say
+    moves their tickets in the queue: a command on the same ticket waits for this, or this for the command, and whoever
+    comes later sees both.
     """
     rows = PROJECTIONS.rows_of(events)
     if events[0].replayed:
         await PROJECTIONS.write(tx, rows, replayed=True)
         return
-    timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
-    locked = await repository.lock_tickets(tx, timed) if timed else []
+    told_of = {row["ticket_id"] for table in rows.values() for row in table if "ticket_id" in row}
+    locked = await repository.lock_tickets(tx, told_of) if told_of else []
     await PROJECTIONS.write(tx, rows)
-    await repository.refresh_open(tx, locked)
+    timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
+    await repository.refresh_open(tx, timed.intersection(locked))
 
 
 async def after_rebuild(tx: Transaction, tables: Collection[str]) -> None:
