@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -23,7 +24,7 @@ from tickets import commands
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
 
-Told = Callable[[UUID, int], Received[object]]
+Told = Callable[[UUID, int], Received[Any]]
 
 
 async def read_on(desk: Database, ticket_id: UUID, after: int | None) -> list[HistoryEntry]:
@@ -115,7 +116,7 @@ async def test_a_follower_of_the_pages_has_seen_everything_whoever_writes_meanwh
 
     async def follow() -> None:
         for one, entries in seen.items():
-            entries += await read_on(desk, one, entries[-1].position if entries else None)
+            entries.extend(await read_on(desk, one, entries[-1].position if entries else None))
 
     for _ in range(30):
         acting = asyncio.gather(*[act() for _ in range(5)])

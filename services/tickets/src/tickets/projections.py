@@ -5,7 +5,8 @@ Nothing here writes history, outbox or the ticket itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
@@ -183,6 +184,17 @@ def _status_changed(event: Received[DevTaskStatusChanged]) -> Row:
     return _task(event, **event.data.model_dump(include={"tracker_status", "reason", "fix_version"}))
 
 
+@asynccontextmanager
+async def _with_the_queue(tx: Transaction, tables: Collection[str]) -> AsyncIterator[None]:
+    """The queue follows from tickets and clocks: whoever puts clocks right puts it right.
+
+    Tickets are locked before their clocks, as everybody does it: whatever is told of one meanwhile waits.
+    """
+    locked = await repository.lock_every_open(tx) if CLOCK.table in tables else []
+    yield
+    await repository.refresh_open(tx, locked)
+
+
 PROJECTIONS = Projections(
     "tickets",
     {
@@ -203,6 +215,7 @@ PROJECTIONS = Projections(
         DevTaskLinked: (TASK, _linked),
         DevTaskStatusChanged: (TASK, _status_changed),
     },
+    putting_right=_with_the_queue,
 )
 
 
@@ -223,9 +236,3 @@ async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     await PROJECTIONS.write(tx, rows)
     timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
     await repository.refresh_open(tx, timed.intersection(locked))
-
-
-async def after_rebuild(tx: Transaction, tables: Collection[str]) -> None:
-    """The queue follows from tickets and clocks: whoever puts clocks right puts it right."""
-    if CLOCK.table in tables:
-        await repository.refresh_open(tx, await repository.lock_every_open(tx))
