@@ -291,7 +291,7 @@ async def test_filters_of_the_list_are_checked(ana: httpx2.AsyncClient) -> None:
 async def test_a_cursor_with_any_numbers_is_a_place_in_the_queue(ana: httpx2.AsyncClient) -> None:
     await opened(ana)
     for far, count in ((-(2**63) + 1, 1), (2**63 - 1, 0)):
-        cursor = api._BY_DUE.cursor(far, far, far, far, new_id())
+        cursor = api.BY_DUE.cursor(far, far, far, far, new_id())
         answer = await ana.get("/tickets", params={"sort": "due", "after": cursor})
         assert (answer.status_code, len(answer.json()["items"])) == (200, count)
 

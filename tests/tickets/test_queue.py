@@ -92,10 +92,11 @@ async def test_the_row_follows_what_people_and_clocks_do_until_the_ticket_is_clo
 
 
 async def blocked(desk: Database) -> bool:
-    """Whether a session waits for a lock of another one."""
+    """Whether a session, of whichever role, waits for a lock of another one."""
     return bool(
         await desk.count(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE datname = current_database() AND NOT granted"
         )
     )
 

@@ -59,8 +59,8 @@ Order = Annotated[
     ),
 ]
 
-_BY_OPENING = Keyset("tickets-opened", datetime, UUID)
-_BY_DUE = Keyset("tickets-due", int, int, int, int, UUID)
+BY_OPENING = Keyset("tickets-opened", datetime, UUID)
+BY_DUE = Keyset("tickets-due", int, int, int, int, UUID)
 _HISTORY = Keyset("history", int)
 _CLIENTS = Keyset("clients", str, str)
 
@@ -299,7 +299,7 @@ async def list_tickets(
         severity=severity,
         q=q,
     )
-    keyset = _BY_OPENING if sort == "opened" else _BY_DUE
+    keyset = BY_OPENING if sort == "opened" else BY_DUE
     start: Any = keyset.start(after)
     rows = await lists.list_tickets(connection, wanted, sort=sort, after=start, limit=limit + 1, now=clock.now())
     return _page(keyset, rows, limit)

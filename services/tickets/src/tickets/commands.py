@@ -153,7 +153,11 @@ async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expect
 
 
 async def record_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> None:
-    """Writes what other services did about tickets into the history; the event's id is the fact's."""
+    """Writes what other services did about tickets into the history; the event's id is the fact's.
+
+    The projection of the same events, which comes before, has locked their tickets: an entry's position is drawn under
+    that lock, or a reader could page past it before it is committed.
+    """
     await repository.add_reactions(tx, events)
 
 

@@ -5,7 +5,8 @@ Nothing here writes history, outbox or the ticket itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
@@ -183,6 +184,17 @@ def _status_changed(event: Received[DevTaskStatusChanged]) -> Row:
     return _task(event, **event.data.model_dump(include={"tracker_status", "reason", "fix_version"}))
 
 
+@asynccontextmanager
+async def _with_the_queue(tx: Transaction, tables: Collection[str]) -> AsyncIterator[None]:
+    """The queue follows from tickets and clocks: whoever puts clocks right puts it right.
+
+    Tickets are locked before their clocks, as everybody does it: whatever is told of one meanwhile waits.
+    """
+    locked = await repository.lock_every_open(tx) if CLOCK.table in tables else []
+    yield
+    await repository.refresh_open(tx, locked)
+
+
 PROJECTIONS = Projections(
     "tickets",
     {
@@ -203,26 +215,24 @@ PROJECTIONS = Projections(
         DevTaskLinked: (TASK, _linked),
         DevTaskStatusChanged: (TASK, _status_changed),
     },
+    putting_right=_with_the_queue,
 )
 
 
 async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Applies events of any of the known types, in any order and any number of times; one statement per table.
 
-    What clocks say also moves their tickets in the queue, which are locked before: a command on the same ticket waits
-    for this, or this for the command, and whoever comes later sees both.
+    The tickets that are told about are locked before, in the order of their ids. So what is told of a ticket enters its
+    history (`commands.record_reactions`) in the order of commits, as what people do enters it; and what clocks say
+    moves their tickets in the queue: a command on the same ticket waits for this, or this for the command, and whoever
+    comes later sees both.
     """
     rows = PROJECTIONS.rows_of(events)
     if events[0].replayed:
         await PROJECTIONS.write(tx, rows, replayed=True)
         return
-    timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
-    locked = await repository.lock_tickets(tx, timed) if timed else []
+    told_of = {row["ticket_id"] for table in rows.values() for row in table if "ticket_id" in row}
+    locked = await repository.lock_tickets(tx, told_of) if told_of else []
     await PROJECTIONS.write(tx, rows)
-    await repository.refresh_open(tx, locked)
-
-
-async def after_rebuild(tx: Transaction, tables: Collection[str]) -> None:
-    """The queue follows from tickets and clocks: whoever puts clocks right puts it right."""
-    if CLOCK.table in tables:
-        await repository.refresh_open(tx, await repository.lock_every_open(tx))
+    timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
+    await repository.refresh_open(tx, timed.intersection(locked))
