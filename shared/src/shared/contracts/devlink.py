@@ -36,6 +36,9 @@ class DevTaskLinked(DevTaskEvent):
     url: str
     status: TaskStatus
 
+    def told_apart_by(self) -> tuple[object, ...]:
+        return (self.display_id,)
+
 
 class DevTaskStatusChanged(DevTaskEvent):
     """Development moved the task."""
