@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -30,6 +30,12 @@ async def reading(cluster: Cluster, *, isolation: Isolation = "read_committed") 
         yield reader
     finally:
         await reader.stop()
+
+
+async def partitions_of(reader: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+    """The partitions of these topics (the broker's names) that are shown; none of a topic that is not."""
+    metadata = await reader._client.fetch_all_metadata()  # noqa: SLF001  it has no other way to ask
+    return [TopicPartition(topic, number) for topic in topics for number in metadata.partitions_for_topic(topic) or ()]
 
 
 async def read_between(

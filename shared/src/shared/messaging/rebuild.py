@@ -25,7 +25,7 @@ from shared.db.transaction import Transaction, begin_on
 from shared.errors import Invalid
 from shared.messaging.kafka import Cluster
 from shared.messaging.reactions import Function, Reactions
-from shared.messaging.reading import AT_ONCE, read_between, reading
+from shared.messaging.reading import AT_ONCE, partitions_of, read_between, reading
 from shared.messaging.replays import Mark, read_mark
 from shared.messaging.republish import Tell, replay_topic
 from shared.projection import SHADOW, Projections
@@ -185,10 +185,7 @@ class Rebuild:
                 self.tell(line)
 
     async def _partitions(self, reader: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
-        metadata = await reader._client.fetch_all_metadata()  # noqa: SLF001  it has no other way to ask
-        found = [
-            TopicPartition(topic, number) for topic in topics for number in metadata.partitions_for_topic(topic) or ()
-        ]
+        found = await partitions_of(reader, topics)
         if missing := sorted(set(topics) - {one.topic for one in found}):
             raise Invalid(f"topics do not exist: {', '.join(missing)}: run `python -m shared.messaging topics`")
         return found
