@@ -19,7 +19,7 @@ from shared.messaging import adopting, limit, outgoing, parking, refusals, skipp
 from shared.messaging import republish as republishing
 from shared.messaging.adopting import SetBack
 from shared.messaging.kafka import Bounds, Cluster, bounds, cluster_id, end_offsets
-from shared.messaging.published import unknown_events
+from shared.messaging.published import compare, told_unreadable
 from shared.messaging.reactions import Reactions, collect
 from shared.messaging.rebuild import Rebuild
 from shared.messaging.records import Partition
@@ -174,15 +174,25 @@ async def release(settings: ServiceSettings, topic: str, key: str) -> dict[str, 
 
 async def advance(settings: ServiceSettings, service: str) -> dict[str, Any]:
     """Moves the position of a restored database past everything that was published before, so that its relay sends
-    again. Answers how many events its archive lacks and which; nothing is moved where it lacks none."""
-    url = settings.database_url.get_secret_value()
-    unknown = await unknown_events(url, service, Cluster.of(settings))
-    if not unknown:
+    again. Answers how many events its archive lacks and which; nothing is moved where it lacks none.
+
+    Raises Invalid when a topic cannot be read: it may hold a higher position than the others.
+    """
+    found = await compare(settings.database_url.get_secret_value(), service, Cluster.of(settings))
+    if found.unreadable:
+        raise Invalid(told_unreadable(found.unreadable))
+    if not found.unknown:
         return {"unknown_events": 0, "moved_rows": 0}
-    beyond = max(event.sequence for event in unknown)
+    lacking, beyond = len(found.unknown), max(event.sequence for event in found.unknown)
     async with _database(settings) as tx:
-        moved = await tx.fetch_value(_ADVANCE, {"beyond": beyond, "unknown": len(unknown), "now": clock.now()})
-    return {"unknown_events": len(unknown), "past": beyond, "moved_rows": moved, "events": [asdict(e) for e in unknown]}
+        moved = await tx.fetch_value(_ADVANCE, {"beyond": beyond, "unknown": lacking, "now": clock.now()})
+    return {
+        "unknown_events": lacking,
+        **({"at_least": True} if found.has_more else {}),
+        "past": beyond,
+        "moved_rows": moved,
+        "events": [asdict(event) for event in found.unknown],
+    }
 
 
 async def republish(

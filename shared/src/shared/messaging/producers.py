@@ -21,6 +21,8 @@ from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
 )
 
 from shared.contracts.envelope import Cause, headers_of
@@ -35,6 +37,8 @@ from shared.telemetry.tracing import Span
 # The broker says of a record itself that it will never take it. InvalidRecord (87) has no class in aiokafka.
 REJECTIONS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
 INVALID_RECORD = 87
+# The cluster's rights are wrong, not the record.
+DENIALS = (TopicAuthorizationFailedError, TransactionalIdAuthorizationFailed)
 # A leader that dies within a transaction keeps readers waiting this long, unless its successor is faster.
 TRANSACTION_TIMEOUT_MS = 10_000
 
@@ -72,6 +76,7 @@ class Producers:
         self.request_timeout_seconds = request_timeout_seconds
         self._plain: AIOKafkaProducer | None = None
         self._fenced: AIOKafkaProducer | None = None
+        self._denied: TransactionalIdAuthorizationFailed | None = None
 
     async def fetch_topics(self) -> list[str]:
         """The topics (registry names) that the cluster has. Raises KafkaError when it does not answer."""
@@ -85,13 +90,18 @@ class Producers:
 
         From then on nobody who made one before can write state records. Whoever was frozen on the way here may have
         been replaced meanwhile, and would fence its successor: ask for the lead once more before sending with it.
+        Where the right to it is missing, that is the outcome of sending the rows that need it.
         """
         if self._fenced is not None or not any(row["topic"] in FENCED for row in rows):
             return False
-        self._fenced = await self._start(
-            transactional_id=self.cluster.physical(transactional_id_of(self.service)),
-            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        )
+        try:
+            self._fenced = await self._start(
+                transactional_id=self.cluster.physical(transactional_id_of(self.service)),
+                transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            )
+        except TransactionalIdAuthorizationFailed as error:
+            self._denied = error
+            return False
         return True
 
     async def send(self, rows: Sequence[asyncpg.Record]) -> list[Outcome]:
@@ -114,7 +124,7 @@ class Producers:
     async def discard(self) -> None:
         """Ends both without flushing: a leader that lost its lock must send nothing more, and after any failed batch
         an idempotent producer is stuck on that partition for ever."""
-        producers, self._plain, self._fenced = (self._plain, self._fenced), None, None
+        producers, self._plain, self._fenced, self._denied = (self._plain, self._fenced), None, None, None
         for producer in producers:
             if producer is not None:
                 await _end(producer)
@@ -125,6 +135,8 @@ class Producers:
         """All of the rows in one transaction: either all are acknowledged or none is. One that failed is left open,
         because the producer is thrown away, and the next one ends whatever its predecessor left."""
         producer = self._fenced
+        if self._denied is not None:
+            return [self._denied] * len(rows)
         if producer is None:
             raise RuntimeError("state records are sent by a fenced producer: fence() comes first")
         await producer.begin_transaction()
