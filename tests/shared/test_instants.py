@@ -17,10 +17,8 @@ from shared.instants import (
     CLOCK_SKEW,
     STEP,
     DatedReasonMissing,
-    OccurredBeforeItBegan,
     OccurredInTheFuture,
     dated,
-    require_after,
     under_lock,
 )
 from tests.contracts.messages import example, record_of
@@ -102,12 +100,6 @@ def test_what_is_told_late_says_why(reason: str | None) -> None:
     dated(cause(0), at(-900), reason)
     with pytest.raises(DatedReasonMissing):
         dated(cause(0), at(-900) - STEP, reason)
-
-
-def test_nothing_happened_before_it_began() -> None:
-    require_after(dated(cause(0), at(-60), None), at(-60))
-    with pytest.raises(OccurredBeforeItBegan, match="is before"):
-        require_after(dated(cause(0), at(-60), None), at(-60) + STEP)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(-20, 20), st.integers(-5, 5), st.booleans()), min_size=2))
