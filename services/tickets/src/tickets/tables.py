@@ -96,7 +96,6 @@ open_tickets = Table(
     text("module_id", nullable=True),
     _integer("severity"),
     _integer("priority"),
-    _flag("immediate"),
     _integer("level"),
     text("target", nullable=True),
     text("assignee", nullable=True),
