@@ -136,13 +136,24 @@ def _started(event: Received[SlaClockStarted]) -> Row:
     )
 
 
+# A fact that comes late may undo a breach, and sla then tells the state that is true: where seconds are left, there was
+# none (decision 0005).
+def _breach(event: Received[Any], at: Any) -> Row:
+    return {"breached_at": at, "breach_sequence": event.sequence}
+
+
 def _paused(event: Received[SlaClockPaused]) -> Row:
     data = event.data
-    return _clock(event, **_course(event, "paused", data.paused_at, data.remaining_seconds, data.reason))
+    breach = _breach(event, None) if data.remaining_seconds >= 0 else {}
+    return _clock(event, **_course(event, "paused", data.paused_at, data.remaining_seconds, data.reason), **breach)
 
 
 def _resumed(event: Received[SlaClockResumed]) -> Row:
-    return _clock(event, **_course(event, "running", event.data.resumed_at, None), **_due(event))
+    data = event.data
+    # One that ran out again before anybody heard of it did so at its due; that was perhaps announced before.
+    ran_out = data.due_at if data.due_at < event.recorded_at else None
+    breach = _breach(event, ran_out) if data.due_at >= data.resumed_at else {}
+    return _clock(event, **_course(event, "running", data.resumed_at, None), **_due(event), **breach)
 
 
 def _warned(event: Received[SlaClockWarned]) -> Row:
@@ -150,11 +161,12 @@ def _warned(event: Received[SlaClockWarned]) -> Row:
 
 
 def _breached(event: Received[SlaClockBreached]) -> Row:
-    return _clock(event, breached_at=event.data.breached_at, breach_sequence=event.sequence, **_due(event))
+    return _clock(event, **_breach(event, event.data.breached_at), **_due(event))
 
 
 def _met(event: Received[SlaClockMet]) -> Row:
-    return _clock(event, **_course(event, "met", event.data.stopped_at, event.data.remaining_seconds))
+    course = _course(event, "met", event.data.stopped_at, event.data.remaining_seconds)
+    return _clock(event, **course, **_breach(event, None))
 
 
 def _stopped(event: Received[SlaClockStopped]) -> Row:
