@@ -15,7 +15,7 @@ TOLD_CHARACTERS = 160
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 _PLACE = re.compile(r"\$(\d+)")
 _WITH = re.compile(r"\s*WITH\b", re.IGNORECASE)
-_CHANGES = re.compile(r"\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([\w.]+)", re.IGNORECASE)
+_CHANGES = re.compile(r"\s*(?:INSERT\s+INTO|MERGE\s+INTO|UPDATE|DELETE\s+FROM)\s+(?:ONLY\s+)?([\w.]+)", re.IGNORECASE)
 _LOCKS = re.compile(
     r"\bFOR\s+(?:NO\s+KEY\s+)?(?:UPDATE|SHARE|KEY\s+SHARE)\b|\w*advisory\w*|\bpg_notify\b", re.IGNORECASE
 )
