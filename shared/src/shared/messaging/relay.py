@@ -348,7 +348,9 @@ class Relay:
                     return
                 if not is_rejection(error):
                     raise error
-            await outgoing.take_back_topics(connection, [topic])
+            # Whoever dies in between leaves the topic waiting: its rows are withheld again before any of them is sent.
+            while await outgoing.take_back(connection, topic):
+                self._turn()
         self._known.add(topic)
 
     async def _measure(self, connection: asyncpg.Connection) -> None:

@@ -25,11 +25,17 @@ from shared.messaging.replays import Scope, mark_headers, run_header
 AT_ONCE = 1000
 
 _LAST = "SELECT coalesce(max(position), 0) FROM runtime.archive"
-_RANGE = """
+# A page is a piece of the archive, whatever it has of the types that are wanted: a rare one is looked for in many short
+# statements.
+_PAGE_END = """
+    SELECT max(position) FROM
+        (SELECT position FROM runtime.archive WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3) page
+"""
+_PAGE = """
     SELECT position, id, topic, key, type, subject, occurred_at, recorded_at, origin, actor, correlation_id,
            causation_id, traceparent, value
     FROM runtime.archive WHERE position > $1 AND position <= $2 AND ($3::text[] IS NULL OR type = ANY($3::text[]))
-    ORDER BY position LIMIT $4
+    ORDER BY position
 """
 
 Tell = Callable[[str], None]
@@ -84,9 +90,10 @@ async def _pages(
 ) -> AsyncIterator[tuple[int, list[asyncpg.Record]]]:
     """The rows of the range, and the position up to which they were looked for."""
     position, wanted = scope.after, sorted(scope.types) if scope.types is not None else None
-    while rows := await connection.fetch(_RANGE, position, last, wanted, AT_ONCE):
-        position = rows[-1]["position"]
-        yield position, rows
+    while (end := await connection.fetchval(_PAGE_END, position, last, AT_ONCE)) is not None:
+        if rows := await connection.fetch(_PAGE, position, end, wanted):
+            yield end, rows
+        position = end
 
 
 async def _mark(
