@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -26,6 +26,11 @@ def open_value(event: type[Event], value: bytes) -> bytes:
     """
     whole = json.loads(value)
     return json.dumps(_stripped(whole, _kept(event)), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def open_headers(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """The headers of the copy, from those of the event: the same, with the schema of the copy."""
+    return [(name, text + b":open" if name == "ce_dataschema" else text) for name, text in headers]
 
 
 def open_schema(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ every partition that says how much it tells, so that a reader knows what it has 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,10 @@ from uuid import UUID
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from shared.contracts.envelope import Cause, headers_of
 from shared.contracts.topics import REPLAYS, Topic
 from shared.db.engine import direct_connection
 from shared.ids import new_id
+from shared.messaging.archive import headers_of_row
 from shared.messaging.kafka import Cluster
 from shared.messaging.replays import Scope, mark_headers, run_header
 
@@ -74,7 +74,10 @@ async def republish(
         async for position, rows in _pages(connection, scope, last):
             sending = [
                 await producer.send(
-                    topic, key=row["key"].encode(), value=row["value"], headers=_headers(service, row, run)
+                    topic,
+                    key=row["key"].encode(),
+                    value=row["value"],
+                    headers=[*headers_of_row(row, f"/desk/{service}"), run_header(run)],
                 )
                 for row in rows
             ]
@@ -106,18 +109,6 @@ async def _mark(
             for number in partitions
         ]
     )
-
-
-def _headers(service: str, row: Mapping[str, Any], run: UUID) -> list[tuple[str, bytes]]:
-    cause = Cause(
-        actor=row["actor"], occurred_at=row["occurred_at"], recorded_at=row["recorded_at"], origin=row["origin"],
-        correlation_id=row["correlation_id"], causation_id=row["causation_id"], traceparent=row["traceparent"],
-    )  # fmt: skip
-    headers = headers_of(
-        id=row["id"], source=f"/desk/{service}", type=row["type"], subject=row["subject"], sequence=row["position"],
-        cause=cause,
-    )  # fmt: skip
-    return [*headers, run_header(run)]
 
 
 @asynccontextmanager
