@@ -72,7 +72,8 @@ _TAKE_BACK = """
     )
     SELECT count(*) FROM moved
 """
-_WITHHELD_TOPICS = """
+# The topics whose rows wait for nothing but the topic.
+WITHHELD_TOPICS = """
     SELECT DISTINCT topic FROM runtime.withheld w
     WHERE NOT EXISTS (SELECT FROM runtime.blocked_rows u WHERE u.topic = w.topic AND u.key = w.key)
 """
@@ -128,7 +129,7 @@ async def withhold_topics(connection: asyncpg.Connection, topics: Collection[str
 
 async def withheld_topics(connection: asyncpg.Connection) -> set[str]:
     """The topics whose rows wait for nothing but the topic."""
-    return {row["topic"] for row in await connection.fetch(_WITHHELD_TOPICS)}
+    return {row["topic"] for row in await connection.fetch(WITHHELD_TOPICS)}
 
 
 async def oldest_withheld(connection: asyncpg.Connection, topic: str) -> asyncpg.Record | None:
