@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 import pytest
 
 from shared.contracts.inventory import ClientRecorded, ProductRecorded
+from shared.db.engine import direct_connection
 from shared.errors import Invalid
 from shared.messaging import republish as republishing
 from shared.messaging.kafka import Cluster
@@ -152,6 +155,66 @@ async def test_the_options_say_exactly_what_is_told_again(
     assert {headers[RUN].decode() for headers in told} == {answer["run"]}
     assert sorted(int(headers["ce_sequence"]) for headers in told if "ce_sequence" in headers) == sequences
     assert answer["events"] == len(sequences)
+
+
+RARE = """
+    INSERT INTO runtime.archive (id, topic, key, type, subject, occurred_at, recorded_at, origin, actor, correlation_id,
+                                 value)
+    SELECT gen_random_uuid(), 'desk.clients.v1', 'client:c' || n, 'desk.client.recorded.v1', 'client:c' || n,
+           '2026-11-24T13:00Z', '2026-11-24T13:00Z', 'live', 'ana', 'call-1', convert_to('{}', 'UTF8')
+    FROM generate_series(1, 5000) n
+"""
+
+
+class Explained:
+    """A connection that notes how many rows each statement looks at."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
+        self.looked_at: list[int] = []
+
+    async def fetch(self, words: str, *arguments: Any) -> Any:
+        await self._note(words, *arguments)
+        return await self.connection.fetch(words, *arguments)
+
+    async def fetchval(self, words: str, *arguments: Any) -> Any:
+        await self._note(words, *arguments)
+        return await self.connection.fetchval(words, *arguments)
+
+    async def _note(self, words: str, *arguments: Any) -> None:
+        told = await self.connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {words}", *arguments)
+        (plan,) = json.loads(told)
+        self.looked_at.append(max(_rows(plan["Plan"])))
+
+
+def _rows(plan: dict[str, Any]) -> Iterator[int]:
+    """What each node of a plan had in its hands, whatever it let through."""
+    yield plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    for part in plan.get("Plans", ()):
+        yield from _rows(part)
+
+
+async def test_a_rare_type_in_a_large_archive_is_looked_for_page_by_page(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that looks through all of it would be longer than statements may be."""
+    async with desk.owner.connect(OWNER) as connection:
+        await connection.execute(RARE)
+        await connection.execute("ANALYZE runtime.archive")  # as a server does by itself after a while
+    await publish_all(desk.owner, [ProductRecorded(id="erp", name="ERP")])
+    lent: list[Explained] = []
+
+    @asynccontextmanager
+    async def explained(*arguments: Any, **options: Any) -> AsyncIterator[Explained]:
+        async with direct_connection(*arguments, **options) as connection:
+            lent.append(Explained(connection))
+            yield lent[-1]
+
+    monkeypatch.setattr(republishing, "direct_connection", explained)
+    assert (await desk.republish(types=[PRODUCT]))["events"] == 1
+    (one,) = lent
+    assert max(one.looked_at) == republishing.AT_ONCE
+    assert (await desk.republish(types=[CLIENT], after=10, until=4_000))["events"] == 3_990
 
 
 async def test_a_run_tells_all_that_was_committed_before_its_beginning_was_seen(

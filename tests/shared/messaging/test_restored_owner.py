@@ -23,11 +23,22 @@ from shared.messaging.relay import Relay
 from tests.shared.messaging.story import publish_all, read_topic, running
 from tests.shared.messaging.test_operator import ask
 from tests.shared.messaging.test_relay import first_deliveries, outbox_empty, require_order, story_of
-from tests.support.databases import Database
+from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 from tests.support.parts import started
 
 Make = Callable[[str], Awaitable[Database]]
+
+NOTE_THE_LIMIT = """
+    CREATE TABLE public.noted (seconds int);
+    GRANT SELECT ON public.noted TO test_serving;
+    CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO public.noted VALUES (extract(epoch FROM current_setting('statement_timeout')::interval));
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER note AFTER INSERT ON runtime.advanced FOR EACH ROW EXECUTE FUNCTION public.note()
+"""
 
 
 def relay_of(db: Database, cluster: Cluster, service: str = "tickets") -> Relay:
@@ -126,6 +137,21 @@ async def _end_the_leader(db: Database) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = "
             "(SELECT oid FROM pg_database WHERE datname = current_database())"
         )
+
+
+async def test_moving_a_position_has_the_time_that_many_rows_take(
+    database: Make, postgres_url: str, cluster: Cluster
+) -> None:
+    """It is one statement, and what waits may be the work of days."""
+    db = await database("runtime")
+    async with dumped(db, postgres_url) as restored:
+        async with running(relay_of(db, cluster)):
+            await publish_all(db, story_of(1, 3))
+            await eventually(lambda: outbox_empty(db))
+        async with restored.connect(OWNER) as owner:
+            await owner.execute(NOTE_THE_LIMIT)
+        assert (await ask(restored, cluster, "advance"))["unknown_events"] == 3
+        assert await restored.count("SELECT seconds FROM public.noted") == 600
 
 
 async def test_no_more_is_looked_at_than_the_most_and_that_is_said(

@@ -7,7 +7,7 @@ says however a field is made: of models, lists, mappings, unions, or of what hol
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +34,11 @@ def open_value(event: type[Event], value: bytes) -> bytes:
     """
     copy = _shape_of(event).stripped(json.loads(value))
     return json.dumps(copy, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def open_headers(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """The headers of the copy, from those of the event: the same, with the schema of the copy."""
+    return [(name, text + b":open" if name == "ce_dataschema" else text) for name, text in headers]
 
 
 def open_schema(schema: _Schema) -> dict[str, Any]:

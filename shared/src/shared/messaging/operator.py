@@ -11,6 +11,7 @@ from typing import Any
 
 from shared import clock
 from shared.contracts.topics import topic_of
+from shared.db.connection import STATEMENT_SECONDS
 from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction, begin
@@ -29,14 +30,20 @@ from shared.settings import ServiceSettings
 
 # What is shown of a parked message in place of what may have been personal.
 ERASED = "erased"
-
+# Every row that was not sent takes a new position, in one statement that holds the archive.
+ADVANCE_SECONDS = 600.0
 
 _ADVANCE = sql("SELECT runtime.advance_position(:beyond, :unknown, :now)")
 
 
 @asynccontextmanager
-async def _database(settings: ServiceSettings) -> AsyncIterator[Transaction]:
-    engine = make_engine(settings.database_url.get_secret_value(), application="desk operator", pool_size=2)
+async def _database(
+    settings: ServiceSettings, *, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncIterator[Transaction]:
+    engine = make_engine(
+        settings.database_url.get_secret_value(), application="desk operator", pool_size=2,
+        statement_seconds=statement_seconds,
+    )  # fmt: skip
     try:
         async with begin(engine, lambda: None) as tx:
             yield tx
@@ -184,7 +191,7 @@ async def advance(settings: ServiceSettings, service: str) -> dict[str, Any]:
     if not found.unknown:
         return {"unknown_events": 0, "moved_rows": 0}
     lacking, beyond = len(found.unknown), max(event.sequence for event in found.unknown)
-    async with _database(settings) as tx:
+    async with _database(settings, statement_seconds=ADVANCE_SECONDS) as tx:
         moved = await tx.fetch_value(_ADVANCE, {"beyond": beyond, "unknown": lacking, "now": clock.now()})
     return {
         "unknown_events": lacking,

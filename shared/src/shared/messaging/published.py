@@ -18,8 +18,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.contracts.topics import TOPICS
 from shared.db.engine import direct_connection
-from shared.messaging.kafka import Cluster
-from shared.messaging.reading import partitions_of, read_between, reading
+from shared.messaging.kafka import Cluster, reading
+from shared.messaging.reading import partitions_of, read_between
 
 # How many of a partition's newest records are looked at first, and at most: an archive that lacks all of those lacks
 # "at least" so many.

@@ -3,33 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from shared.messaging.kafka import Cluster
-
 AT_ONCE = 1000
-Isolation = Literal["read_committed", "read_uncommitted"]
-
-
-@asynccontextmanager
-async def reading(cluster: Cluster, *, isolation: Isolation = "read_committed") -> AsyncIterator[AIOKafkaConsumer]:
-    """A reader that belongs to no group and stores nothing. Raises KafkaError when no broker answers."""
-    reader = AIOKafkaConsumer(
-        bootstrap_servers=cluster.bootstrap,
-        enable_auto_commit=False,
-        # What retention deleted meanwhile is passed over; otherwise the rest of the log would be, too.
-        auto_offset_reset="earliest",
-        isolation_level=isolation,
-        **cluster.security.options(),
-    )
-    try:
-        await reader.start()
-        yield reader
-    finally:
-        await reader.stop()
 
 
 async def partitions_of(reader: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:

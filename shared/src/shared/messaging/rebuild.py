@@ -23,9 +23,9 @@ from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction, begin_on
 from shared.errors import Invalid
-from shared.messaging.kafka import Cluster
+from shared.messaging.kafka import Cluster, reading
 from shared.messaging.reactions import Function, Reactions
-from shared.messaging.reading import AT_ONCE, partitions_of, read_between, reading
+from shared.messaging.reading import AT_ONCE, partitions_of, read_between
 from shared.messaging.replays import Mark, read_mark
 from shared.messaging.republish import Tell, replay_topic
 from shared.projection import SHADOW, Projections

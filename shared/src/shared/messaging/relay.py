@@ -253,10 +253,13 @@ class Relay:
 
     async def _send(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> list[Outcome]:
         """Sends rows in order; one outcome per row, None where it was acknowledged. Raises KafkaError."""
+        await self._fence(connection, rows)
+        return await self._patiently(connection, self.producers.send(rows))
+
+    async def _fence(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
         if await self._patiently(connection, self.producers.fence(rows)):
             # Only who still has the lock may have fenced the others: a session that was ended meanwhile fails here.
             await connection.fetchval("SELECT 1")
-        return await self._patiently(connection, self.producers.send(rows))
 
     async def _send_all(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
         """Sends a batch and deletes what Kafka acknowledged. A failed batch costs the producers."""
@@ -339,7 +342,8 @@ class Relay:
         """Tries a topic with the first of its rows; when the topic takes it, the others come back."""
         row = await outgoing.oldest_withheld(connection, topic)
         if row is not None:
-            (error,) = await self._send(connection, [row])
+            await self._fence(connection, [row])
+            error = await self._patiently(connection, self.producers.try_topic(row))
             if error is None:
                 await outgoing.delete_withheld(connection, row["position"])
             else:
@@ -348,7 +352,9 @@ class Relay:
                     return
                 if not is_rejection(error):
                     raise error
-            await outgoing.take_back_topics(connection, [topic])
+            # Whoever dies in between leaves the topic waiting: its rows are withheld again before any of them is sent.
+            while await outgoing.take_back(connection, topic):
+                self._turn()
         self._known.add(topic)
 
     async def _measure(self, connection: asyncpg.Connection) -> None:

@@ -7,7 +7,7 @@ every partition that says how much it tells, so that a reader knows what it has 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -15,21 +15,27 @@ from uuid import UUID
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from shared.contracts.envelope import Cause, headers_of
 from shared.contracts.topics import REPLAYS, Topic
 from shared.db.engine import direct_connection
 from shared.ids import new_id
+from shared.messaging.archive import headers_of_row
 from shared.messaging.kafka import Cluster
 from shared.messaging.replays import Scope, mark_headers, run_header
 
 AT_ONCE = 1000
 
 _LAST = "SELECT coalesce(max(position), 0) FROM runtime.archive"
-_RANGE = """
+# A page is a piece of the archive, whatever it has of the types that are wanted: a rare one is looked for in many short
+# statements.
+_PAGE_END = """
+    SELECT max(position) FROM
+        (SELECT position FROM runtime.archive WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3) page
+"""
+_PAGE = """
     SELECT position, id, topic, key, type, subject, occurred_at, recorded_at, origin, actor, correlation_id,
            causation_id, traceparent, value
     FROM runtime.archive WHERE position > $1 AND position <= $2 AND ($3::text[] IS NULL OR type = ANY($3::text[]))
-    ORDER BY position LIMIT $4
+    ORDER BY position
 """
 
 Tell = Callable[[str], None]
@@ -68,7 +74,10 @@ async def republish(
         async for position, rows in _pages(connection, scope, last):
             sending = [
                 await producer.send(
-                    topic, key=row["key"].encode(), value=row["value"], headers=_headers(service, row, run)
+                    topic,
+                    key=row["key"].encode(),
+                    value=row["value"],
+                    headers=[*headers_of_row(row, f"/desk/{service}"), run_header(run)],
                 )
                 for row in rows
             ]
@@ -84,9 +93,10 @@ async def _pages(
 ) -> AsyncIterator[tuple[int, list[asyncpg.Record]]]:
     """The rows of the range, and the position up to which they were looked for."""
     position, wanted = scope.after, sorted(scope.types) if scope.types is not None else None
-    while rows := await connection.fetch(_RANGE, position, last, wanted, AT_ONCE):
-        position = rows[-1]["position"]
-        yield position, rows
+    while (end := await connection.fetchval(_PAGE_END, position, last, AT_ONCE)) is not None:
+        if rows := await connection.fetch(_PAGE, position, end, wanted):
+            yield end, rows
+        position = end
 
 
 async def _mark(
@@ -99,18 +109,6 @@ async def _mark(
             for number in partitions
         ]
     )
-
-
-def _headers(service: str, row: Mapping[str, Any], run: UUID) -> list[tuple[str, bytes]]:
-    cause = Cause(
-        actor=row["actor"], occurred_at=row["occurred_at"], recorded_at=row["recorded_at"], origin=row["origin"],
-        correlation_id=row["correlation_id"], causation_id=row["causation_id"], traceparent=row["traceparent"],
-    )  # fmt: skip
-    headers = headers_of(
-        id=row["id"], source=f"/desk/{service}", type=row["type"], subject=row["subject"], sequence=row["position"],
-        cause=cause,
-    )  # fmt: skip
-    return [*headers, run_header(run)]
 
 
 @asynccontextmanager
