@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from shared.contracts.envelope import Cause
 from shared.instants import (
-    CLOCK_SKEW,
     STEP,
     DatedReasonMissing,
     OccurredInTheFuture,
     dated,
     under_lock,
 )
+from shared.lateness import CLOCK_SKEW, OccurredBeforeItBegan, require_after
 from tests.contracts.messages import example, record_of
 
 ZERO = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
@@ -100,6 +100,12 @@ def test_what_is_told_late_says_why(reason: str | None) -> None:
     dated(cause(0), at(-900), reason)
     with pytest.raises(DatedReasonMissing):
         dated(cause(0), at(-900) - STEP, reason)
+
+
+def test_nothing_happened_before_what_it_follows() -> None:
+    require_after(at(-60), at(-60), "it was reported")
+    with pytest.raises(OccurredBeforeItBegan, match="is before .*, when it was reported: say an instant from then on"):
+        require_after(at(-60), at(-60) + STEP, "it was reported")
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(-20, 20), st.integers(-5, 5), st.booleans()), min_size=2))
