@@ -35,8 +35,8 @@ def domain_is_pure(module: Module) -> Violations:
     """Rules that know only rules can be read, tested and replayed without a machine around them."""
     if module.in_service and module.role == "domain":
         own = f"{module.member}.domain"
-        yield from pure(module, own, "shared.contracts", "shared.errors", "shared.business_time")
-    if module.is_in("shared.business_time"):
+        yield from pure(module, own, "shared.contracts", "shared.errors", "shared.lateness", "shared.business_time")
+    if module.is_in("shared.business_time") or module.is_in("shared.lateness"):
         yield from pure(module, "shared.business_time", "shared.contracts", "shared.errors")
 
 
@@ -138,6 +138,7 @@ def test_imports_obey_the_rule(rule: Rule) -> None:
         (domain_is_pure, "sla.domain.clock", "from sla import tables"),
         (domain_is_pure, "sla.domain.clock", "def due():\n    from random import random"),
         (domain_is_pure, "shared.business_time.calendar", "import time"),
+        (domain_is_pure, "shared.lateness", "from shared import clock"),
         (contracts_see_pydantic_only, "shared.contracts.sla", "from shared.errors import Invalid"),
         (contracts_see_pydantic_only, "shared.contracts.sla", "import orjson"),
         (kafka_has_one_home, "tickets.subscribers", "from faststream.kafka import KafkaBroker"),

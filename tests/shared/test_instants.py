@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from shared.contracts.envelope import Cause
 from shared.instants import (
-    CLOCK_SKEW,
     STEP,
     DatedReasonMissing,
     OccurredInTheFuture,
     dated,
     under_lock,
 )
+from shared.lateness import CLOCK_SKEW, OccurredBeforeItBegan, require_after
 from tests.contracts.messages import example, record_of
 
 ZERO = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
@@ -108,6 +108,12 @@ def test_what_is_told_late_says_why(reason: str | None) -> None:
         "occurred_at 2026-11-02T13:47:59.999999Z is more than 15 minutes before now, 2026-11-02T14:03:00.000000Z: say "
         "in occurred_late_reason why it is told only now; from 2026-11-02T13:48:00.000000Z on none is needed"
     )
+
+
+def test_nothing_happened_before_what_it_follows() -> None:
+    require_after(at(-60), at(-60), "it was reported")
+    with pytest.raises(OccurredBeforeItBegan, match="is before .*, when it was reported: say an instant from then on"):
+        require_after(at(-60), at(-60) + STEP, "it was reported")
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(-20, 20), st.integers(-5, 5), st.booleans()), min_size=2))

@@ -14,9 +14,8 @@ from shared import clock
 from shared.http.app import doors_of
 from shared.ids import new_id
 from tests.tickets import told
-from tests.tickets.desk import received, rows
+from tests.tickets.desk import deliver, received, rows
 from tests.tickets.door import CALL, Desk, at, id_in, opened
-from tests.tickets.told import tell
 from tickets import api
 from tickets.queries.lists import TicketFilter
 from tickets.queries.tickets import TicketView
@@ -40,7 +39,7 @@ async def test_the_view_is_what_the_openapi_document_says(http: Desk, ana: httpx
     place = await opened(ana)
     async with http.database.begin() as tx:
         for event in told.whole_story(id_in(place)):
-            await tell(tx, event)
+            await deliver(tx, [event])
     answer = await ana.get(place)
     assert (answer.status_code, answer.headers["etag"], answer.headers["cache-control"]) == (200, '"1"', "no-store")
     assert answer.headers["content-type"] == "application/json"
@@ -318,7 +317,7 @@ async def test_a_fact_that_arrives_between_two_pages_with_an_earlier_time_is_on_
     async with http.database.begin() as tx:
         # Long ago: NOW of the other services lies before the ticket.
         late = received(told.unknown(id_in(place), 1).data, at=clock.now() - timedelta(hours=1))
-        await tell(tx, late)
+        await deliver(tx, [late])
     second = (await ana.get(f"{place}/history", params={"limit": 10, "after": first["next"]})).json()
     assert [entry["fact_id"] for entry in second["items"]][1:] == [str(late.id)]
     shown = (await ana.get(place)).json()["history"]

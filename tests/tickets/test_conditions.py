@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.statements import round_trips
 from tests.tickets import told
+from tests.tickets.desk import deliver
 from tests.tickets.door import CALL, Desk, at, id_in, opened
-from tests.tickets.told import tell
 
 
 async def test_a_change_of_what_was_not_seen_is_refused_with_what_happened_since(
@@ -39,7 +39,7 @@ async def test_what_other_services_tell_makes_no_version_old(http: Desk, ana: ht
     place = await opened(ana)
     async with http.database.begin() as tx:
         for event in told.whole_story(id_in(place)):
-            await tell(tx, event)
+            await deliver(tx, [event])
     assert (await ana.post(f"{place}/assign", json={}, headers=at(1))).status_code == 200
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 from shared.ids import new_id
 from tests.support.counting import without_reactions
 from tests.support.databases import Database
-from tests.tickets.desk import open_one, rows
-from tests.tickets.told import resolved, started, tell
+from tests.tickets.desk import deliver, open_one, rows
+from tests.tickets.told import resolved, started
 
 
 class Asked:
@@ -29,9 +29,9 @@ async def react(desk: Database, ticket: UUID, *, environments: int, clocks: int)
     """What inventory and sla would tell of a ticket, so many times."""
     async with desk.begin() as tx:
         for number in range(environments):
-            await tell(tx, resolved(ticket, 100 + number))
+            await deliver(tx, [resolved(ticket, 100 + number)])
         for number in range(clocks):
-            await tell(tx, started(ticket, 200 + number, clock_id=new_id()))
+            await deliver(tx, [started(ticket, 200 + number, clock_id=new_id())])
 
 
 async def test_a_ticket_with_two_environments_does_not_hide_one_with_none(desk: Database) -> None:

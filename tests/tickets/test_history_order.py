@@ -41,10 +41,10 @@ async def assign(tx: Transaction, ticket_id: UUID) -> None:
 def telling(event_of: Told) -> Callable[[Transaction, UUID], Awaitable[None]]:
     """What a consumer does about an event."""
 
-    async def tell(tx: Transaction, ticket_id: UUID) -> None:
+    async def hear(tx: Transaction, ticket_id: UUID) -> None:
         await deliver(tx, [event_of(ticket_id, 1)])
 
-    return tell
+    return hear
 
 
 @pytest.mark.parametrize("event_of", [told.started, told.resolved, told.linked])

@@ -18,8 +18,8 @@ from shared.errors import Conflict
 from shared.instants import STEP
 from tests.support.clocks import unsteady
 from tests.support.databases import OWNER, Database
-from tests.tickets.desk import NOW, a_call, cause, open_one
-from tests.tickets.told import tell, whole_story
+from tests.tickets.desk import NOW, a_call, cause, deliver, open_one
+from tests.tickets.told import whole_story
 from tickets import commands
 
 HANDS = 8
@@ -103,7 +103,7 @@ async def test_what_other_services_tell_is_no_fact_to_come_after(desk: Database)
     ticket_id = (await open_one(desk)).ticket.id
     async with desk.begin() as tx:
         for event in whole_story(ticket_id):
-            await tell(tx, event)
+            await deliver(tx, [event])
     assert (await row_of(desk, ticket_id))["last_fact_at"] == NOW
 
 
@@ -128,7 +128,7 @@ async def test_tickets_from_before_the_column_get_the_instant_of_their_latest_ow
             await commands.assign_ticket(tx, cause(), moved, assignee="bruno")
     async with desk.begin() as tx:
         for event in whole_story(moved):
-            await tell(tx, event)
+            await deliver(tx, [event])
     revision = importlib.import_module("tickets.migrations.versions.0002_instants")
     async with desk.connect(OWNER) as owner:
         await owner.execute("ALTER TABLE tickets.tickets DROP COLUMN last_fact_at, DROP COLUMN course_at")

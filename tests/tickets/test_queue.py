@@ -19,8 +19,8 @@ from shared.ids import new_id
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.tickets import told
-from tests.tickets.desk import NOW, cause, open_one, received, rows
-from tests.tickets.told import later, tell
+from tests.tickets.desk import NOW, cause, deliver, open_one, received, rows
+from tests.tickets.told import later
 from tickets import commands, repository
 
 TURNS = {"pending": 0, "immediate": 1, "running": 2, "paused": 3, "last": 4}
@@ -64,12 +64,12 @@ async def test_the_row_follows_what_people_and_clocks_do_until_the_ticket_is_clo
     ticket_id = (await open_one(desk)).ticket.id
     seen: list[tuple[Any, ...]] = []
     steps: list[Callable[[Transaction], Awaitable[Any]]] = [
-        lambda tx: tell(tx, told.started(ticket_id, 1)),
-        lambda tx: tell(tx, told.started(ticket_id, 2, clock_id=told.RESPONSE, hours=1)),
+        lambda tx: deliver(tx, [told.started(ticket_id, 1)]),
+        lambda tx: deliver(tx, [told.started(ticket_id, 2, clock_id=told.RESPONSE, hours=1)]),
         lambda tx: commands.assign_ticket(tx, cause(), ticket_id, assignee="bruno"),
-        lambda tx: tell(tx, told.met(ticket_id, 3)),
-        lambda tx: tell(tx, told.paused(ticket_id, 4)),
-        lambda tx: tell(tx, told.resumed(ticket_id, 5)),
+        lambda tx: deliver(tx, [told.met(ticket_id, 3)]),
+        lambda tx: deliver(tx, [told.paused(ticket_id, 4)]),
+        lambda tx: deliver(tx, [told.resumed(ticket_id, 5)]),
         lambda tx: commands.resolve_ticket(tx, cause(), ticket_id, code="configuracion", text="x"),
     ]
     with time_machine.travel(NOW, tick=False):
@@ -87,7 +87,7 @@ async def test_the_row_follows_what_people_and_clocks_do_until_the_ticket_is_clo
     ]  # fmt: skip
     assert await queue(desk) == []
     async with desk.begin() as tx:
-        await tell(tx, told.stopped(ticket_id, 6))
+        await deliver(tx, [told.stopped(ticket_id, 6)])
     assert await queue(desk) == []
 
 
@@ -108,7 +108,7 @@ async def assign(desk: Database, ticket_id: UUID) -> None:
 
 async def start(desk: Database, ticket_id: UUID) -> None:
     async with desk.begin() as tx:
-        await tell(tx, told.started(ticket_id, 1))
+        await deliver(tx, [told.started(ticket_id, 1)])
 
 
 BOTH = ("bruno", "running", later(24 * 60), TURNS["running"])
@@ -117,7 +117,7 @@ BOTH = ("bruno", "running", later(24 * 60), TURNS["running"])
 async def test_a_command_that_meets_a_projection_waits_and_sees_its_clocks(desk: Database) -> None:
     ticket_id = (await open_one(desk)).ticket.id
     async with desk.begin() as tx:
-        await tell(tx, told.started(ticket_id, 1))
+        await deliver(tx, [told.started(ticket_id, 1)])
         await tx.flush()
         command = asyncio.create_task(assign(desk, ticket_id))
         await eventually(lambda: blocked(desk))
@@ -156,13 +156,13 @@ async def test_without_the_lock_the_projection_would_put_back_what_it_had_read(
 async def test_two_projections_of_one_ticket_at_once_end_with_both_clocks(desk: Database) -> None:
     ticket_id = (await open_one(desk)).ticket.id
     async with desk.begin() as tx:
-        await tell(tx, told.started(ticket_id, 2, clock_id=told.RESPONSE, hours=1))
+        await deliver(tx, [told.started(ticket_id, 2, clock_id=told.RESPONSE, hours=1)])
         await tx.flush()
         other = asyncio.create_task(start(desk, ticket_id))
         await eventually(lambda: blocked(desk))
     await other
     async with desk.begin() as tx:
-        await tell(tx, told.met(ticket_id, 3))
+        await deliver(tx, [told.met(ticket_id, 3)])
     assert (await place(desk))[1:] == BOTH[1:]
 
 
@@ -177,7 +177,7 @@ async def test_many_commands_and_projections_at_once_leave_what_is_computed_anew
         for ticket in sorted(chance.sample(tickets, 2)):
             event = chance.choice(kinds)(ticket, chance.randrange(1, 10_000))
             data = event.data.model_copy(update={"clock_id": clocks[ticket]})
-            await tell(tx, received(data, sequence=event.sequence))
+            await deliver(tx, [received(data, sequence=event.sequence)])
 
     async def act(ticket: UUID) -> None:
         try:

@@ -20,9 +20,9 @@ from shared.messaging.rebuild import Rebuild
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.tickets import told
-from tests.tickets.desk import REACTIONS, cause, open_one
+from tests.tickets.desk import REACTIONS, cause, deliver, open_one
 from tests.tickets.test_queue import TURNS, blocked, place
-from tests.tickets.told import later, tell
+from tests.tickets.told import later
 from tickets import commands, projections, repository
 
 DAY = 24 * 60
@@ -52,7 +52,7 @@ async def planted(desk: Database) -> UUID:
     """A ticket whose clock, and so its place in the queue, is an hour off what its owner told."""
     ticket_id = (await open_one(desk)).ticket.id
     async with desk.begin() as tx:
-        await tell(tx, told.started(ticket_id, 1, hours=1))
+        await deliver(tx, [told.started(ticket_id, 1, hours=1)])
     assert await place(desk) == (None, "running", later(60), TURNS["running"])
     return ticket_id
 
@@ -89,7 +89,7 @@ async def test_a_command_that_meets_a_rebuild_goes_on_and_the_rebuild_waits(desk
 
 async def test_a_projection_that_meets_a_rebuild_writes_its_clock_and_neither_is_a_victim(desk: Database) -> None:
     ticket_id = await planted(desk)
-    await meanwhile(desk, ticket_id, lambda tx: tell(tx, told.paused(ticket_id, 2)))
+    await meanwhile(desk, ticket_id, lambda tx: deliver(tx, [told.paused(ticket_id, 2)]))
     assert await place(desk) == (None, "paused", None, TURNS["paused"])
 
 

@@ -18,17 +18,9 @@ from shared.contracts.sla import (
     SlaClockStopped,
     SlaClockWarned,
 )
-from shared.db.transaction import Transaction
-from shared.messaging.reactions import collect
 from tests.tickets.desk import HOUR, NOW, received
-from tickets import subscribers
 
 RESPONSE, RESOLUTION, TASK, ESCALATION = (UUID(int=number) for number in (11, 12, 13, 14))
-
-
-async def tell(tx: Transaction, event: Received[Any]) -> None:
-    """Hands the event to its reaction, as the consumer does."""
-    await collect(subscribers).by_type[event.type].function(tx, [event])
 
 
 def later(minutes: float) -> Any:

@@ -8,12 +8,10 @@ from datetime import UTC, datetime, timedelta
 from shared import clock
 from shared.contracts.envelope import Cause, instant
 from shared.errors import Invalid
+from shared.lateness import CLOCK_SKEW, NEEDS_REASON_AFTER
 
 # The smallest step that PostgreSQL keeps and that an event tells.
 STEP = timedelta(microseconds=1)
-# Two computers never agree to the second: an instant this little ahead is taken as now.
-CLOCK_SKEW = timedelta(seconds=5)
-NEEDS_REASON_AFTER = timedelta(minutes=15)
 
 
 class OccurredInTheFuture(Invalid):
@@ -44,7 +42,7 @@ def dated(cause: Cause, occurred_at: datetime | None, reason: str | None) -> Cau
     """The cause of something that happened before somebody told it; as it is when nobody says when.
 
     Raises OccurredInTheFuture, and DatedReasonMissing for what is more than 15 minutes ago. Whether it happened
-    after what it follows only the aggregate knows.
+    after what it follows only the aggregate knows: `lateness.require_after`.
     """
     now = cause.recorded_at
     if occurred_at is None:

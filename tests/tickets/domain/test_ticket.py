@@ -25,8 +25,8 @@ from shared.contracts.tickets import (
 )
 from shared.errors import Conflict, Forbidden
 from shared.instants import STEP
+from shared.lateness import OccurredBeforeItBegan
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, OPENING, new_ticket, ticket_in
-from tickets.domain.dating import OccurredBeforeItBegan
 from tickets.domain.escalation import EVERYWHERE, LEVEL_OF, LevelSkipped, NotAStep, NotYoursToDerive, Reach
 from tickets.domain.ticket import AlreadyAssigned, Handover, Ticket
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from tests.support.databases import Database
 from tests.tickets import told
-from tests.tickets.desk import open_one
+from tests.tickets.desk import deliver, open_one
 from tests.tickets.queries.reading import view
-from tests.tickets.told import tell
 from tickets.queries import history
 from tickets.queries.history import SHOWN, HistoryEntry
 
@@ -19,7 +18,7 @@ async def test_pages_of_a_history_are_in_recorded_order_and_the_view_is_in_the_o
     async with desk.begin() as tx:
         # Told late: it happened before things that are in the history already.
         for event in reversed(story):
-            await tell(tx, event)
+            await deliver(tx, [event])
     found: list[HistoryEntry] = []
     after: tuple[int] | None = None
     while True:

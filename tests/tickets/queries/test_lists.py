@@ -11,9 +11,9 @@ import pytest
 from shared.db.statement import sql
 from tests.support.databases import OWNER, Database
 from tests.tickets import told
-from tests.tickets.desk import NOW, cause, open_one, received
+from tests.tickets.desk import NOW, cause, deliver, open_one, received
 from tests.tickets.queries.reading import everything
-from tests.tickets.told import RESPONSE, tell
+from tests.tickets.told import RESPONSE
 from tickets import commands
 from tickets.queries import lists
 from tickets.queries.lists import ClosedTicketsHaveNoDue, QuestionTooShort, Sort, StatusWord, TicketFilter
@@ -49,12 +49,12 @@ async def in_the_queue(desk: Database) -> list[str]:
     async with desk.begin() as tx:
         for ticket, *started in clocks.values():
             for clock, minutes in started:
-                await tell(tx, told.started(ticket.id, 1, clock_id=clock, hours=minutes / 60))
+                await deliver(tx, [told.started(ticket.id, 1, clock_id=clock, hours=minutes / 60)])
         for name, seconds in {"paused, an hour left": 3600, "paused, a minute left": 60}.items():
             ticket, (clock, _) = clocks[name]
             event = told.paused(ticket.id, 2, remaining=seconds).data.model_copy(update={"clock_id": clock})
-            await tell(tx, received(event, sequence=2))
-        await tell(tx, told.met(clocks["all met"][0].id, 2))
+            await deliver(tx, [received(event, sequence=2)])
+        await deliver(tx, [told.met(clocks["all met"][0].id, 2)])
         await commands.resolve_ticket(
             tx, cause(), clocks["resolved before its clocks came"][0].id, code="configuracion", text="x"
         )
@@ -85,7 +85,7 @@ async def test_a_breached_clock_that_runs_is_the_next_due_and_says_so(desk: Data
     ticket_id = (await open_one(desk)).ticket.id
     async with desk.begin() as tx:
         for event in (told.started(ticket_id, 1), told.resumed(ticket_id, 2), told.breached(ticket_id, 3)):
-            await tell(tx, event)
+            await deliver(tx, [event])
     (row,) = await everything(desk, TicketFilter(), "due")
     assert (row["next_due"]["breached"], row["clocks"]) == (True, "running")
 

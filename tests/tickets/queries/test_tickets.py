@@ -15,7 +15,7 @@ from tests.support.statements import round_trips
 from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one, received
 from tests.tickets.queries.reading import view
-from tests.tickets.told import RESOLUTION, RESPONSE, TASK, later, tell
+from tests.tickets.told import RESOLUTION, RESPONSE, TASK, later
 from tickets import commands
 from tickets.domain.ticket import TicketNotFound
 from tickets.queries import history, tickets
@@ -54,7 +54,7 @@ async def test_the_view_is_one_statement_however_much_there_is_to_show(desk: Dat
     done = await open_one(desk)
     async with desk.begin() as tx:
         for event in told.whole_story(done.ticket.id):
-            await tell(tx, event)
+            await deliver(tx, [event])
     with round_trips(desk.engine) as sent:
         await view(desk, done.ticket.id)
     assert [one.split(" ")[0] for one in sent] == ["BEGIN", "SELECT", "COMMIT"]
@@ -65,7 +65,7 @@ async def test_environment_clocks_tasks_and_history_are_all_in_the_view(desk: Da
     story = told.whole_story(done.ticket.id)
     async with desk.begin() as tx:
         for event in story:
-            await tell(tx, event)
+            await deliver(tx, [event])
     found = await view(desk, done.ticket.id, later(1600))
     assert found["environment"]["state"] == "resolved"
     assert found["environment"]["data"]["modules"] == [
@@ -102,7 +102,7 @@ async def test_a_clock_shows_its_state_and_what_is_left_at_that_instant(
     done = await open_one(desk)
     async with desk.begin() as tx:
         for sequence, name in enumerate(told_so_far, start=1):
-            await tell(tx, getattr(told, name)(done.ticket.id, sequence))
+            await deliver(tx, [getattr(told, name)(done.ticket.id, sequence)])
     (clock,) = (await view(desk, done.ticket.id, now))["clocks"]
     assert (clock["state"], clock["remaining_seconds"]) == (state, remaining)
     assert (datetime.fromisoformat(clock["due_at"]) if clock["due_at"] else None) == due

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -43,6 +43,11 @@ class OpenTicket:
     reported_late_reason: str | None = None
 
 
+# What a ticket keeps as it was told; the rest of an opening is settled by rules.
+_SETTLED = {"groups", "severity", "severity_to_review", "priority", "reported_at"}
+_AS_TOLD = {one.name for one in fields(Opening)} - _SETTLED
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What an action left: the ticket, and the ids of the facts that it added to the history."""
@@ -67,18 +72,12 @@ async def open_ticket(tx: Transaction, cause: Cause, request: OpenTicket, *, may
     groups = resolve_groups(asked, known)
     client = known_client(asked, known)
     opening = Opening(
-        kind=request.kind,
+        **{name: getattr(request, name) for name in _AS_TOLD},
         groups=groups,
-        installation_id=request.installation_id,
         severity=severity,
         severity_to_review=to_review,
         priority=priority_of(client.tier, client.contracts, reported_at),
-        title=request.title,
-        description=request.description,
-        reporter=request.reporter,
-        channel=request.channel,
         reported_at=reported_at,
-        reported_late_reason=request.reported_late_reason,
     )
     impact = ImpactAnswers(**asdict(request.impact)) if request.impact is not None else None
     ticket, events = Ticket.open(new_id(), number, opening, impact=impact, at=cause.recorded_at, by=cause.actor)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from shared.errors import Invalid
+from shared.lateness import CLOCK_SKEW, NEEDS_REASON_AFTER
 
-# Two computers never agree to the second: an instant this little ahead is taken as now.
-CLOCK_SKEW = timedelta(seconds=5)
-NEEDS_REASON_AFTER = timedelta(minutes=15)
 NEEDS_SUPERVISOR_AFTER = timedelta(hours=24)
 # Clocks of that time have long run out, and the calendars and contracts of then may not be known here.
 IS_IMPORTED_AFTER = timedelta(days=90)

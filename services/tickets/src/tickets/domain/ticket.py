@@ -28,7 +28,7 @@ from shared.contracts.tickets import (
     TicketResponded,
 )
 from shared.errors import Conflict, NotFound
-from tickets.domain.dating import require_after
+from shared.lateness import require_after
 from tickets.domain.escalation import ANALYSTS, EVERYWHERE, LEVEL_OF, Reach, check_step
 from tickets.domain.urgency import needs_immediate_attention
 from tickets.domain.workflow import Action, Status, status_after

@@ -1,11 +1,15 @@
-"""What is told after it happened: it happened after what it follows."""
+"""How late may be told what happened, and after what: pure rules, for the aggregates of every service."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.contracts.envelope import instant
 from shared.errors import Invalid
+
+# Two computers never agree to the second: an instant this little ahead is taken as now.
+CLOCK_SKEW = timedelta(seconds=5)
+NEEDS_REASON_AFTER = timedelta(minutes=15)
 
 
 class OccurredBeforeItBegan(Invalid):
