@@ -57,9 +57,16 @@ def dated(cause: Cause, occurred_at: datetime | None, reason: str | None) -> Cau
     if occurred_at is None:
         return cause
     if occurred_at > now + CLOCK_SKEW:
-        raise OccurredInTheFuture(f"occurred_at {instant(occurred_at)} is after now ({instant(now)}): correct it")
+        raise OccurredInTheFuture(
+            f"occurred_at {instant(occurred_at)} is more than {CLOCK_SKEW.seconds} seconds after now, {instant(now)}: "
+            "say an instant up to now, or leave it out"
+        )
     if now - occurred_at > NEEDS_REASON_AFTER and not reason:
-        raise DatedReasonMissing("occurred_at is more than 15 minutes ago: say why it is told only now")
+        raise DatedReasonMissing(
+            f"occurred_at {instant(occurred_at)} is more than {NEEDS_REASON_AFTER.seconds // 60} minutes before now, "
+            f"{instant(now)}: say in occurred_late_reason why it is told only now; from "
+            f"{instant(now - NEEDS_REASON_AFTER)} on none is needed"
+        )
     return replace(cause, occurred_at=min(occurred_at.astimezone(UTC), now))
 
 
@@ -67,5 +74,6 @@ def require_after(cause: Cause, begun_at: datetime) -> None:
     """Raises OccurredBeforeItBegan for a fact that is dated before what it happened to had begun."""
     if cause.occurred_at < begun_at:
         raise OccurredBeforeItBegan(
-            f"occurred_at {instant(cause.occurred_at)} is before {instant(begun_at)}, when this began: correct it"
+            f"occurred_at {instant(cause.occurred_at)} is before {instant(begun_at)}, when this began: say that "
+            "instant or a later one"
         )
