@@ -17,10 +17,8 @@ from shared.instants import (
     CLOCK_SKEW,
     STEP,
     DatedReasonMissing,
-    OccurredBeforeItBegan,
     OccurredInTheFuture,
     dated,
-    require_after,
     under_lock,
 )
 from tests.contracts.messages import example, record_of
@@ -109,16 +107,6 @@ def test_what_is_told_late_says_why(reason: str | None) -> None:
     assert refused.value.message == (
         "occurred_at 2026-11-02T13:47:59.999999Z is more than 15 minutes before now, 2026-11-02T14:03:00.000000Z: say "
         "in occurred_late_reason why it is told only now; from 2026-11-02T13:48:00.000000Z on none is needed"
-    )
-
-
-def test_nothing_happened_before_it_began() -> None:
-    require_after(dated(cause(0), at(-60), None), at(-60))
-    with pytest.raises(OccurredBeforeItBegan) as refused:
-        require_after(dated(cause(0), at(-60), None), at(-60) + STEP)
-    assert refused.value.message == (
-        "occurred_at 2026-11-02T14:02:00.000000Z is before 2026-11-02T14:02:00.000001Z, when this began: say that "
-        "instant or a later one"
     )
 
 

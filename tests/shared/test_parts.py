@@ -103,7 +103,7 @@ async def test_a_process_whose_clock_is_not_its_databases_is_not_ready(
 ) -> None:
     db = await database("devlink")
     async with contextlib.AsyncExitStack() as stack:
-        for part in ("api", "consumer", "relay", "jobs"):
+        for part in ("api", "consumer", "relay", "jobs", "all"):
             skewed = started("devlink", part, db, cluster, DESK_CLOCK_SKEW_SECONDS=seconds)
             _, client = await stack.enter_async_context(skewed)
             told = await eventually(partial(readiness, client))

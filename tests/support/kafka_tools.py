@@ -1,8 +1,6 @@
-"""Kafka's own tools for rights and users, and the script of the deployment that uses them.
+"""Kafka's own tools for rights and users, on the embedded broker's Java and jars, and the deployment's script of them.
 
-They run on the embedded broker's Java and jars; one more jar is fetched once.
-
-`python -m tests.support.kafka_tools` fetches it.
+One more jar is fetched once: `python -m tests.support.kafka_tools`.
 """
 
 from __future__ import annotations

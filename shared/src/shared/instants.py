@@ -30,13 +30,6 @@ class DatedReasonMissing(Invalid):
     title = "What happened a while ago needs a reason"
 
 
-class OccurredBeforeItBegan(Invalid):
-    """Nothing happens to what is not there yet."""
-
-    code = "occurred-before-it-began"
-    title = "The instant lies before the beginning"
-
-
 def under_lock(cause: Cause, latest: datetime | None) -> Cause:
     """The cause as of now. Call it right after the aggregate was locked, with the instant of its latest fact, if any.
 
@@ -50,8 +43,8 @@ def under_lock(cause: Cause, latest: datetime | None) -> Cause:
 def dated(cause: Cause, occurred_at: datetime | None, reason: str | None) -> Cause:
     """The cause of something that happened before somebody told it; as it is when nobody says when.
 
-    Raises OccurredInTheFuture, and DatedReasonMissing for what is more than 15 minutes ago. Whether it happened before
-    what it happened to is only known under the lock: `require_after`.
+    Raises OccurredInTheFuture, and DatedReasonMissing for what is more than 15 minutes ago. Whether it happened
+    after what it follows only the aggregate knows.
     """
     now = cause.recorded_at
     if occurred_at is None:
@@ -68,12 +61,3 @@ def dated(cause: Cause, occurred_at: datetime | None, reason: str | None) -> Cau
             f"{instant(now - NEEDS_REASON_AFTER)} on none is needed"
         )
     return replace(cause, occurred_at=min(occurred_at.astimezone(UTC), now))
-
-
-def require_after(cause: Cause, begun_at: datetime) -> None:
-    """Raises OccurredBeforeItBegan for a fact that is dated before what it happened to had begun."""
-    if cause.occurred_at < begun_at:
-        raise OccurredBeforeItBegan(
-            f"occurred_at {instant(cause.occurred_at)} is before {instant(begun_at)}, when this began: say that "
-            "instant or a later one"
-        )

@@ -22,8 +22,11 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.kafka import Cluster
 from shared.messaging.outbox import publish, seal
 from shared.messaging.reactions import Reaction, Reactions
+from shared.messaging.rebuild import Difference, Rebuild
 from shared.messaging.relay import Relay
+from shared.projection import Projection, Projections, Row
 from tests.support.databases import OWNER, Database
+from tests.support.eventually import eventually
 
 AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 EFFECTS = """
@@ -153,6 +156,69 @@ async def keep_client(tx: Transaction, event: Received[ClientRecorded]) -> None:
         """),
         {"id": event.data.id, "name": event.data.name, "sequence": event.sequence},
     )
+
+
+def _kept(event: Received[ClientRecorded]) -> Row:
+    return {"id": event.data.id, "name": event.data.name, "sequence": event.sequence}
+
+
+KEPT = Projections("public", {ClientRecorded: (Projection("clients", ("id",), {"sequence": ("name",)}), _kept)})
+
+
+async def keep_clients(tx: Transaction, events: Sequence[Received[ClientRecorded]]) -> None:
+    """The same replica as a projection, which a rebuild can do again."""
+    await KEPT.write(tx, KEPT.rows_of(events), replayed=events[0].replayed)
+
+
+def projecting() -> Reactions:
+    """A service that projects the clients and nothing else."""
+    return Reactions([Reaction(ClientRecorded, keep_clients, True, keep_clients)])
+
+
+def clients(count: int, *, start: int = 0, name: str = "client") -> list[ClientRecorded]:
+    """So many records of different clients."""
+    return [
+        ClientRecorded(id=f"c-{number}", name=f"{name} {number}", tier="oro") for number in range(start, start + count)
+    ]
+
+
+class Rebuilding:
+    """A rebuild of the clients that runs beside a test; `lines` is what it said."""
+
+    def __init__(self, db: Database, cluster: Cluster, *, change: bool = True) -> None:
+        self.lines: list[str] = []
+        self.work = Rebuild(
+            service="test", owner_url=db.owner_url, cluster=cluster, reactions=projecting(), projections=KEPT,
+            tables=[], tell=self.lines.append,
+        )  # fmt: skip
+        self.task = asyncio.create_task(self.work.run(change=change))
+
+    async def hear(self, words: str) -> str:
+        """The line that has these words, once it was said; what ends the rebuild before is raised."""
+
+        async def heard() -> str:
+            if self.task.done() and (error := self.task.exception()) is not None:
+                raise error
+            return next((line for line in self.lines if words in line), "")
+
+        return await eventually(heard, what=words)
+
+    async def found(self) -> Difference:
+        """What it found of the clients."""
+        (difference,) = await asyncio.wait_for(self.task, 30)
+        return difference
+
+
+@contextlib.asynccontextmanager
+async def rebuilding(db: Database, cluster: Cluster, *, change: bool = True) -> AsyncIterator[Rebuilding]:
+    """A rebuild that waits for what is told again; one that has not ended is cancelled."""
+    one = Rebuilding(db, cluster, change=change)
+    try:
+        await one.hear("waiting for")
+        yield one
+    finally:
+        one.task.cancel()
+        await asyncio.gather(one.task, return_exceptions=True)
 
 
 React = Callable[[Transaction, Any], Awaitable[None]]

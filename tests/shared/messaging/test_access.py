@@ -59,6 +59,7 @@ def test_a_service_writes_its_own_topics_and_reads_what_it_reacts_to() -> None:
     }
     assert told(access_of("devlink", NOWHERE)) == {
         ("write", "topic", "desk.devlink.v1"),
+        ("write", "topic", "desk.dev-task-facts.v1"),
         ("read", "topic", "desk.tickets.v1"),
         ("read", "topic", "desk.devlink.v1"),
         ("write", "topic", "desk.devlink.replay.v1"),
@@ -84,7 +85,7 @@ def test_an_outsider_reads_the_topics_without_personal_data_and_writes_none() ->
         ("read", "topic", "desk.environments.v1"),
         ("read", "topic", "desk.sla.v1"),
         ("read", "topic", "desk.contracts.v1"),
-        ("read", "topic", "desk.devlink.v1"),
+        ("read", "topic", "desk.dev-task-facts.v1"),
         ("read", "group", "reports."),
     }
     assert [one.name for one in granted if one.prefixed] == ["reports."]

@@ -77,6 +77,29 @@ async def test_a_log_made_anew_is_refused_although_it_grew_past_the_database(dat
         assert len(await effects(db)) == 60
 
 
+async def test_a_log_behind_the_database_is_refused_until_an_operator_adopts_it(
+    database: Make, cluster: Cluster
+) -> None:
+    db = await prepared(database)
+    await send(cluster, *story_of(6, 300))
+    consumer = consumer_of(db, cluster)
+    async with running(consumer):
+        await eventually(lambda: applied(db, 300))
+    await make_anew(cluster)
+    await send(cluster, *story_of(6, 60, start=300))
+    consumer = consumer_of(db, cluster)
+    async with running(consumer):
+        await eventually(lambda: refuses(consumer, "behind the database"))
+        assert not consumer.loaded
+        async with db.begin() as tx:
+            logs = await bounds(cluster, [TICKETS.name])
+            # The same cluster, so only what is refused is begun anew.
+            assert 0 < len(await adopt_cluster(tx, await cluster_id(cluster), logs)) <= len(logs)
+            assert await adopt_cluster(tx, await cluster_id(cluster), logs) == []
+        await eventually(lambda: applied(db, 360))
+    await require_each_once(db, 360)
+
+
 async def test_a_refusal_outlives_the_growth_of_the_log_and_a_restart(database: Make, cluster: Cluster) -> None:
     db = await read_once(database, cluster)
     await make_anew(cluster)
@@ -354,6 +377,7 @@ async def test_another_cluster_is_told_by_every_part_until_it_is_the_right_one_a
         async with db.begin() as tx:
             (row,) = await refusals.refused(tx)
         assert row.topic == refusals.WHOLE_CLUSTER
+        assert await effects(db) == []
         assert "a-cluster-of-long-ago" in row.why
         async with db.begin() as tx:
             await tx.execute(sql("UPDATE runtime.cluster SET id = :id"), {"id": await cluster_id(cluster)})

@@ -18,7 +18,6 @@ from shared.contracts.inventory import ClientRecorded
 from shared.contracts.topics import ALL_TOPICS, CLIENTS, OPEN_COPIES, TICKETS
 from shared.db.transaction import begin
 from shared.messaging import outgoing
-from shared.messaging.access import Access
 from shared.messaging.hint import Hinter
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.outbox import publish, seal
@@ -29,7 +28,6 @@ from tests.shared.messaging.process import started
 from tests.shared.messaging.story import cause, opened, publish_all, read_topic, relay_of, running, ticket
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
-from tests.support.rights import Right, allow
 from tests.support.servers import private_kafka
 
 Make = Callable[[str], Awaitable[Database]]
@@ -305,39 +303,6 @@ async def test_a_topic_that_vanishes_holds_up_nobody_else(database: Make, cluste
         await eventually(lambda: _left(db, 1), within=40, what="rows behind the one of the lost topic go out")
         await make_topics(cluster)
         await eventually(lambda: outbox_empty(db), within=40)
-
-
-async def test_rows_of_a_topic_that_may_not_be_written_wait_for_the_right_and_hold_up_nobody(
-    database: Make, tmp_path: Path
-) -> None:
-    """A right that was taken away by mistake is nobody's record: no key may stay blocked when it is back."""
-    broker = private_kafka(
-        tmp_path,
-        {
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            # What nobody has rights on is everybody's; a right on a topic, whosever, closes it to all others.
-            "allow.everyone.if.no.acl.found": "true",
-        },
-    )
-    broker.start()
-    try:
-        cluster = Cluster(broker.bootstrap)
-        await make_topics(cluster)
-        await allow(cluster, [Right.of(Access("ANONYMOUS", "topic", TICKETS.name, "read"))])
-        db = await database("runtime")
-        await publish_all(db, [*story_of(3, 30), ClientRecorded(id="acme", name="Acme", tier="oro")])
-        async with running(relay_of(db, cluster)):
-            await eventually(lambda: _left(db, 30), what="the client goes out")
-            await publish_all(db, [ClientRecorded(id="acme", name="Acme SA", tier="oro"), *story_of(3, 30, start=30)])
-            await eventually(lambda: _left(db, 60), what="while the topic is left out, others go on")
-            assert await _blocked(db, 0)
-            await allow(cluster, [Right.of(Access("ANONYMOUS", "topic", TICKETS.name, "write"))])
-            await eventually(lambda: outbox_empty(db), within=30)
-        deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 60))
-        assert len(deliveries) == 60
-        require_order(deliveries)
-    finally:
-        broker.remove()
 
 
 async def test_the_backend_of_the_leader_is_killed_and_it_begins_anew(database: Make, cluster: Cluster) -> None:

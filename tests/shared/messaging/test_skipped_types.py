@@ -30,7 +30,7 @@ from tests.shared.messaging.story import (
     running,
     send,
 )
-from tests.shared.messaging.test_consumer import applied, prepared, story_of
+from tests.shared.messaging.test_consumer import applied, prepared, reached_end, story_of
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.support.statements import counted
@@ -60,15 +60,6 @@ async def after_the_earlier_release(database: Make, cluster: Cluster, events: in
         await eventually(lambda: applied(db, events // 2))
         await eventually(lambda: reached_end(db, cluster))
     return db
-
-
-async def reached_end(db: Database, cluster: Cluster) -> bool:
-    logs = await bounds(cluster, [TICKETS.name])
-    async with db.connect() as connection:
-        rows = await connection.fetch("SELECT * FROM runtime.offsets WHERE topic = $1", TICKETS.name)
-    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows} == {
-        place: each.end for place, each in logs.items()
-    }
 
 
 async def has_problem(consumer: Any, words: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,10 @@ BURST = """
                convert_to('{"id": "acme", "name": "' || n || '", "tier": "oro"}', 'UTF8')
         FROM generate_series(1, $2::int) n RETURNING position)
     INSERT INTO runtime.outbox SELECT position FROM archived
+"""
+BLOCK_ALL = """
+    INSERT INTO runtime.blocked_rows SELECT topic, key, min(position), 'too large', now()
+    FROM runtime.archive GROUP BY topic, key
 """
 
 
@@ -60,6 +65,39 @@ async def test_many_rows_of_a_missing_topic_leave_the_way_and_come_back_in_order
     require_order(deliveries)
 
 
+async def test_rows_come_back_in_portions_and_keep_their_order_when_the_relay_dies_between_them(
+    database: Make, without_clients: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One statement for all of them would be longer than statements may be, however often it is tried."""
+    monkeypatch.setattr(outgoing, "TAKEN_BACK_AT_ONCE", 10)
+    take_back = outgoing.take_back
+    portions: list[int] = []
+
+    async def die_after_the_first(connection: Any, topic: str) -> int:
+        portions.append(await take_back(connection, topic))
+        if len(portions) == 1:
+            raise ConnectionResetError("the relay dies")
+        return portions[-1]
+
+    monkeypatch.setattr(outgoing, "take_back", die_after_the_first)
+    db = await database("runtime")
+    async with db.connect() as connection:
+        await connection.execute(BURST, CLIENTS.name, 45)
+    async with running(relay_of(db, without_clients)):
+        await eventually(lambda: _withheld(db, 45))
+        await create_topics(without_clients, ALL_TOPICS, partitions=3)
+        await eventually(lambda: outbox_empty(db), within=60)
+    assert max(portions) == 10
+    assert len(portions) >= 5
+    deliveries = first_deliveries(await read_topic(without_clients, CLIENTS.name, 45))
+    assert len(deliveries) == 45
+    require_order(deliveries)
+
+
+async def _withheld(db: Database, count: int) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.withheld") == count
+
+
 async def _sent(db: Database) -> bool:
     return await db.count("SELECT count(*) FROM runtime.outbox") == 0
 
@@ -70,10 +108,7 @@ async def test_rows_behind_an_unsendable_one_leave_the_way_and_come_back_when_it
     db = await database("runtime")
     await publish_all(db, story_of(1, 50))
     async with db.connect() as connection:
-        await connection.execute(
-            "INSERT INTO runtime.blocked_rows SELECT topic, key, min(position), 'too large', now() "
-            "FROM runtime.archive GROUP BY topic, key"
-        )
+        await connection.execute(BLOCK_ALL)
     async with running(relay_of(db, cluster)):
         await eventually(lambda: _sent(db))
         assert await db.count("SELECT count(*) FROM runtime.withheld") == 50
@@ -87,24 +122,44 @@ async def test_rows_behind_an_unsendable_one_leave_the_way_and_come_back_when_it
     require_order(deliveries)
 
 
-async def test_a_key_that_is_released_while_its_rows_are_withheld_loses_none(database: Make) -> None:
-    """The relay has read that the key is blocked, the operator releases it, the relay withholds what it read."""
+@pytest.mark.parametrize("first", ["release", "withhold"])
+async def test_a_key_that_is_released_while_its_rows_are_withheld_loses_none(database: Make, first: str) -> None:
+    """The relay has read that the key is blocked; then the operator releases it, and the relay withholds what it read:
+    whoever is second waits for the first at the key's row."""
     db = await database("runtime")
     await publish_all(db, story_of(1, 3))
-    async with db.connect() as relay, db.connect() as operator:
-        await operator.execute(
-            "INSERT INTO runtime.blocked_rows SELECT topic, key, min(position), 'too large', now() "
-            "FROM runtime.archive GROUP BY topic, key"
-        )
+    async with db.connect() as relay:
+        await relay.execute(BLOCK_ALL)
         rows = await outgoing.next_rows(relay, 10)
         assert all(row["behind"] for row in rows)
-        releasing = operator.transaction()
-        await releasing.start()
-        await operator.execute("DELETE FROM runtime.blocked_rows")
-        withholding = asyncio.create_task(outgoing.withhold_behind(relay, rows))
-        await asyncio.sleep(0.3)  # it waits at the key's row all the while
-        await operator.execute("INSERT INTO runtime.outbox SELECT position FROM runtime.withheld")
-        await releasing.commit()
-        await withholding
+
+        async def release() -> None:
+            async with db.begin() as tx:
+                assert await outgoing.release_key(tx, TICKETS.name, str(ticket(0)))
+                if first == "release":
+                    await _meet(db, withhold())
+
+        async def withhold() -> None:
+            async with relay.transaction():
+                await outgoing.withhold_behind(relay, rows)
+                if first == "withhold":
+                    await _meet(db, release())
+
+        await (release() if first == "release" else withhold())
+        await _second.pop()
     assert await db.count("SELECT count(*) FROM runtime.outbox") == 3
     assert await db.count("SELECT count(*) FROM runtime.withheld") == 0
+
+
+_second: list[asyncio.Task[None]] = []
+
+
+async def _meet(db: Database, work: Coroutine[Any, Any, None]) -> None:
+    """Begins the second's work and returns once it waits for a lock that the first has."""
+    _second.append(asyncio.create_task(work))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    async def waits() -> bool:
+        return await db.count(waiting) == 1
+
+    await eventually(waits, what="the second waits for the first")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,6 +16,8 @@ from shared.errors import Invalid, Unavailable
 from shared.messaging.security import Security
 from shared.settings import KafkaSettings
 from shared.telemetry.redaction import redact_text
+
+Isolation = Literal["read_committed", "read_uncommitted"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,24 @@ async def admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
+@asynccontextmanager
+async def reading(cluster: Cluster, *, isolation: Isolation = "read_committed") -> AsyncIterator[AIOKafkaConsumer]:
+    """A reader that belongs to no group and stores nothing. Raises KafkaError when no broker answers."""
+    reader = AIOKafkaConsumer(
+        bootstrap_servers=cluster.bootstrap,
+        enable_auto_commit=False,
+        # What retention deleted meanwhile is passed over; otherwise the rest of the log would be, too.
+        auto_offset_reset="earliest",
+        isolation_level=isolation,
+        **cluster.security.options(),
+    )
+    try:
+        await reader.start()
+        yield reader
+    finally:
+        await reader.stop()
+
+
 async def cluster_id(cluster: Cluster) -> str:
     """The id that the cluster was formatted with. Raises KafkaError when it does not answer."""
     async with admin(cluster) as client:
@@ -143,13 +164,9 @@ async def bounds(cluster: Cluster, topics: Iterable[str]) -> dict[tuple[str, int
         for topic in described
         for partition in topic["partitions"]
     ]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=cluster.bootstrap, enable_auto_commit=False, **cluster.security.options()
-    )
-    try:
-        await consumer.start()
-        begins = await consumer.beginning_offsets(partitions) if partitions else {}
-        ends = await consumer.end_offsets(partitions) if partitions else {}
-    finally:
-        await consumer.stop()
+    if not partitions:
+        return {}
+    async with reading(cluster, isolation="read_uncommitted") as reader:
+        begins = await reader.beginning_offsets(partitions)
+        ends = await reader.end_offsets(partitions)
     return {(cluster.logical(one.topic), one.partition): Bounds(begins[one], offset) for one, offset in ends.items()}

@@ -11,6 +11,7 @@ from typing import Any
 
 from shared import clock
 from shared.contracts.topics import topic_of
+from shared.db.connection import STATEMENT_SECONDS
 from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction, begin
@@ -19,7 +20,7 @@ from shared.messaging import adopting, limit, outgoing, parking, refusals, skipp
 from shared.messaging import republish as republishing
 from shared.messaging.adopting import SetBack
 from shared.messaging.kafka import Bounds, Cluster, bounds, cluster_id, end_offsets
-from shared.messaging.published import unknown_events
+from shared.messaging.published import compare, told_unreadable
 from shared.messaging.reactions import Reactions, collect
 from shared.messaging.rebuild import Rebuild
 from shared.messaging.records import Partition
@@ -29,14 +30,20 @@ from shared.settings import ServiceSettings
 
 # What is shown of a parked message in place of what may have been personal.
 ERASED = "erased"
-
+# Every row that was not sent takes a new position, in one statement that holds the archive.
+ADVANCE_SECONDS = 600.0
 
 _ADVANCE = sql("SELECT runtime.advance_position(:beyond, :unknown, :now)")
 
 
 @asynccontextmanager
-async def _database(settings: ServiceSettings) -> AsyncIterator[Transaction]:
-    engine = make_engine(settings.database_url.get_secret_value(), application="desk operator", pool_size=2)
+async def _database(
+    settings: ServiceSettings, *, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncIterator[Transaction]:
+    engine = make_engine(
+        settings.database_url.get_secret_value(), application="desk operator", pool_size=2,
+        statement_seconds=statement_seconds,
+    )  # fmt: skip
     try:
         async with begin(engine, lambda: None) as tx:
             yield tx
@@ -174,15 +181,25 @@ async def release(settings: ServiceSettings, topic: str, key: str) -> dict[str, 
 
 async def advance(settings: ServiceSettings, service: str) -> dict[str, Any]:
     """Moves the position of a restored database past everything that was published before, so that its relay sends
-    again. Answers how many events its archive lacks and which; nothing is moved where it lacks none."""
-    url = settings.database_url.get_secret_value()
-    unknown = await unknown_events(url, service, Cluster.of(settings))
-    if not unknown:
+    again. Answers how many events its archive lacks and which; nothing is moved where it lacks none.
+
+    Raises Invalid when a topic cannot be read: it may hold a higher position than the others.
+    """
+    found = await compare(settings.database_url.get_secret_value(), service, Cluster.of(settings))
+    if found.unreadable:
+        raise Invalid(told_unreadable(found.unreadable))
+    if not found.unknown:
         return {"unknown_events": 0, "moved_rows": 0}
-    beyond = max(event.sequence for event in unknown)
-    async with _database(settings) as tx:
-        moved = await tx.fetch_value(_ADVANCE, {"beyond": beyond, "unknown": len(unknown), "now": clock.now()})
-    return {"unknown_events": len(unknown), "past": beyond, "moved_rows": moved, "events": [asdict(e) for e in unknown]}
+    lacking, beyond = len(found.unknown), max(event.sequence for event in found.unknown)
+    async with _database(settings, statement_seconds=ADVANCE_SECONDS) as tx:
+        moved = await tx.fetch_value(_ADVANCE, {"beyond": beyond, "unknown": lacking, "now": clock.now()})
+    return {
+        "unknown_events": lacking,
+        **({"at_least": True} if found.has_more else {}),
+        "past": beyond,
+        "moved_rows": moved,
+        "events": [asdict(event) for event in found.unknown],
+    }
 
 
 async def republish(
@@ -211,7 +228,6 @@ async def rebuild(service: Any, tables: Sequence[str], *, change: bool) -> dict[
         reactions=_reactions(service.module("subscribers")),
         projections=projections.PROJECTIONS,
         tables=tables,
-        after=getattr(projections, "after_rebuild", None),
         tell=_progress,
     )
     found = await work.run(change=change)

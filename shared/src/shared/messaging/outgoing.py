@@ -17,8 +17,9 @@ from shared import clock
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 
-# How many rows of a topic that cannot be written leave the outbox at once.
+# How many rows of a topic that cannot be written leave the outbox at once, and come back at once.
 WITHHELD_AT_ONCE = 20_000
+TAKEN_BACK_AT_ONCE = 20_000
 
 _COLUMNS = """
     a.position, a.id, a.topic, a.key, a.type, a.subject, a.occurred_at, a.recorded_at, a.origin, a.actor,
@@ -57,16 +58,22 @@ _WITHHOLD_TOPICS = """
     )
     INSERT INTO runtime.withheld (position, topic, key) SELECT position, topic, key FROM moved
 """
-# All at once, before anything else is sent: a later row of a key must not overtake those that come back.
-_TAKE_BACK_TOPICS = """
-    WITH back AS (
-        DELETE FROM runtime.withheld w WHERE w.topic = ANY($1::text[])
+# All of them before anything of the topic is sent: a later row of a key must not overtake those that come back. The
+# youngest first, so that the oldest withheld row is the oldest of all even for whoever goes on after a half.
+_TAKE_BACK = """
+    WITH due AS (
+        SELECT w.position FROM runtime.withheld w WHERE w.topic = $1
           AND NOT EXISTS (SELECT FROM runtime.blocked_rows u WHERE u.topic = w.topic AND u.key = w.key)
-        RETURNING position
+        ORDER BY w.position DESC LIMIT $2
+    ), back AS (
+        DELETE FROM runtime.withheld w USING due WHERE w.position = due.position RETURNING w.position
+    ), moved AS (
+        INSERT INTO runtime.outbox (position) SELECT position FROM back RETURNING position
     )
-    INSERT INTO runtime.outbox (position) SELECT position FROM back
+    SELECT count(*) FROM moved
 """
-_WITHHELD_TOPICS = """
+# The topics whose rows wait for nothing but the topic.
+WITHHELD_TOPICS = """
     SELECT DISTINCT topic FROM runtime.withheld w
     WHERE NOT EXISTS (SELECT FROM runtime.blocked_rows u WHERE u.topic = w.topic AND u.key = w.key)
 """
@@ -122,7 +129,7 @@ async def withhold_topics(connection: asyncpg.Connection, topics: Collection[str
 
 async def withheld_topics(connection: asyncpg.Connection) -> set[str]:
     """The topics whose rows wait for nothing but the topic."""
-    return {row["topic"] for row in await connection.fetch(_WITHHELD_TOPICS)}
+    return {row["topic"] for row in await connection.fetch(WITHHELD_TOPICS)}
 
 
 async def oldest_withheld(connection: asyncpg.Connection, topic: str) -> asyncpg.Record | None:
@@ -135,9 +142,11 @@ async def delete_withheld(connection: asyncpg.Connection, position: int) -> None
     await connection.execute(_DELETE_WITHHELD, position)
 
 
-async def take_back_topics(connection: asyncpg.Connection, topics: Collection[str]) -> None:
-    """Brings the rows of topics that can be written again back into the outbox, before their later ones are sent."""
-    await connection.execute(_TAKE_BACK_TOPICS, sorted(topics))
+async def take_back(connection: asyncpg.Connection, topic: str) -> int:
+    """Brings rows of a topic that can be written again back into the outbox, the youngest first and so many that the
+    statement ends in time; answers how many. Nothing of the topic may be sent before the answer is 0."""
+    taken: int = await connection.fetchval(_TAKE_BACK, topic, TAKEN_BACK_AT_ONCE)
+    return taken
 
 
 async def backlog(connection: asyncpg.Connection) -> tuple[int, int, datetime | None, int]:

@@ -21,13 +21,15 @@ from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
 )
 
-from shared.contracts.envelope import Cause, headers_of
-from shared.contracts.open_copy import open_value
+from shared.contracts.open_copy import open_headers, open_value
 from shared.contracts.topics import BY_TYPE, TOPICS
 from shared.messaging import spans
 from shared.messaging.access import transactional_id_of
+from shared.messaging.archive import headers_of_row
 from shared.messaging.kafka import Cluster
 from shared.telemetry import metrics
 from shared.telemetry.tracing import Span
@@ -35,6 +37,8 @@ from shared.telemetry.tracing import Span
 # The broker says of a record itself that it will never take it. InvalidRecord (87) has no class in aiokafka.
 REJECTIONS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
 INVALID_RECORD = 87
+# The cluster's rights are wrong, not the record.
+DENIALS = (TopicAuthorizationFailedError, TransactionalIdAuthorizationFailed)
 # A leader that dies within a transaction keeps readers waiting this long, unless its successor is faster.
 TRANSACTION_TIMEOUT_MS = 10_000
 
@@ -72,6 +76,9 @@ class Producers:
         self.request_timeout_seconds = request_timeout_seconds
         self._plain: AIOKafkaProducer | None = None
         self._fenced: AIOKafkaProducer | None = None
+        self._denied: TransactionalIdAuthorizationFailed | None = None
+        # The topic (the broker's name) that refused the last row that was tried on it.
+        self._refused_by: str | None = None
 
     async def fetch_topics(self) -> list[str]:
         """The topics (registry names) that the cluster has. Raises KafkaError when it does not answer."""
@@ -85,13 +92,18 @@ class Producers:
 
         From then on nobody who made one before can write state records. Whoever was frozen on the way here may have
         been replaced meanwhile, and would fence its successor: ask for the lead once more before sending with it.
+        Where the right to it is missing, that is the outcome of sending the rows that need it.
         """
         if self._fenced is not None or not any(row["topic"] in FENCED for row in rows):
             return False
-        self._fenced = await self._start(
-            transactional_id=self.cluster.physical(transactional_id_of(self.service)),
-            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        )
+        try:
+            self._fenced = await self._start(
+                transactional_id=self.cluster.physical(transactional_id_of(self.service)),
+                transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            )
+        except TransactionalIdAuthorizationFailed as error:
+            self._denied = error
+            return False
         return True
 
     async def send(self, rows: Sequence[asyncpg.Record]) -> list[Outcome]:
@@ -111,10 +123,23 @@ class Producers:
         metrics.relay_sent_total.inc(sum(outcome is None for outcome in outcomes.values()))
         return [outcomes[row["position"]] for row in rows]
 
+    async def try_topic(self, row: asyncpg.Record) -> Outcome:
+        """Sends one row as `send` does, to see whether its topic takes rows again.
+
+        Topic and copy have it one after the other, whichever refused last first: a row that is tried again and again
+        must not come again and again where it is taken.
+        """
+        if row["topic"] in FENCED:
+            (outcome,) = await self.send([row])
+        else:
+            (outcome,) = await self._hand_over(await self._ready_plain(), [row], one_by_one=True)
+            metrics.relay_sent_total.inc(outcome is None)
+        return outcome
+
     async def discard(self) -> None:
         """Ends both without flushing: a leader that lost its lock must send nothing more, and after any failed batch
         an idempotent producer is stuck on that partition for ever."""
-        producers, self._plain, self._fenced = (self._plain, self._fenced), None, None
+        producers, self._plain, self._fenced, self._denied = (self._plain, self._fenced), None, None, None
         for producer in producers:
             if producer is not None:
                 await _end(producer)
@@ -125,6 +150,8 @@ class Producers:
         """All of the rows in one transaction: either all are acknowledged or none is. One that failed is left open,
         because the producer is thrown away, and the next one ends whatever its predecessor left."""
         producer = self._fenced
+        if self._denied is not None:
+            return [self._denied] * len(rows)
         if producer is None:
             raise RuntimeError("state records are sent by a fenced producer: fence() comes first")
         await producer.begin_transaction()
@@ -138,19 +165,38 @@ class Producers:
             return outcomes
         return [outcome or TransactionFailed(repr(failed)) for outcome in outcomes]
 
-    async def _hand_over(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> list[Outcome]:
+    async def _hand_over(
+        self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record], *, one_by_one: bool = False
+    ) -> list[Outcome]:
         acknowledgements: list[Sequence[Awaitable[object]] | BaseException] = []
         opened: list[Span | None] = []
         for row in rows:
             opened.append(spans.open_sending(row))
             try:
                 records = self._records(row, opened[-1])
-                acknowledgements.append([await producer.send(**record) for record in records])
+                give = self._give_one_by_one if one_by_one else self._give
+                acknowledgements.append(await give(producer, records))
             except (KafkaError, Unwritable) as error:
                 # A later row of its key must not overtake this one: the rest of the batch is not tried.
                 acknowledgements += [error] * (len(rows) - len(acknowledgements))
                 break
         return [spans.close_sending(span, await _outcome(one)) for span, one in zip_longest(opened, acknowledgements)]
+
+    async def _give(self, producer: AIOKafkaProducer, records: Sequence[dict[str, Any]]) -> list[asyncio.Future[Any]]:
+        return [await producer.send(**record) for record in records]
+
+    async def _give_one_by_one(
+        self, producer: AIOKafkaProducer, records: Sequence[dict[str, Any]]
+    ) -> list[asyncio.Future[Any]]:
+        given: list[asyncio.Future[Any]] = []
+        for record in sorted(records, key=lambda one: one["topic"] != self._refused_by):
+            self._refused_by = record["topic"]
+            given.append(await producer.send(**record))
+            await asyncio.wait(given)
+            if given[-1].exception() is not None:
+                return given
+        self._refused_by = None
+        return given
 
     def _records(self, row: asyncpg.Record, span: Span | None) -> list[dict[str, Any]]:
         """The record of a row, and the one of its open copy. Raises Unwritable."""
@@ -165,23 +211,13 @@ class Producers:
             value = open_value(event, row["value"])
         except ValueError as error:
             raise Unwritable("no open copy can be made of it") from error
-        headers = self._headers(row, span, is_open_copy=True)
+        headers = open_headers(record["headers"])
         return [record, {**record, "topic": self.cluster.physical(copy), "value": value, "headers": headers}]
 
-    def _headers(
-        self, row: asyncpg.Record, span: Span | None, *, is_open_copy: bool = False
-    ) -> list[tuple[str, bytes]]:
+    def _headers(self, row: asyncpg.Record, span: Span | None) -> list[tuple[str, bytes]]:
         try:
-            cause = Cause(
-                actor=row["actor"], occurred_at=row["occurred_at"], recorded_at=row["recorded_at"],
-                origin=row["origin"], correlation_id=row["correlation_id"], causation_id=row["causation_id"],
-                # Whoever receives it is below the sending, which is below what caused the event.
-                traceparent=span.traceparent if span is not None else row["traceparent"],
-            )  # fmt: skip
-            return headers_of(
-                id=row["id"], source=self.source, type=row["type"], subject=row["subject"], sequence=row["position"],
-                cause=cause, is_open_copy=is_open_copy,
-            )  # fmt: skip
+            # Whoever receives it is below the sending, which is below what caused the event.
+            return headers_of_row(row, self.source, traceparent=span.traceparent if span is not None else None)
         except Exception as error:
             # Whatever is wrong with this row must not keep the keys of all others waiting.
             raise Unwritable(f"no record can be made of it: {type(error).__name__}") from error

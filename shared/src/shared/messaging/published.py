@@ -6,25 +6,28 @@ relay does not send before the two agree, or an operator has moved the position 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from shared.contracts.topics import TOPICS
 from shared.db.engine import direct_connection
-from shared.messaging.kafka import Cluster, admin
+from shared.messaging.kafka import Cluster, reading
+from shared.messaging.reading import partitions_of, read_between
 
-# How many of a partition's newest records are looked at at once, and at most: an archive that lacks more than that many
-# lacks "at least" so many.
+# How many of a partition's newest records are looked at first, and at most: an archive that lacks all of those lacks
+# "at least" so many.
 LOOK_BACK = 50
 MOST = 10_000
 # How many of the unknown events are named.
 NAMED = 20
+READ_WITHIN_SECONDS = 10.0
 
 _KNOWN = """
     SELECT w.position FROM unnest($1::bigint[], $2::uuid[]) AS w(position, id)
@@ -46,94 +49,126 @@ class Published:
     subject: str
 
 
-async def unknown_events(database_url: str, service: str, cluster: Cluster) -> list[Published]:
-    """The events on the service's topics that its archive does not have, newest first within a partition.
+@dataclass
+class Comparison:
+    """What a service's topics hold that its archive does not, newest first within a partition; nothing is well.
 
-    None is well; at most about MOST a partition. Raises KafkaError when the cluster does not answer.
+    `compared` are the topics that were looked through, `unreadable` says of the others why they were not. With
+    `has_more` nobody looked further back than to what was found.
     """
-    owned = [cluster.physical(topic.name) for topic in TOPICS if topic.owner == service]
-    async with admin(cluster) as client:
-        partitions = await _partitions(client, owned)
-    if not partitions:
-        return []
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=cluster.bootstrap, enable_auto_commit=False, **cluster.security.options()
-    )
-    try:
-        await consumer.start()
-        consumer.assign(partitions)
-        async with direct_connection(database_url, application=f"{service} relay comparing") as connection:
-            return await _look_back(connection, consumer, f"/desk/{service}", cluster)
-    finally:
-        await consumer.stop()
+
+    unknown: list[Published] = field(default_factory=list)
+    compared: set[str] = field(default_factory=set)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    has_more: bool = False
 
 
-def told(service: str, unknown: Sequence[Published]) -> str:
+def owned(service: str) -> frozenset[str]:
+    """The topics that a service compares: all that it alone writes, without the copies of them."""
+    return frozenset(topic.name for topic in TOPICS if topic.owner == service)
+
+
+async def compare(
+    database_url: str,
+    service: str,
+    cluster: Cluster,
+    topics: Collection[str] | None = None,
+    *,
+    within: float = READ_WITHIN_SECONDS,
+) -> Comparison:
+    """Looks whether the archive has what is on these topics of a service (all when left out).
+
+    A topic that cannot be read, or gives nothing for `within` seconds, is unreadable and keeps nobody from comparing
+    the others. Raises KafkaError when no broker answers.
+    """
+    found = Comparison()
+    async with direct_connection(database_url, application=f"{service} relay comparing") as connection:
+        for topic in sorted(owned(service) if topics is None else topics):
+            # Markers have offsets and no records, and what was never committed is nobody's: all of it is looked at.
+            async with reading(cluster, isolation="read_uncommitted") as reader:
+                try:
+                    await _look_back(_Look(connection, reader, f"/desk/{service}", cluster, within), topic, found)
+                    found.compared.add(topic)
+                except KafkaConnectionError:
+                    raise
+                except (KafkaError, TimeoutError) as error:
+                    found.unreadable[topic] = str(error) or f"nothing came within {within:g} s"
+    return found
+
+
+def told(service: str, found: Comparison) -> str:
     """What is wrong, how much of it there is, and what to do."""
+    unknown, at_least = found.unknown, "at least " if found.has_more else ""
     highest = max(event.sequence for event in unknown)
     named = ", ".join(f"{event.type} of {event.subject} ({event.sequence})" for event in unknown[:NAMED])
     more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
     return (
-        f"{len(unknown)} events on the topics of {service}, up to sequence {highest}, are not in its archive: {named}"
-        f"{more}. Was the database restored? Whatever {service} did then is known to the others and not to itself. "
-        f"`python -m {service} messaging advance` goes on behind them."
+        f"{at_least}{len(unknown)} events on the topics of {service}, up to sequence {highest}, are not in its "
+        f"archive: {named}{more}. Was the database restored? Whatever {service} did then is known to the others and "
+        f"not to itself. `python -m {service} messaging advance` goes on behind them."
     )
 
 
-async def _partitions(client: AIOKafkaAdminClient, topics: Sequence[str]) -> list[TopicPartition]:
-    existing = set(await client.list_topics())
-    described = await client.describe_topics([topic for topic in topics if topic in existing])
-    return [
-        TopicPartition(topic["topic"], partition["partition"])
-        for topic in described
-        for partition in topic["partitions"]
-    ]
+def told_unreadable(unreadable: Mapping[str, str]) -> str:
+    """Which topics could not be compared, and why."""
+    return "; ".join(
+        f"{topic} cannot be compared with the archive and is not written: {why}"
+        for topic, why in sorted(unreadable.items())
+    )
 
 
-async def _look_back(
-    connection: asyncpg.Connection, consumer: AIOKafkaConsumer, source: str, cluster: Cluster
-) -> list[Published]:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """With what one looks."""
+
+    connection: asyncpg.Connection
+    reader: AIOKafkaConsumer
+    source: str
+    cluster: Cluster
+    within: float
+
+    async def bounds(self, topic: str) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
+        """Where the partitions of a topic begin and end. Raises KafkaError where none is shown."""
+        async with asyncio.timeout(self.within):
+            partitions = await partitions_of(self.reader, [self.cluster.physical(topic)])
+            if not partitions:
+                raise KafkaError("it does not exist, or this service has no right to it")
+            begins = await self.reader.beginning_offsets(partitions)
+            return begins, await self.reader.end_offsets(partitions)
+
+
+async def _look_back(look: _Look, topic: str, found: Comparison) -> None:
     """Goes back from the end of each partition as long as what it finds there is unknown."""
-    partitions = sorted(consumer.assignment())
-    ends = await consumer.end_offsets(partitions)
-    begins = await consumer.beginning_offsets(partitions)
-    unknown: list[Published] = []
-    upto = {one: ends[one] for one in partitions if ends[one] > begins[one]}
+    begins, ends = await look.bounds(topic)
+    last = {one: max(begins[one], end - MOST) for one, end in ends.items()}
+    upto = {one: ends[one] for one in sorted(ends) if ends[one] > begins[one]}
     size = LOOK_BACK
     while upto:
-        starts = {one: max(begins[one], end - size) for one, end in upto.items()}
-        read = await _read(consumer, starts, upto, source, cluster)
-        known = await _known(connection, [event for events in read.values() for event in events])
+        starts = {one: max(last[one], end - size) for one, end in upto.items()}
+        read = await _read(look, starts, upto)
+        known = await _known(look.connection, [event for events in read.values() for event in events])
         further: dict[TopicPartition, int] = {}
         for one, events in read.items():
             strange = [event for event in events if event.sequence not in known]
-            unknown += reversed(strange)
+            found.unknown += reversed(strange)
             # Whoever finds nothing of its own (markers, strangers) looks further back too.
-            if len(strange) == len(events) and starts[one] > begins[one] and ends[one] - starts[one] < MOST:
-                further[one] = starts[one]
+            if len(strange) == len(events) and starts[one] > begins[one]:
+                if starts[one] > last[one]:
+                    further[one] = starts[one]
+                else:
+                    found.has_more = True
         upto, size = further, size * 4
-    return unknown
 
 
 async def _read(
-    consumer: AIOKafkaConsumer,
-    starts: Mapping[TopicPartition, int],
-    upto: Mapping[TopicPartition, int],
-    source: str,
-    cluster: Cluster,
+    look: _Look, starts: Mapping[TopicPartition, int], upto: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, list[Published]]:
-    consumer.pause(*consumer.assignment())
-    for one, start in starts.items():
-        consumer.seek(one, start)
-    consumer.resume(*starts)
     found: dict[TopicPartition, list[Published]] = {one: [] for one in starts}
-    open_ones = set(starts)
-    while open_ones:
-        for one, records in (await consumer.getmany(*open_ones, timeout_ms=200)).items():
-            within = [record for record in records if record.offset < upto[one]]
-            found[one] += _ours(within, source, cluster)
-        # A partition may end in markers of transactions, which are never delivered; the position passes them.
-        open_ones = {one for one in open_ones if await consumer.position(one) < upto[one]}
+    async with asyncio.timeout(look.within) as patience:
+        async for records in read_between(look.reader, starts, upto):
+            patience.reschedule(asyncio.get_running_loop().time() + look.within)
+            one = TopicPartition(records[0].topic, records[0].partition)
+            found[one] += _ours(records, look.source, look.cluster)
     return found
 
 

@@ -11,7 +11,7 @@ is killed has changed nothing, and one that finds no difference has proved the p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,18 +23,30 @@ from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction, begin_on
 from shared.errors import Invalid
-from shared.messaging.kafka import Cluster
+from shared.messaging.kafka import Cluster, reading
 from shared.messaging.reactions import Function, Reactions
-from shared.messaging.republish import BEGUN, ENDED, RUN, Tell, replay_topic
+from shared.messaging.reading import AT_ONCE, partitions_of, read_between
+from shared.messaging.replays import Mark, read_mark
+from shared.messaging.republish import Tell, replay_topic
 from shared.projection import SHADOW, Projections
 
-AT_ONCE = 1000
 STATEMENT_SECONDS = 600
 TOLD_EVERY_SECONDS = 2.0
+# How many of the records that cannot be read are named.
+NAMED = 20
 
+# A partition that was never read has no row yet, and its consumer shall be held, too.
+_ENSURE_OFFSETS = sql("""
+    INSERT INTO runtime.offsets (topic, partition, next_offset)
+    SELECT topic, partition, 0 FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])) AS n(topic, partition)
+    ORDER BY topic, partition ON CONFLICT DO NOTHING
+""")
 _LOCK_OFFSETS = sql("""
     SELECT topic, partition, next_offset FROM runtime.offsets WHERE topic = ANY(CAST(:topics AS text[]))
     ORDER BY topic, partition FOR UPDATE
+""")
+_LOCK_BLOCKED = sql("""
+    SELECT FROM runtime.blocked_keys WHERE topic = ANY(CAST(:topics AS text[])) ORDER BY topic, key FOR UPDATE
 """)
 _OFFSETS = sql("SELECT topic, partition, next_offset FROM runtime.offsets WHERE topic = ANY(CAST(:topics AS text[]))")
 
@@ -59,13 +71,23 @@ class Difference:
 class Runs:
     """Which runs of an owner's telling again were seen whole, by the marks in each partition."""
 
+    owner: str
     partitions: int
+    needed: frozenset[str]
     begun: dict[str, set[int]] = field(default_factory=dict)
     ended: dict[str, set[int]] = field(default_factory=dict)
 
-    def see(self, mark: bytes, run: str, partition: int) -> None:
-        """Takes one mark."""
-        (self.begun if mark == BEGUN else self.ended).setdefault(run, set()).add(partition)
+    def see(self, mark: Mark, partition: int) -> str | None:
+        """Takes one mark. Answers what to say where it begins a run that does not tell all that is needed."""
+        lacking = mark.lacks(self.needed)
+        if lacking is None:
+            (self.begun if mark.begins else self.ended).setdefault(mark.run, set()).add(partition)
+        elif mark.begins and partition == 0:
+            return (
+                f"run {mark.run} of {self.owner} is not enough: {lacking}; say "
+                f"`python -m {self.owner} messaging republish` without that"
+            )
+        return None
 
     @property
     def is_whole(self) -> bool:
@@ -86,10 +108,8 @@ class Rebuild:
         reactions: Reactions,
         projections: Projections,
         tables: Collection[str],
-        after: Callable[[Transaction, Collection[str]], Any] | None = None,
         tell: Tell = lambda _line: None,
     ) -> None:
-        """`after(tx, tables)` does what follows from the tables, in the transaction that puts them right."""
         if unknown := sorted(set(tables) - set(projections.tables)):
             raise Invalid(f"{service} projects no {', '.join(unknown)}; it projects {', '.join(projections.tables)}")
         self.service = service
@@ -97,7 +117,6 @@ class Rebuild:
         self.cluster = cluster
         self.projections = projections
         self.tables = sorted(tables) or sorted(projections.tables)
-        self.after = after
         self.tell = tell
         wanted = frozenset().union(*(projections.events_of(table) for table in self.tables))
         self.functions: Mapping[type[Event], Function] = {
@@ -107,25 +126,24 @@ class Rebuild:
         self.owners = sorted({topic_of(event).owner for event in self.functions})
         self.topics = sorted({topic_of(event).name for event in self.functions})
         self.applied = 0
+        self.unreadable: list[str] = []
 
     async def run(self, *, change: bool = True) -> list[Difference]:
-        """Compares, and with `change` puts right. Waits until every owner has told again what it has told."""
+        """Compares, and with `change` puts right. Waits until every owner has told again what it has told.
+
+        Raises Invalid, and has changed nothing, when something that was told cannot be read.
+        """
         engine = make_engine(
             self.owner_url, application=f"desk {self.service} rebuild", pool_size=1, statement_seconds=STATEMENT_SECONDS
         )
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.cluster.bootstrap, enable_auto_commit=False, isolation_level="read_committed",
-            auto_offset_reset="earliest", **self.cluster.security.options(),
-        )  # fmt: skip
         try:
-            await consumer.start()
-            async with engine.lend() as connection:
+            async with reading(self.cluster) as reader, engine.lend() as connection:
                 await self._make_tables(connection)
-                live = await self._stored(connection)
-                await self._take_what_is_told_again(connection, consumer)
-                return await self._meet_the_consumer(connection, consumer, live, change=change)
+                began = await self._stored(connection)
+                await self._take_what_is_told_again(connection, reader)
+                reached = await self._follow(connection, reader, began)
+                return await self._compare(connection, reader, reached, change=change)
         finally:
-            await consumer.stop()
             await engine.dispose()
 
     async def _make_tables(self, connection: Any) -> None:
@@ -136,33 +154,38 @@ class Rebuild:
 
     # -- what is told again -------------------------------------------------------------------------------------
 
-    async def _take_what_is_told_again(self, connection: Any, consumer: AIOKafkaConsumer) -> None:
+    async def _take_what_is_told_again(self, connection: Any, reader: AIOKafkaConsumer) -> None:
         topics = {self.cluster.physical(replay_topic(owner).name): owner for owner in self.owners}
-        partitions = await self._partitions(consumer, topics)
-        consumer.assign(partitions)
-        for one, end in (await consumer.end_offsets(partitions)).items():
-            consumer.seek(one, end)
-        runs = {owner: Runs(sum(topics[one.topic] == owner for one in partitions)) for owner in self.owners}
+        partitions = await self._partitions(reader, topics)
+        reader.assign(partitions)
+        for one, end in (await reader.end_offsets(partitions)).items():
+            reader.seek(one, end)
+        runs = {topic: self._runs(owner, topic, partitions) for topic, owner in topics.items()}
         commands = ", ".join(f"`python -m {owner} messaging republish`" for owner in self.owners)
         self.tell(f"waiting for {commands}")
         told_at = time.monotonic()
         while not all(one.is_whole for one in runs.values()):
-            delivered = await consumer.getmany(timeout_ms=500, max_records=AT_ONCE)
-            for one, records in delivered.items():
-                for record in records:
-                    if (mark := _mark_of(record)) is not None:
-                        runs[topics[one.topic]].see(*mark, record.partition)
-            await self._apply(connection, (record for records in delivered.values() for record in records))
+            delivered = await reader.getmany(timeout_ms=500, max_records=AT_ONCE)
+            records = [record for some in delivered.values() for record in some]
+            self._see_marks(records, runs)
+            await self._apply(connection, records)
             if time.monotonic() - told_at > TOLD_EVERY_SECONDS:
                 told_at = time.monotonic()
-                left = [owner for owner, seen in runs.items() if not seen.is_whole]
+                left = [seen.owner for seen in runs.values() if not seen.is_whole]
                 self.tell(f"{self.applied} events applied; still to come: {', '.join(left) or 'nothing'}")
 
-    async def _partitions(self, consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
-        metadata = await consumer._client.fetch_all_metadata()  # noqa: SLF001  it has no other way to ask
-        found = [
-            TopicPartition(topic, number) for topic in topics for number in metadata.partitions_for_topic(topic) or ()
-        ]
+    def _runs(self, owner: str, topic: str, partitions: Sequence[TopicPartition]) -> Runs:
+        needed = frozenset(event.type for event in self.functions if topic_of(event).owner == owner)
+        return Runs(owner, sum(one.topic == topic for one in partitions), needed)
+
+    def _see_marks(self, records: Sequence[ConsumerRecord[Any, Any]], runs: Mapping[str, Runs]) -> None:
+        for record in records:
+            mark = read_mark(record.headers, record.value)
+            if mark is not None and (line := runs[record.topic].see(mark, record.partition)) is not None:
+                self.tell(line)
+
+    async def _partitions(self, reader: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+        found = await partitions_of(reader, topics)
         if missing := sorted(set(topics) - {one.topic for one in found}):
             raise Invalid(f"topics do not exist: {', '.join(missing)}: run `python -m shared.messaging topics`")
         return found
@@ -177,47 +200,64 @@ class Rebuild:
     def _places(self, rows: Sequence[Any]) -> dict[TopicPartition, int]:
         return {TopicPartition(self.cluster.physical(row.topic), row.partition): row.next_offset for row in rows}
 
-    async def _meet_the_consumer(
-        self, connection: Any, consumer: AIOKafkaConsumer, live: dict[TopicPartition, int], *, change: bool
-    ) -> list[Difference]:
-        """Follows the ordinary topics until it stands exactly where the service's consumer does, and compares there."""
-        consumer.assign(list(live))
-        for one, offset in live.items():
-            consumer.seek(one, offset)
-        ahead: list[ConsumerRecord[Any, Any]] = []
+    async def _follow(
+        self, connection: Any, reader: AIOKafkaConsumer, reached: Mapping[TopicPartition, int]
+    ) -> Mapping[TopicPartition, int]:
+        """Follows the ordinary topics until close behind the service's consumer; what lies ahead of it is not read."""
         while True:
-            ends = await consumer.end_offsets(list(live))
-            while any([await consumer.position(one) < end for one, end in ends.items()]):
-                for records in (await consumer.getmany(timeout_ms=200, max_records=AT_ONCE)).values():
-                    ahead += records
-            read_to = {one: await consumer.position(one) for one in live}
             stored = await self._stored(connection)
-            due = [record for record in ahead if record.offset < stored[_place(record)]]
-            ahead = [record for record in ahead if record.offset >= stored[_place(record)]]
-            await self._apply(connection, due)
-            found = await self._compare(connection, ahead, read_to, change=change)
-            if found is not None:
-                return found
+            if sum(max(0, offset - reached.get(one, 0)) for one, offset in stored.items()) <= AT_ONCE:
+                return reached
+            async for records in self._between(reader, reached, stored):
+                await self._apply(connection, records)
+            reached = stored
+
+    async def _between(
+        self, reader: AIOKafkaConsumer, reached: Mapping[TopicPartition, int], stored: Mapping[TopicPartition, int]
+    ) -> AsyncIterator[Sequence[ConsumerRecord[Any, Any]]]:
+        """What lies between two places. Raises Invalid for a log that ends before the second."""
+        for one, end in (await reader.end_offsets(list(stored))).items():
+            if stored[one] > end:
+                raise Invalid(
+                    f"{self.cluster.logical(one.topic)}/{one.partition} ends at {end}, and {self.service} stands at "
+                    f"{stored[one]}: it is not the log that was read; see `python -m {self.service} messaging lag`"
+                )
+        async for records in read_between(reader, {one: reached.get(one, 0) for one in stored}, stored):
+            yield records
 
     async def _compare(
-        self,
-        connection: Any,
-        ahead: Sequence[ConsumerRecord[Any, Any]],
-        read_to: Mapping[TopicPartition, int],
-        *,
-        change: bool,
-    ) -> list[Difference] | None:
-        """Holds the consumer where it stands; None when it is already further than what was read."""
+        self, connection: Any, reader: AIOKafkaConsumer, reached: Mapping[TopicPartition, int], *, change: bool
+    ) -> list[Difference]:
+        """Holds the consumer where it stands, takes the rest up to there, and compares."""
+        places = await self._partitions(reader, [self.cluster.physical(topic) for topic in self.topics])
         async with begin_on(connection) as tx:
+            names = [self.cluster.logical(one.topic) for one in places]
+            await tx.execute(_ENSURE_OFFSETS, {"topics": names, "partitions": [one.partition for one in places]})
             stored = self._places(await tx.fetch(_LOCK_OFFSETS, {"topics": self.topics}))
-            if any(stored[one] > read_to[one] for one in stored):
-                return None
-            await self._write(tx, [record for record in ahead if record.offset < stored[_place(record)]])
+            async for records in self._between(reader, reached, stored):
+                await self._write(tx, records)
             await tx.flush()
-            found = [await self._put_right(tx, table, change=change) for table in self.tables]
-            if change and self.after is not None:
-                await self.after(tx, self.tables)
-        return found
+            self._require_all_read()
+            return await self.compare(tx, change=change)
+
+    async def compare(self, tx: Transaction, *, change: bool) -> list[Difference]:
+        """Compares what was told again with the tables and, with `change`, puts them right."""
+        if not change:
+            return [await self._put_right(tx, table, change=False) for table in self.tables]
+        # What is parked is told again too, and whoever retries it writes the same rows: it goes on after this.
+        await tx.execute(_LOCK_BLOCKED, {"topics": self.topics})
+        async with self.projections.putting_right(tx, self.tables):
+            return [await self._put_right(tx, table, change=True) for table in self.tables]
+
+    def _require_all_read(self) -> None:
+        """A row that an unreadable event made would be taken for one that should not be there."""
+        if self.unreadable:
+            more = f"; and {len(self.unreadable) - NAMED} more" if len(self.unreadable) > NAMED else ""
+            count = "1 record" if len(self.unreadable) == 1 else f"{len(self.unreadable)} records"
+            raise Invalid(
+                f"{count} cannot be read, so that nothing was compared and nothing changed: "
+                f"{'; '.join(self.unreadable[:NAMED])}{more}"
+            )
 
     async def _put_right(self, tx: Transaction, table: str, *, change: bool) -> Difference:
         there, here = f"{SHADOW}.{table}", f"{self.projections.schema}.{table}"
@@ -267,16 +307,10 @@ class Rebuild:
             return None
         try:
             event = read(headers, record.key, record.value, self.known)
-        except InvalidMessage:
+        except (InvalidMessage, ArithmeticError) as error:
+            # Of the calendar's ends, see `records`: a valid text that has no instant in UTC.
+            why = str(error) if isinstance(error, InvalidMessage) else "an instant is outside the calendar"
+            place = f"{self.cluster.logical(record.topic)}/{record.partition}, offset {record.offset}"
+            self.unreadable.append(f"{place}: {why}")
             return None
         return replace(event, replayed=True) if event.source == f"/desk/{topic_of(type(event.data)).owner}" else None
-
-
-def _place(record: ConsumerRecord[Any, Any]) -> TopicPartition:
-    return TopicPartition(record.topic, record.partition)
-
-
-def _mark_of(record: ConsumerRecord[Any, Any]) -> tuple[bytes, str] | None:
-    headers = dict(record.headers)
-    mark = headers.get("ce_type")
-    return (mark, headers[RUN].decode()) if mark in (BEGUN, ENDED) else None

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import structlog
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import KafkaError
 
 from shared import clock
 from shared.db.engine import direct_connection
@@ -18,7 +18,7 @@ from shared.db.failures import pause_after
 from shared.messaging import outgoing, published
 from shared.messaging.hint import CHANNEL
 from shared.messaging.kafka import Cluster
-from shared.messaging.producers import Outcome, Producers, destinations, is_rejection
+from shared.messaging.producers import DENIALS, Outcome, Producers, destinations, is_rejection
 from shared.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,7 @@ STOP_SECONDS = 3.0
 # thrown away, and the next one asks anew where the brokers are.
 PATIENCE_IN_TIMEOUTS = 3
 COMPARE_AGAIN_SECONDS = 5.0
+RECONSIDER_SECONDS = 3.0
 
 
 class Silent(KafkaError):
@@ -72,7 +73,10 @@ class Relay:
         # The topics that take records, and when that was asked last.
         self._known: set[str] = set()
         self._known_at: float | None = None
-        self._compared = False
+        # Those of the service's own topics whose events are all in the archive, and why others are not written.
+        self._compared: set[str] = set()
+        self._unreadable: dict[str, str] = {}
+        self._reconsidered_at = 0.0
         self._measured_at = 0.0
         self._failures = 0
 
@@ -95,7 +99,7 @@ class Relay:
                 # Caught this broadly on purpose: asyncpg has errors of no common family when a backend is killed.
                 self._note(error)
             finally:
-                self.leads = False
+                self.leads, self._unreadable = False, {}
                 metrics.relay_leader.set(0)
                 await self.producers.discard()
             await self._pause()
@@ -119,11 +123,29 @@ class Relay:
             # A blocking lock would pin the vacuum horizon for as long as this process waits.
             if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
                 return
-            self._be_well()
+            if self.refused is None:
+                self._be_well()
+            else:
+                await self._reconsider()
             await self._rest(POLL_SECONDS)
 
+    async def _reconsider(self) -> None:
+        """Whoever refused and lost the lead asks itself whether somebody has acted: another one leads now, and sends or
+        refuses as well."""
+        now = time.monotonic()
+        if now - self._reconsidered_at < COMPARE_AGAIN_SECONDS:
+            return
+        self._reconsidered_at = now
+        with contextlib.suppress(KafkaError, TimeoutError):
+            # Meanwhile its session idles, and must not so long that it is ended.
+            async with asyncio.timeout(RECONSIDER_SECONDS):
+                found = await published.compare(self.database_url, self.service, self.cluster)
+            if found.compared and not found.unknown:
+                self._be_well()
+
     async def _lead(self, connection: asyncpg.Connection) -> None:
-        self.leads, self._compared, self._known_at = True, False, None
+        self.leads, self._known_at = True, None
+        self._compared.clear()
         metrics.relay_leader.set(1)
         log.info("relay leads", database=self.service)
         await connection.add_listener(CHANNEL, self._hear)
@@ -142,7 +164,7 @@ class Relay:
                 continue
             except Restored as restored:
                 self._refuse(str(restored))
-                await self._rest(COMPARE_AGAIN_SECONDS)
+                await self._stay(connection, COMPARE_AGAIN_SECONDS)
                 continue
             self._be_well()
             if not seen:
@@ -150,8 +172,6 @@ class Relay:
 
     async def _carry(self, connection: asyncpg.Connection) -> int:
         """Deals with the next rows; returns how many. Raises KafkaError when Kafka does not take them, and Restored."""
-        if not self._compared:
-            await self._compare(connection)
         await self._learn_topics(connection)
         rows = await outgoing.next_rows(connection, BATCH)
         if behind := [row for row in rows if row["behind"]]:
@@ -190,6 +210,15 @@ class Relay:
             work.cancel()
             stopping.cancel()
 
+    async def _stay(self, connection: asyncpg.Connection, seconds: float) -> None:
+        """Waits that long, or until this process is asked to stop, and asks the database something each second."""
+        until = time.monotonic() + seconds
+        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+            self._turn()
+            await self._measure(connection)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), timeout=min(POLL_SECONDS, left))
+
     def _lose_patience(self, waited: float, stopping_for: float) -> None:
         if stopping_for > STOP_SECONDS:
             raise Silent("stopped while Kafka does not answer; what was not acknowledged is sent by the next leader")
@@ -200,7 +229,8 @@ class Relay:
             self.problem = f"Kafka has not answered for {waited:.0f} s"
 
     def _be_well(self) -> None:
-        self._failures, self.problem, self.refused = 0, None, None
+        self._failures, self.refused = 0, None
+        self.problem = published.told_unreadable(self._unreadable) or None
 
     def _refuse(self, why: str) -> None:
         if self.refused != why:
@@ -223,10 +253,13 @@ class Relay:
 
     async def _send(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> list[Outcome]:
         """Sends rows in order; one outcome per row, None where it was acknowledged. Raises KafkaError."""
+        await self._fence(connection, rows)
+        return await self._patiently(connection, self.producers.send(rows))
+
+    async def _fence(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
         if await self._patiently(connection, self.producers.fence(rows)):
             # Only who still has the lock may have fenced the others: a session that was ended meanwhile fails here.
             await connection.fetchval("SELECT 1")
-        return await self._patiently(connection, self.producers.send(rows))
 
     async def _send_all(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
         """Sends a batch and deletes what Kafka acknowledged. A failed batch costs the producers."""
@@ -237,12 +270,11 @@ class Relay:
         if not errors:
             return
         await self._patiently(connection, self.producers.discard())
-        for row, error in zip(rows, outcomes, strict=True):
-            if isinstance(error, TopicAuthorizationFailedError):
-                # The cluster's rights are wrong, not the record: its topic waits until they are mended.
-                log.error("a topic may not be written by this service; its rows wait", topic=row["topic"])
-                self._known.discard(row["topic"])
-                return
+        if denied := {row["topic"] for row, error in zip(rows, outcomes, strict=True) if isinstance(error, DENIALS)}:
+            # The cluster's rights are wrong, not the records: the topics wait until they are mended.
+            log.error("topics may not be written by this service; their rows wait", topics=sorted(denied))
+            self._known -= denied
+            return
         if not any(is_rejection(error) for error in errors):
             raise errors[0]
         left = [row for row, error in zip(rows, outcomes, strict=True) if error is not None]
@@ -270,14 +302,23 @@ class Relay:
 
     # -- topics and figures -------------------------------------------------------------------------------------
 
-    async def _compare(self, connection: asyncpg.Connection) -> None:
-        """Raises Restored while the topics hold events that are not in the archive."""
-        unknown = await self._patiently(
-            connection, published.unknown_events(self.database_url, self.service, self.cluster)
-        )
-        if unknown:
-            raise Restored(published.told(self.service, unknown))
-        self._compared = True
+    async def _compare(self, connection: asyncpg.Connection, existing: set[str]) -> None:
+        """Compares the service's own topics that were not compared yet: nothing may be sent to one that was not. Raises
+        Restored while they hold events that are not in the archive; one that cannot be read is left out."""
+        self._compared &= existing
+        unreadable = {}
+        if due := (published.owned(self.service) & existing) - self._compared:
+            comparing = published.compare(
+                self.database_url, self.service, self.cluster, due, within=self.request_timeout_seconds
+            )
+            found = await self._patiently(connection, comparing)
+            if found.unknown:
+                raise Restored(published.told(self.service, found))
+            self._compared |= found.compared
+            unreadable = found.unreadable
+        if unreadable and unreadable != self._unreadable:
+            log.error("relay leaves topics out", problem=published.told_unreadable(unreadable))
+        self._unreadable = unreadable
 
     async def _learn_topics(self, connection: asyncpg.Connection) -> None:
         """Which topics take records: a send to a missing topic blocks for the whole request timeout, so that the rows
@@ -286,9 +327,10 @@ class Relay:
         if self._known_at is not None and now - self._known_at < TOPICS_PAUSE_SECONDS:
             return
         waiting = await outgoing.withheld_topics(connection)
-        if self._known_at is None or waiting:
+        if self._known_at is None or waiting or self._unreadable:
             existing = set(await self._patiently(connection, self.producers.fetch_topics()))
-            whole = {topic for topic in existing if destinations(topic) <= existing}
+            await self._compare(connection, existing)
+            whole = {topic for topic in existing if destinations(topic) <= existing} - set(self._unreadable)
             self._known = whole - waiting
             for topic in sorted(waiting & whole):
                 await self._reopen(connection, topic)
@@ -300,16 +342,19 @@ class Relay:
         """Tries a topic with the first of its rows; when the topic takes it, the others come back."""
         row = await outgoing.oldest_withheld(connection, topic)
         if row is not None:
-            (error,) = await self._send(connection, [row])
+            await self._fence(connection, [row])
+            error = await self._patiently(connection, self.producers.try_topic(row))
             if error is None:
                 await outgoing.delete_withheld(connection, row["position"])
             else:
                 await self._patiently(connection, self.producers.discard())
-                if isinstance(error, TopicAuthorizationFailedError):
+                if isinstance(error, DENIALS):
                     return
                 if not is_rejection(error):
                     raise error
-            await outgoing.take_back_topics(connection, [topic])
+            # Whoever dies in between leaves the topic waiting: its rows are withheld again before any of them is sent.
+            while await outgoing.take_back(connection, topic):
+                self._turn()
         self._known.add(topic)
 
     async def _measure(self, connection: asyncpg.Connection) -> None:

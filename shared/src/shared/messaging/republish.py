@@ -1,36 +1,41 @@
 """An owner tells again what it has told: a range of its archive, on a topic that only a rebuild reads.
 
 By a producer of its own, never through the outbox: nobody reacts to what is told again. Each run is framed by a mark in
-every partition, so that a reader knows what it has seen whole.
+every partition that says how much it tells, so that a reader knows what it has seen whole.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from shared.contracts.envelope import Cause, headers_of
 from shared.contracts.topics import REPLAYS, Topic
 from shared.db.engine import direct_connection
 from shared.ids import new_id
+from shared.messaging.archive import headers_of_row
 from shared.messaging.kafka import Cluster
+from shared.messaging.replays import Scope, mark_headers, run_header
 
 AT_ONCE = 1000
 
-# The header that says to which run a record belongs, and the types of the marks.
-RUN, BEGUN, ENDED = "ce_replayrun", b"desk.replay.begun.v1", b"desk.replay.ended.v1"
-
 _LAST = "SELECT coalesce(max(position), 0) FROM runtime.archive"
-_RANGE = """
+# A page is a piece of the archive, whatever it has of the types that are wanted: a rare one is looked for in many short
+# statements.
+_PAGE_END = """
+    SELECT max(position) FROM
+        (SELECT position FROM runtime.archive WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3) page
+"""
+_PAGE = """
     SELECT position, id, topic, key, type, subject, occurred_at, recorded_at, origin, actor, correlation_id,
            causation_id, traceparent, value
     FROM runtime.archive WHERE position > $1 AND position <= $2 AND ($3::text[] IS NULL OR type = ANY($3::text[]))
-    ORDER BY position LIMIT $4
+    ORDER BY position
 """
 
 Tell = Callable[[str], None]
@@ -56,51 +61,54 @@ async def republish(
 
     What is committed with a lower position while this runs comes by its ordinary topic. Answers run, range and number.
     """
-    run, topic = new_id(), cluster.physical(replay_topic(service).name)
-    sent = 0
+    run, topic, sent = new_id(), cluster.physical(replay_topic(service).name), 0
+    scope = Scope(after, until, frozenset(types) if types is not None else None)
     async with (
         direct_connection(database_url, application=f"desk {service} republish") as connection,
         _producing(service, cluster) as producer,
     ):
-        last = until if until is not None else await connection.fetchval(_LAST)
         partitions = sorted(await producer.partitions_for(topic))
-        await _mark(producer, topic, partitions, run, BEGUN)
-        position = after
-        wanted = sorted(types) if types is not None else None
-        while rows := await connection.fetch(_RANGE, position, last, wanted, AT_ONCE):
+        await _mark(producer, topic, partitions, run, scope, begins=True)
+        # Asked only now: whatever a rebuild that sees the run begin does not read on the ordinary topics is told here.
+        last = until if until is not None else await connection.fetchval(_LAST)
+        async for position, rows in _pages(connection, scope, last):
             sending = [
                 await producer.send(
-                    topic, key=row["key"].encode(), value=row["value"], headers=_headers(service, row, run)
+                    topic,
+                    key=row["key"].encode(),
+                    value=row["value"],
+                    headers=[*headers_of_row(row, f"/desk/{service}"), run_header(run)],
                 )
                 for row in rows
             ]
             await asyncio.gather(*sending)
-            sent, position = sent + len(rows), rows[-1]["position"]
+            sent += len(rows)
             tell(f"{sent} events told again, up to position {position} of {last}")
-        await _mark(producer, topic, partitions, run, ENDED)
+        await _mark(producer, topic, partitions, run, scope, begins=False)
     return {"run": str(run), "events": sent, "after": after, "until": last}
 
 
-async def _mark(producer: AIOKafkaProducer, topic: str, partitions: Collection[int], run: UUID, mark: bytes) -> None:
-    headers = [("ce_type", mark), (RUN, str(run).encode())]
+async def _pages(
+    connection: asyncpg.Connection, scope: Scope, last: int
+) -> AsyncIterator[tuple[int, list[asyncpg.Record]]]:
+    """The rows of the range, and the position up to which they were looked for."""
+    position, wanted = scope.after, sorted(scope.types) if scope.types is not None else None
+    while (end := await connection.fetchval(_PAGE_END, position, last, AT_ONCE)) is not None:
+        if rows := await connection.fetch(_PAGE, position, end, wanted):
+            yield end, rows
+        position = end
+
+
+async def _mark(
+    producer: AIOKafkaProducer, topic: str, partitions: Collection[int], run: UUID, scope: Scope, *, begins: bool
+) -> None:
+    headers, value = mark_headers(run, begins=begins), scope.written()
     await asyncio.gather(
         *[
-            await producer.send(topic, partition=number, key=b"mark", value=b"{}", headers=headers)
+            await producer.send(topic, partition=number, key=b"mark", value=value, headers=headers)
             for number in partitions
         ]
     )
-
-
-def _headers(service: str, row: Mapping[str, Any], run: UUID) -> list[tuple[str, bytes]]:
-    cause = Cause(
-        actor=row["actor"], occurred_at=row["occurred_at"], recorded_at=row["recorded_at"], origin=row["origin"],
-        correlation_id=row["correlation_id"], causation_id=row["causation_id"], traceparent=row["traceparent"],
-    )  # fmt: skip
-    headers = headers_of(
-        id=row["id"], source=f"/desk/{service}", type=row["type"], subject=row["subject"], sequence=row["position"],
-        cause=cause,
-    )  # fmt: skip
-    return [*headers, (RUN, str(run).encode())]
 
 
 @asynccontextmanager
