@@ -25,6 +25,7 @@ from tests.support.eventually import eventually
 from tests.support.parts import started
 from tests.support.proxy import path_to
 from tests.support.servers import private_postgres
+from tests.support.system import SERVICES
 
 # Longer than the event loop's own beat may be late, so that whoever still confuses the two is found.
 SHORT_OUTAGE = 14.0
@@ -66,43 +67,54 @@ async def watch(clients: dict[str, httpx2.AsyncClient], seconds: float) -> list[
     wrong: list[str] = []
     began = time.monotonic()
     while time.monotonic() - began < seconds:
-        for part, client in clients.items():
+        for name, client in clients.items():
             answer = await client.get("/livez", timeout=10)
             if answer.status_code != 200:
-                wrong.append(f"{part}: {answer.status_code} after {time.monotonic() - began:.0f} s")
+                wrong.append(f"{name}: {answer.status_code} after {time.monotonic() - began:.0f} s")
         await asyncio.sleep(0.5)  # the pace of whoever watches
     return wrong
 
 
 async def outage(
-    db: Database,
+    processes: list[tuple[str, str, Database]],
     cluster: Cluster,
-    parts: tuple[str, ...],
     seconds: float,
     go: Callable[[], None],
     back: Callable[[], None],
 ) -> None:
-    """Every process is watched from the moment that its database goes, and is well some time after it is back."""
+    """Every process (service, part, its database) is watched from the moment that its database goes, and is well some
+    time after it is back."""
     async with contextlib.AsyncExitStack() as stack:
         clients = {}
-        for part in parts:
-            _, clients[part] = await stack.enter_async_context(started("devlink", part, db, cluster))
-        for part, client in clients.items():
-            await eventually(partial(is_well, client), within=READY_WITHIN, what=part)
+        for service, part, db in processes:
+            _, client = await stack.enter_async_context(started(service, part, db, cluster))
+            clients[f"{service} {part}"] = client
+        for name, client in clients.items():
+            await eventually(partial(is_well, client), within=READY_WITHIN, what=name)
         await asyncio.to_thread(go)
         try:
             wrong = await watch(clients, seconds)
         finally:
             await asyncio.to_thread(back)
         assert wrong == []
-        for part, client in clients.items():
-            await eventually(partial(is_well, client), within=READY_WITHIN, what=part)
+        for name, client in clients.items():
+            await eventually(partial(is_well, client), within=READY_WITHIN, what=name)
 
 
+# One outage for all the others: one for each would be minutes.
+OTHERS = tuple(service for service in SERVICES if service != "devlink")
+
+
+@pytest.mark.parametrize("services", [("devlink",), pytest.param(OTHERS, marks=pytest.mark.verify)], ids="-".join)
 async def test_a_process_is_alive_while_its_database_is_away(
-    server: EmbeddedPostgres, db: Database, cluster: Cluster
+    server: EmbeddedPostgres, cluster: Cluster, services: tuple[str, ...]
 ) -> None:
-    await outage(db, cluster, ("all",), SHORT_OUTAGE, server.kill, server.start)
+    async with contextlib.AsyncExitStack() as stack:
+        processes = [
+            (service, "all", await stack.enter_async_context(fresh_database(server.url, service)))
+            for service in services
+        ]
+        await outage(processes, cluster, SHORT_OUTAGE, server.kill, server.start)
 
 
 @pytest.mark.verify
@@ -112,7 +124,7 @@ async def test_every_part_is_alive_through_a_long_outage_of_its_database(
     server: EmbeddedPostgres, db: Database, cluster: Cluster, how: str
 ) -> None:
     go, back = (server.stop, server.start) if how == "stopped" else (server.pause, server.resume)
-    await outage(db, cluster, PARTS, LONG_OUTAGE, go, back)
+    await outage([("devlink", part, db) for part in PARTS], cluster, LONG_OUTAGE, go, back)
 
 
 @pytest.mark.verify
