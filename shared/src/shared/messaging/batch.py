@@ -108,7 +108,7 @@ class BatchApplier:
             for place, (reached, _) in passed.items():
                 if stored[place] != reached:
                     raise OffsetsMoved(f"{place} is at {stored[place]} and was at {reached}: a restored database?")
-            await store_offsets(tx, {place: position for place, (_, position) in passed.items()}, {}, clock.now())
+            await store_offsets(tx, {place: offset for place, (_, offset) in passed.items()}, {}, clock.now())
 
     # -- all at once --------------------------------------------------------------------------------------------
 
