@@ -11,7 +11,7 @@ import pytest
 from faststream.kafka import KafkaBroker
 from faststream.specification import AsyncAPI
 
-from shared.contracts.consumers import CONSUMERS, services
+from shared.contracts.consumers import CONSUMERS, PROJECTED, services
 from shared.contracts.topics import BY_TYPE, TOPIC_OF, TOPICS, topic_of
 from shared.db.engine import make_engine
 from shared.messaging import consumer as consumer_module
@@ -66,6 +66,11 @@ def test_a_service_reacts_to_what_the_catalogue_says(service: str) -> None:
     declared = CONSUMERS[service]
     assert set(reactions_of(service).known) == {event.type for event in declared}, "shared/contracts/consumers.py"
     assert len(set(declared)) == len(declared)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_projects_what_the_catalogue_says(service: str) -> None:
+    assert set(reactions_of(service).projected) == set(PROJECTED.get(service, ())), "shared/contracts/consumers.py"
 
 
 @pytest.mark.parametrize("service", SERVICES)

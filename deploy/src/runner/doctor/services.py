@@ -200,7 +200,7 @@ def judge_waiting(service: str, waiting: Any, now: datetime) -> Iterator[Finding
             )
         )
     found += _judge_withheld(name, command, waiting)
-    yield from found or [ok(name, f"{waiting.outbox} waiting to be sent, none parked, no key held back")]
+    yield from found or [ok(name, f"{waiting.outbox} waiting to be sent, none parked, no key blocked")]
 
 
 def _judge_withheld(name: str, command: str, waiting: Any) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.contracts.consumers import CONSUMERS, services
+from shared.contracts.consumers import CONSUMERS, PROJECTED, services
 from shared.contracts.topics import OPEN_COPIES, REPLAYS, TOPICS, topic_of
 from shared.errors import Invalid
 from shared.messaging.kafka import Cluster
@@ -56,10 +56,9 @@ def access_of(service: str, cluster: Cluster) -> list[Access]:
     own = [topic for topic in TOPICS if topic.owner == service]
     beside = [topic for topic in (*OPEN_COPIES, *REPLAYS) if topic.owner == service]
     received = {topic_of(event).name for event in CONSUMERS.get(service, ())}
-    # What a service projects it can be told again.
-    told_again = {
-        one.name for one in REPLAYS if any(topic_of(event).owner == one.owner for event in CONSUMERS.get(service, ()))
-    }
+    # Only what a service projects it can be told again.
+    owners = {topic_of(event).owner for event in PROJECTED.get(service, ())}
+    told_again = {one.name for one in REPLAYS if one.owner in owners}
     read = sorted(received | told_again | {topic.name for topic in own})
     group = [Access(service, "group", cluster.physical(group_of(service)), "read")] if received else []
     fenced = any(topic.cleanup == "compact" for topic in own)

@@ -175,7 +175,7 @@ async def release(settings: ServiceSettings, topic: str, key: str) -> dict[str, 
     """Lets the relay try a key again. Raises NotFound when it is not blocked."""
     async with _database(settings) as tx:
         if not await outgoing.release_key(tx, topic, key):
-            raise NotFound(f"the relay does not hold back key {key} of {topic}: `messaging backlog` lists what it does")
+            raise NotFound(f"key {key} of {topic} is not blocked: `messaging backlog` lists those that are")
     return {"topic": topic, "key": key}
 
 
