@@ -123,6 +123,48 @@ async def publish_all(db: Database, events: Sequence[Event], *, at_once: int = 1
             await publish(tx, seal(cause(), *events[start : start + at_once]))
 
 
+def story_of(tickets: int, events: int, start: int = 0) -> list[TicketOpened]:
+    """So many events of so many tickets in turn."""
+    return [opened(number, of=number % tickets) for number in range(start, start + events)]
+
+
+def first_deliveries(records: Sequence[Any]) -> list[tuple[str, int]]:
+    """(key, sequence) of each event where it first appears, in the order of the log."""
+    seen: dict[bytes, tuple[str, int]] = {}
+    for record in records:
+        headers = dict(record.headers)
+        seen.setdefault(headers["ce_id"], (record.key.decode(), int(headers["ce_sequence"])))
+    return list(seen.values())
+
+
+def require_order(deliveries: Sequence[tuple[str, int]]) -> None:
+    """Sequences of one key only grow."""
+    last: dict[str, int] = {}
+    for key, sequence in deliveries:
+        assert sequence > last.get(key, -1), f"key {key}: {sequence} after {last[key]}"
+        last[key] = sequence
+
+
+async def unsent(db: Database) -> int:
+    """How many rows wait to be sent, withheld or not."""
+    return await db.count("SELECT (SELECT count(*) FROM runtime.outbox) + (SELECT count(*) FROM runtime.withheld)")
+
+
+async def has_unsent(db: Database, count: int) -> bool:
+    """Whether so many rows wait."""
+    return await unsent(db) == count
+
+
+async def outbox_empty(db: Database) -> bool:
+    """Whether everything was sent."""
+    return await has_unsent(db, 0)
+
+
+async def refusal(relay: Relay) -> str:
+    """Why a relay does not send; empty while it does."""
+    return relay.refused or ""
+
+
 async def count_effect(tx: Transaction, event: Received[Any]) -> None:
     """The effect of every reaction in these tests: one row."""
     await count_effects(tx, [event])

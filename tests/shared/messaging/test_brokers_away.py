@@ -16,9 +16,18 @@ from runner.ports import LOOPBACK, free_port
 from shared.messaging import courtesies, framing
 from shared.messaging.kafka import Cluster
 from tests.conftest import make_topics
-from tests.shared.messaging.story import consumer_of, opened, publish_all, read_topic, relay_of, running, send
+from tests.shared.messaging.story import (
+    consumer_of,
+    first_deliveries,
+    opened,
+    outbox_empty,
+    publish_all,
+    read_topic,
+    relay_of,
+    running,
+    send,
+)
 from tests.shared.messaging.test_consumer import applied, prepared, require_each_once, story_of
-from tests.shared.messaging.test_relay import first_deliveries, outbox_empty
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.support.parts import started

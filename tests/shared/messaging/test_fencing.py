@@ -26,6 +26,7 @@ from tests.shared.messaging.process import started
 from tests.shared.messaging.story import (
     AT,
     consumer_of,
+    outbox_empty,
     prepare_effects,
     publish_all,
     reactions,
@@ -33,7 +34,6 @@ from tests.shared.messaging.story import (
     relay_of,
     running,
 )
-from tests.shared.messaging.test_relay import outbox_empty
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.support.servers import private_kafka

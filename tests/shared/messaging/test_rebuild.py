@@ -21,6 +21,7 @@ from shared.messaging.republish import replay_topic, republish
 from tests.shared.messaging.story import (
     clients,
     consumer_of,
+    outbox_empty,
     prepare_effects,
     projecting,
     publish_all,
@@ -29,7 +30,6 @@ from tests.shared.messaging.story import (
     relay_of,
     running,
 )
-from tests.shared.messaging.test_relay import outbox_empty
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from shared.contracts.envelope import Event
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.topics import ALL_TOPICS, CLIENTS, OPEN_COPIES, TICKETS
 from shared.db.transaction import begin
@@ -25,36 +24,26 @@ from shared.messaging.topics import create_topics
 from shared.telemetry import metrics
 from tests.conftest import make_topics
 from tests.shared.messaging.process import started
-from tests.shared.messaging.story import cause, opened, publish_all, read_topic, relay_of, running, ticket
+from tests.shared.messaging.story import (
+    cause,
+    first_deliveries,
+    has_unsent,
+    opened,
+    outbox_empty,
+    publish_all,
+    read_topic,
+    relay_of,
+    require_order,
+    running,
+    story_of,
+    ticket,
+    unsent,
+)
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 from tests.support.servers import private_kafka
 
 Make = Callable[[str], Awaitable[Database]]
-
-
-async def outbox_empty(db: Database) -> bool:
-    return await _left(db, 0)
-
-
-def first_deliveries(records: list[object]) -> list[tuple[str, int]]:
-    """(key, sequence) of each event where it first appears, in the order of the log."""
-    seen: dict[bytes, tuple[str, int]] = {}
-    for record in records:
-        headers = dict(record.headers)  # type: ignore[attr-defined]
-        seen.setdefault(headers["ce_id"], (record.key.decode(), int(headers["ce_sequence"])))  # type: ignore[attr-defined]
-    return list(seen.values())
-
-
-def require_order(deliveries: list[tuple[str, int]]) -> None:
-    last: dict[str, int] = {}
-    for key, sequence in deliveries:
-        assert sequence > last.get(key, -1), f"key {key}: {sequence} after {last[key]}"
-        last[key] = sequence
-
-
-def story_of(tickets: int, events: int, start: int = 0) -> list[Event]:
-    return [opened(number, of=number % tickets) for number in range(start, start + events)]
 
 
 async def test_everything_arrives_once_and_in_order(database: Make, cluster: Cluster) -> None:
@@ -222,8 +211,8 @@ async def test_a_record_that_the_broker_rejects_blocks_its_key_only(database: Ma
     async with running(relay):
         await eventually(lambda: _blocked(db, 1), within=40)
         await publish_all(db, story_of(5, 50, start=100))
-        await eventually(lambda: _left(db, 1 + sum(number % 5 == 3 for number in range(51, 150))), within=40)
-    waiting = await _unsent(db)
+        await eventually(lambda: has_unsent(db, 1 + sum(number % 5 == 3 for number in range(51, 150))), within=40)
+    waiting = await unsent(db)
     deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 150 - waiting))
     require_order(deliveries)
     assert len(deliveries) + waiting == 150
@@ -253,7 +242,7 @@ async def test_a_row_that_no_record_can_be_made_of_blocks_its_key_only(database:
         )
     async with running(relay_of(db, cluster)):
         await eventually(lambda: _blocked(db, 1), within=40)
-        await eventually(lambda: _left(db, 10), within=40)
+        await eventually(lambda: has_unsent(db, 10), within=40)
     deliveries = first_deliveries(await read_topic(cluster, TICKETS.name, 40))
     assert len(deliveries) == 40
     require_order(deliveries)
@@ -265,14 +254,6 @@ async def _blocked(db: Database, count: int) -> bool:
     return await db.count("SELECT count(*) FROM runtime.blocked_rows") == count
 
 
-async def _left(db: Database, count: int) -> bool:
-    return await _unsent(db) == count
-
-
-async def _unsent(db: Database) -> int:
-    return await db.count("SELECT (SELECT count(*) FROM runtime.outbox) + (SELECT count(*) FROM runtime.withheld)")
-
-
 async def test_rows_of_a_topic_that_does_not_exist_wait_and_hold_up_nobody(
     database: Make, kafka_bootstrap: str, cluster: Cluster
 ) -> None:
@@ -282,7 +263,7 @@ async def test_rows_of_a_topic_that_does_not_exist_wait_and_hold_up_nobody(
     await publish_all(db, [ClientRecorded(id="acme", name="Acme", tier="oro"), *story_of(2, 20)])
     relay = relay_of(db, empty)
     async with running(relay):
-        await eventually(lambda: _left(db, 1))
+        await eventually(lambda: has_unsent(db, 1))
         await create_topics(empty, ALL_TOPICS, partitions=3)
         await eventually(lambda: outbox_empty(db), within=30)
     async with admin(empty) as client:
@@ -298,9 +279,9 @@ async def test_a_topic_that_vanishes_holds_up_nobody_else(database: Make, cluste
         async with admin(cluster) as client:
             await client.delete_topics([cluster.physical(CLIENTS.name)])
         await publish_all(db, [ClientRecorded(id="acme", name="Acme SA", tier="oro"), *story_of(2, 20, start=20)])
-        await eventually(lambda: _left(db, 1), within=40)
+        await eventually(lambda: has_unsent(db, 1), within=40)
         await publish_all(db, story_of(2, 20, start=40))
-        await eventually(lambda: _left(db, 1), within=40, what="rows behind the one of the lost topic go out")
+        await eventually(lambda: has_unsent(db, 1), within=40, what="rows behind the one of the lost topic go out")
         await make_topics(cluster)
         await eventually(lambda: outbox_empty(db), within=40)
 

@@ -20,9 +20,18 @@ from shared.messaging import published
 from shared.messaging import relay as relaying
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.relay import Relay
-from tests.shared.messaging.story import publish_all, read_topic, running
+from tests.shared.messaging import story
+from tests.shared.messaging.story import (
+    first_deliveries,
+    outbox_empty,
+    publish_all,
+    read_topic,
+    refusal,
+    require_order,
+    running,
+    story_of,
+)
 from tests.shared.messaging.test_operator import ask
-from tests.shared.messaging.test_relay import first_deliveries, outbox_empty, require_order, story_of
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 from tests.support.parts import started
@@ -42,7 +51,7 @@ NOTE_THE_LIMIT = """
 
 
 def relay_of(db: Database, cluster: Cluster, service: str = "tickets") -> Relay:
-    return Relay(service=service, database_url=db.url, cluster=cluster, request_timeout_seconds=3)
+    return story.relay_of(db, cluster, service=service)
 
 
 @asynccontextmanager
@@ -58,10 +67,6 @@ async def dumped(db: Database, url: str) -> AsyncIterator[Database]:
     finally:
         await engine.dispose()
         await drop_database(url, name)
-
-
-async def _refuses(relay: Relay) -> str:
-    return relay.refused or ""
 
 
 def _sequences(records: list[Any]) -> list[int]:
@@ -83,7 +88,7 @@ async def test_a_restored_owner_does_not_send_until_its_position_was_advanced(
         await publish_all(restored, story_of(3, 5, start=100))
         relay = relay_of(restored, cluster)
         async with running(relay):
-            refused = await eventually(lambda: _refuses(relay))
+            refused = await eventually(lambda: refusal(relay))
             assert "20 events on the topics of tickets, up to sequence 50, are not in its archive" in refused
             assert "desk.ticket.opened.v1 of" in refused
             assert "python -m tickets messaging advance" in refused
@@ -111,14 +116,14 @@ async def test_while_one_refuses_the_other_stands_by_and_whoever_refused_says_so
             await eventually(lambda: outbox_empty(db))
         first, second = relay_of(restored, cluster), relay_of(restored, cluster)
         async with running(first):
-            await eventually(lambda: _refuses(first))
+            await eventually(lambda: refusal(first))
             async with running(second):
                 for _ in range(40):
                     await asyncio.sleep(0.1)  # four seconds are twice as long as a session may idle
                     assert (first.leads, second.leads) == (True, False)
                     assert first.refused
                 await _end_the_leader(restored)
-                await eventually(lambda: _refuses(second), what="the other has the lead and refuses, too")
+                await eventually(lambda: refusal(second), what="the other has the lead and refuses, too")
                 for _ in range(25):
                     await asyncio.sleep(0.1)  # meanwhile it asks for the lead twice
                     assert first.refused, "it stands by, and nobody has acted"

@@ -17,8 +17,18 @@ from shared.messaging.access import Access, Operation, Resource, transactional_i
 from shared.messaging.kafka import Cluster
 from shared.messaging.relay import Relay
 from tests.conftest import make_topics
-from tests.shared.messaging.story import publish_all, read_topic, relay_of, running, ticket
-from tests.shared.messaging.test_relay import first_deliveries, outbox_empty, require_order, story_of
+from tests.shared.messaging.story import (
+    first_deliveries,
+    outbox_empty,
+    publish_all,
+    read_topic,
+    refusal,
+    relay_of,
+    require_order,
+    running,
+    story_of,
+    ticket,
+)
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.support.rights import Right, allow
@@ -157,7 +167,7 @@ async def test_a_topic_that_could_not_be_compared_is_compared_before_anything_is
         await eventually(lambda: _waits(db, 1), within=60, what="the environment goes out")
         await give(guarded, "topic", CLIENTS.name, "write")
         await give(guarded, "topic", CLIENTS.name, "read")
-        refused = await eventually(lambda: _refuses(relay), within=60)
+        refused = await eventually(lambda: refusal(relay), within=60)
     assert "1 events on the topics of inventory, up to sequence 1, are not in its archive" in refused
     assert len(await read_topic(guarded, CLIENTS.name, 1)) == 1
 
@@ -166,10 +176,6 @@ async def _send(db: Database, cluster: Cluster, events: list[Event]) -> None:
     await publish_all(db, events)
     async with running(relay_of(db, cluster, service="inventory")):
         await eventually(lambda: outbox_empty(db))
-
-
-async def _refuses(relay: Any) -> str:
-    return relay.refused or ""
 
 
 @pytest.mark.parametrize("closed", [TICKETS.name, str(TICKETS.open_copy)])

@@ -14,8 +14,17 @@ from shared.messaging import outgoing
 from shared.messaging.kafka import Cluster
 from shared.messaging.topics import create_topics
 from tests.conftest import delete_topics
-from tests.shared.messaging.story import publish_all, read_topic, relay_of, running, ticket
-from tests.shared.messaging.test_relay import first_deliveries, outbox_empty, require_order, story_of
+from tests.shared.messaging.story import (
+    first_deliveries,
+    outbox_empty,
+    publish_all,
+    read_topic,
+    relay_of,
+    require_order,
+    running,
+    story_of,
+    ticket,
+)
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 
