@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sets the users and the rights on Kafka as the registry wants them, with Kafka's own tools, and takes away what it does
 # not name. Running it again changes nothing. The registry's rights are rights.sh beside this file.
+# What fails is told, and keeps nothing else from being done; the exit code is then 1, and running it again does the rest.
 #   DESK_KAFKA_BOOTSTRAP, DESK_KAFKA_SECURITY (PLAINTEXT | SSL) and its files: how the operator reaches the brokers
 #   DESK_KAFKA_OUTSIDERS: other systems, separated by spaces; each may do what rights.sh gives to OUTSIDER
 #   $1: a folder with a file NAME_kafka_password for each user
@@ -11,6 +12,10 @@ PATH=$PATH:/opt/kafka/bin
 export LOG_DIR="${TMPDIR:-/tmp}"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Not every shell does that when a signal ends it, and there are passwords in it.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 umask 077
 # Sorting is of bytes: `comm` and `sort` must agree, whatever the locale.
 export LC_ALL=C
@@ -34,9 +39,31 @@ tool() {
   }
 }
 
+refuse() {
+  echo "$1" >&2
+  exit 1
+}
+
+# Whoever had the name of a service would have its rights; and a name stands in patterns and arguments.
+own=$(sed -n 's/.* --allow-principal User:\([^ ]*\) .*/\1/p' "$here/rights.sh" | grep -vx OUTSIDER | sort -u)
+[ -n "$own" ] || refuse "$here/rights.sh names no service: \`make contracts\` writes it"
+# Not expanded: a * is a name that is refused, and no list of files.
+set -f
+for outsider in ${DESK_KAFKA_OUTSIDERS:-}; do
+  printf '%s\n' "$outsider" | grep -qx '[a-z][a-z0-9-]\{0,40\}' \
+    || refuse "DESK_KAFKA_OUTSIDERS: $outsider is no name: small letters, digits and -, 41 at most, a letter first"
+  for service in $own; do
+    [ "$outsider" != "$service" ] || refuse "DESK_KAFKA_OUTSIDERS: $outsider is the name of a service"
+  done
+done
+for user in $own ${DESK_KAFKA_OUTSIDERS:-}; do
+  [ -s "$passwords/${user}_kafka_password" ] || refuse "$passwords/${user}_kafka_password is missing or empty"
+done
+set +f
+
 # One right a line, its parts with tabulators between: resource, pattern, name, principal, host, operation, permission.
 awk -v outsiders="${DESK_KAFKA_OUTSIDERS:-}" '
-  function tell(line, part, word, i, pattern, of) {
+  function tell(line, part, word, i, pattern, of, kind, name) {
     split(line, part, " ")
     pattern = "LITERAL"
     for (i = 1; i in part; i++) {
@@ -109,8 +136,13 @@ calls() {
 }
 calls --add "$work/missing" > "$work/calls"
 calls "--remove --force" "$work/beyond" >> "$work/calls"
+failed=0
+not_done() {
+  failed=$((failed + 1))
+  echo "not done: $1" >&2
+}
 while read -r call; do
-  eval "tool kafka-acls.sh $call" < /dev/null
+  eval "tool kafka-acls.sh $call" < /dev/null || not_done "kafka-acls.sh $call"
 done < "$work/calls"
 
 cut -f 4 "$work/wanted" | sed 's/^User://' | sort -u > "$work/users"
@@ -118,9 +150,12 @@ while read -r user; do
   # In a file, so that no password stands in the list of processes; there a backslash is written twice.
   password=$(sed 's/\\/\\\\/g' "$passwords/${user}_kafka_password")
   printf 'SCRAM-SHA-512=iterations=8192,password=%s\n' "$password" > "$work/user"
-  tool kafka-configs.sh --alter --entity-type users --entity-name "$user" --add-config-file "$work/user" < /dev/null
+  tool kafka-configs.sh --alter --entity-type users --entity-name "$user" --add-config-file "$work/user" < /dev/null \
+    || not_done "the password of $user"
 done < "$work/users"
 
 count() { wc -l < "$1" | tr -d ' '; }
+[ "$failed" -eq 0 ] \
+  || refuse "$failed of $(($(count "$work/calls") + $(count "$work/users"))) calls failed, as told above: run it again"
 kept=$(($(count "$work/wanted") - $(count "$work/missing")))
 echo "$(count "$work/users") users; $(count "$work/missing") rights added, $(count "$work/beyond") taken away, $kept were there"

@@ -34,6 +34,7 @@ kafka-acls.sh "$@" --add --allow-principal User:sla --operation Read --topic des
 kafka-acls.sh "$@" --add --allow-principal User:sla --operation Read --group desk-sla
 kafka-acls.sh "$@" --add --allow-principal User:sla --operation Write --transactional-id desk-sla-records
 kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Write --topic desk.devlink.v1
+kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Write --topic desk.dev-task-facts.v1
 kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Write --topic desk.devlink.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Read --topic desk.devlink.v1
 kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Read --topic desk.tickets.replay.v1
@@ -42,6 +43,6 @@ kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Read --group
 kafka-acls.sh "$@" --add --allow-principal User:OUTSIDER --operation Read --topic desk.environments.v1
 kafka-acls.sh "$@" --add --allow-principal User:OUTSIDER --operation Read --topic desk.sla.v1
 kafka-acls.sh "$@" --add --allow-principal User:OUTSIDER --operation Read --topic desk.contracts.v1
-kafka-acls.sh "$@" --add --allow-principal User:OUTSIDER --operation Read --topic desk.devlink.v1
 kafka-acls.sh "$@" --add --allow-principal User:OUTSIDER --operation Read --topic desk.ticket-facts.v1
+kafka-acls.sh "$@" --add --allow-principal User:OUTSIDER --operation Read --topic desk.dev-task-facts.v1
 kafka-acls.sh "$@" --add --allow-principal User:OUTSIDER --operation Read --group OUTSIDER. --resource-pattern-type prefixed

@@ -30,14 +30,20 @@ SLA, CONTRACTS, DEVLINK = "desk.sla.v1", "desk.contracts.v1", "desk.devlink.v1"
 ALL = {TICKETS, ENVIRONMENTS, CLIENTS, SLA, CONTRACTS, DEVLINK}
 # They keep the newest event of each key only, so that older ones may be gone.
 COMPACTED = {CLIENTS, CONTRACTS}
-# Written by hand, not taken from the registry: who writes, who reads.
+# What lies beside them: the same without what is personal, and what an owner tells again.
+TICKET_FACTS, TASK_FACTS = "desk.ticket-facts.v1", "desk.dev-task-facts.v1"
+REPLAY = {service: f"desk.{service}.replay.v1" for service in SERVICES}
+BESIDE = {TICKET_FACTS, TASK_FACTS, *REPLAY.values()}
+# Written by hand, not taken from the registry: who writes, who reads. An owner reads what it wrote, to compare it with
+# its archive; what is told again only whoever projects it.
 WRITES = {
-    "tickets": {TICKETS}, "inventory": {ENVIRONMENTS, CLIENTS}, "sla": {SLA, CONTRACTS}, "devlink": {DEVLINK},
-    OUTSIDER: set[str](),
+    "tickets": {TICKETS, TICKET_FACTS}, "inventory": {ENVIRONMENTS, CLIENTS}, "sla": {SLA, CONTRACTS},
+    "devlink": {DEVLINK, TASK_FACTS}, OUTSIDER: set[str](),
 }  # fmt: skip
 READS = {
-    "tickets": {ENVIRONMENTS, CLIENTS, SLA, CONTRACTS, DEVLINK}, "inventory": {TICKETS}, "sla": {TICKETS},
-    "devlink": {TICKETS}, OUTSIDER: {ENVIRONMENTS, SLA, CONTRACTS, DEVLINK},
+    "tickets": ALL | {REPLAY["inventory"], REPLAY["sla"], REPLAY["devlink"]},
+    "inventory": {ENVIRONMENTS, CLIENTS, TICKETS}, "sla": {SLA, CONTRACTS, TICKETS}, "devlink": {DEVLINK, TICKETS},
+    OUTSIDER: {ENVIRONMENTS, SLA, CONTRACTS, TICKET_FACTS, TASK_FACTS},
 }  # fmt: skip
 GROUPS = {**{service: f"desk-{service}" for service in SERVICES}, OUTSIDER: f"{OUTSIDER}.month-end"}
 REFUSED = "TopicAuthorizationFailedError"
@@ -149,7 +155,7 @@ async def test_the_demo_plays_and_every_service_writes_its_topics(filled: Instal
 
 def test_every_partition_is_on_three_brokers_and_two_must_have_what_is_sent(filled: Installation) -> None:
     found = as_operator(filled, "cluster.py")
-    assert set(found) >= ALL
+    assert set(found) >= ALL | BESIDE
     assert {topic: (set(replicas), least) for topic, (replicas, least) in found.items()} == dict.fromkeys(
         found, ({3}, "2")
     )
@@ -157,8 +163,9 @@ def test_every_partition_is_on_three_brokers_and_two_must_have_what_is_sent(fill
 
 @pytest.mark.parametrize("name", [*SERVICES, OUTSIDER])
 def test_a_principal_may_do_what_it_needs_and_nothing_else(filled: Installation, name: str) -> None:
-    forbidden = sorted(ALL - WRITES[name])
-    asked = {"write": forbidden, "read": sorted(ALL), "join": sorted({*GROUPS.values(), "another"})}
+    everything = ALL | BESIDE
+    forbidden = sorted(everything - WRITES[name] - {REPLAY.get(name)})
+    asked = {"write": forbidden, "read": sorted(everything), "join": sorted({*GROUPS.values(), "another"})}
     settings = {**as_user(filled, name), "ASKED": json.dumps(asked)}
     told = inside(filled, "probe.py", settings)
     assert told["write"] == dict.fromkeys(forbidden, REFUSED)

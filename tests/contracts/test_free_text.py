@@ -44,9 +44,6 @@ FREE = {
     "DevTaskLinked.url": OF_THE_TRACKER,
     "DevTaskStatusChanged.tracker_status": OF_THE_TRACKER,
     "DevTaskStatusChanged.fix_version": VERSION,
-    # Written by a developer, and so the one of these that may name somebody: to be marked with the next change of the
-    # devlink events, which closes their topic to outsiders.
-    "DevTaskStatusChanged.reason": "why Development declined; not marked yet",
 }
 
 

@@ -10,15 +10,17 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import Field
 
+from shared.contracts.devlink import DevTaskStatusChanged
 from shared.contracts.documents import all_schemas, open_example_of, open_schema_of, schema_of
 from shared.contracts.envelope import Event, Part
 from shared.contracts.open_copy import OPEN, open_schema, open_value
 from shared.contracts.personal import Personal, holds_personal
-from shared.contracts.topics import ALL_TOPICS, BY_TYPE, OPEN_COPIES, TICKETS
+from shared.contracts.topics import ALL_TOPICS, BY_TYPE, OPEN_COPIES, TOPICS, OpenCopy
 from tests.contracts.messages import example
 
 COPIED = [event for topic in OPEN_COPIES for event in topic.events]
 CANARY = "canario-amarillo"
+COPY_OF = {"desk.tickets.v1": "desk.ticket-facts.v1", "desk.devlink.v1": "desk.dev-task-facts.v1"}
 
 
 def stripped(event: type[Event], value: dict[str, Any]) -> Any:
@@ -98,20 +100,33 @@ def test_the_copy_of_an_example_is_valid_and_holds_what_is_not_personal(event: t
 @pytest.mark.parametrize("event", COPIED, ids=lambda event: event.type)
 def test_an_example_of_the_copy_has_the_identity_of_the_first(event: type[Event]) -> None:
     first, copy = example(event.type), open_example_of(event)
-    assert copy["topic"] == "desk.ticket-facts.v1"
+    assert copy["topic"] == COPY_OF[first["topic"]]
     assert copy["key"] == first["key"]
     differing = {name for name in first["headers"] if first["headers"][name] != copy["headers"][name]}
     assert differing == {"ce_dataschema"}
     assert copy["headers"]["ce_dataschema"] == f"urn:desk:schema:{event.type}:open"
 
 
-def test_a_topic_that_is_closed_and_its_copy_have_the_same_settings() -> None:
-    (copy,) = [topic for topic in OPEN_COPIES if topic.name == TICKETS.open_copy]
-    assert copy.config() == TICKETS.config()
-    assert (copy.partitions, copy.owner, copy.keyed_by) == (TICKETS.partitions, TICKETS.owner, TICKETS.keyed_by)
-    assert TICKETS.is_personal()
+def test_these_topics_have_a_copy() -> None:
+    assert {topic.name: topic.open_copy for topic in TOPICS if topic.open_copy} == COPY_OF
+
+
+@pytest.mark.parametrize("copy", OPEN_COPIES, ids=lambda topic: topic.name)
+def test_a_topic_that_is_closed_and_its_copy_have_the_same_settings(copy: OpenCopy) -> None:
+    (closed,) = [topic for topic in TOPICS if topic.open_copy == copy.name]
+    assert copy.config() == closed.config()
+    assert (copy.partitions, copy.owner, copy.keyed_by) == (closed.partitions, closed.owner, closed.keyed_by)
+    assert closed.is_personal()
     assert not copy.is_personal()
     assert copy in ALL_TOPICS
+
+
+def test_why_development_declined_is_for_the_desk_only() -> None:
+    """A developer writes it as it comes, and may name somebody."""
+    value = {**example("desk.dev-task.status-changed.v1")["value"], "status": "declined", "reason": CANARY}
+    copy = stripped(DevTaskStatusChanged, value)
+    assert value.keys() - copy.keys() == {"reason"}
+    assert copy["status"] == "declined"
 
 
 def test_every_schema_of_a_copy_is_committed_beside_that_of_its_type() -> None:

@@ -30,7 +30,7 @@ def reactions_of(service: str) -> Reactions:
 
 
 def told(module: Module) -> set[str]:
-    """The event types that a module makes: a class that is called, or handed to the `tell` of an aggregate."""
+    """The event types that a module makes: a class that is called, or handed to the `fact_of` of an aggregate."""
     names = {full.rpartition(".")[2]: CLASSES[full] for _, full in imports(module) if full in CLASSES}
     made = set()
     for node in module.nodes():
@@ -39,7 +39,7 @@ def told(module: Module) -> set[str]:
         # `TicketOpened(...)`, `tickets.TicketOpened(...)`, and `TicketOpened.model_construct(...)`
         parts = called(node).split(".")
         made |= {part for part in parts[-2:] if parts[-1] == part or parts[-1].startswith("model_")}
-        if parts[-1] == "tell":
+        if parts[-1] == "fact_of":
             made |= {chain(argument).rpartition(".")[2] for argument in node.args[:1]}
     by_name = {full.rpartition(".")[2]: type_name for full, type_name in CLASSES.items()}
     whole_modules = {
@@ -84,7 +84,7 @@ def test_a_service_publishes_all_types_of_its_topics_and_no_others(service: str)
     [
         "from shared.contracts.sla import SlaClockMet\nevent = SlaClockMet(clock_id=1)",
         "from shared.contracts.sla import SlaClockMet\nevent = SlaClockMet.model_construct(clock_id=1)",
-        "from shared.contracts.sla import SlaClockMet\nevent = self.tell(SlaClockMet, clock_id=1)",
+        "from shared.contracts.sla import SlaClockMet\nevent = self.fact_of(SlaClockMet, clock_id=1)",
         "from shared.contracts import sla\nevent = sla.SlaClockMet(clock_id=1)",
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from copy import deepcopy
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from shared.contracts import generate
 from shared.contracts.documents import (
     EARLIER,
     EXAMPLES,
+    HERE,
     SCHEMAS,
     all_schemas,
     earlier_versions,
@@ -23,7 +26,7 @@ from shared.contracts.documents import (
     read_json,
     render,
 )
-from shared.contracts.generate import refresh
+from shared.contracts.generate import NoCheckout, refresh
 from shared.contracts.open_copy import OPEN
 from shared.contracts.topics import BY_TYPE
 from tests.contracts.messages import committed, example
@@ -167,8 +170,11 @@ def test_an_example_that_lacks_a_required_field_does_not_validate() -> None:
 
 
 def test_writing_the_schemas_again_changes_nothing(tmp_path: Path) -> None:
-    assert len(refresh(tmp_path / "schemas", tmp_path / "examples")) == len(ALL)
-    assert refresh(tmp_path / "schemas", tmp_path / "examples") == []
+    def nothing(_: Path) -> None:
+        """Nothing was ever committed."""
+
+    assert len(refresh(tmp_path / "schemas", tmp_path / "examples", nothing)) == len(ALL)
+    assert refresh(tmp_path / "schemas", tmp_path / "examples", nothing) == []
     assert committed(tmp_path / "schemas") == set(ALL)
 
 
@@ -247,6 +253,42 @@ def test_what_was_kept_and_committed_stays(tmp_path: Path) -> None:
     folder.write(changed("optional field removed"))
     folder.refresh()
     assert len(folder.kept()) == 1
+
+
+def everything_in(folder: Path) -> dict[Path, bytes]:
+    """Every file below a folder, and what is in it."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("without", ["a repository", "git"])
+def test_where_nobody_knows_what_was_committed_nothing_is_written_or_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: str
+) -> None:
+    """In an unpacked archive, or an image: all that was kept would look like a draft."""
+    folder = Folder(tmp_path, changed("optional field removed"))
+    folder.refresh()
+    folder.commit()
+    folder.write(changed("wider range"))
+    if without == "git":
+        monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    else:
+        shutil.rmtree(tmp_path / ".git")
+        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    before = everything_in(folder.root)
+    with pytest.raises(NoCheckout, match=r"run `make contracts` in a git checkout"):
+        folder.refresh()
+    assert everything_in(folder.root) == before
+    assert len(folder.kept()) == 1
+
+
+def test_the_command_says_in_a_sentence_that_there_is_no_checkout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    before = everything_in(HERE)
+    assert generate.main() == 1
+    assert capsys.readouterr().err.endswith("run `make contracts` in a git checkout.\n")
+    assert everything_in(HERE) == before
 
 
 def test_better_words_are_no_new_version(tmp_path: Path) -> None:

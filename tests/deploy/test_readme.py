@@ -10,7 +10,7 @@ import yaml
 
 from runner.postgres import SETTINGS
 from runner.secret_files import make_secrets
-from tests.deploy.files import DEPLOY, ROOT, Document, compose, lay_over
+from tests.deploy.files import DEPLOY, PARTS, ROOT, SERVICES, Document, compose, lay_over
 
 README = (DEPLOY / "README.md").read_text(encoding="utf-8")
 OUTSIDERS = "DESK_KAFKA_OUTSIDERS"
@@ -41,6 +41,26 @@ def test_whoever_runs_an_image_that_it_does_not_build_is_why_images_are_built_fi
     services = compose("compose.yaml", "compose.production.yaml")["services"]
     built = {service["image"] for service in services.values() if "build" in service}
     assert {service["image"] for name, service in services.items() if name == "topics"} <= built
+
+
+def test_an_upgrade_names_every_revision_before_which_the_older_release_is_stopped() -> None:
+    named = set(re.findall(r"^\| `(\w+)` \|", section("Upgrading"), re.MULTILINE))
+    histories = ("services/*/src/*/migrations/versions", "shared/src/shared/messaging/migrations/versions")
+    revisions = [path.read_text(encoding="utf-8") for each in histories for path in ROOT.glob(f"{each}/*.py")]
+    saying = {
+        re.findall(r'^revision = "(\w+)"', text, re.MULTILINE)[0]
+        for text in revisions
+        if "the older release is stopped first" in " ".join(text.split())
+    }
+    assert named == saying != set()
+
+
+def test_an_upgrade_stops_every_process_between_the_build_and_the_start() -> None:
+    (commands,) = blocks("Upgrading")
+    build, *stops, up = commands.splitlines()
+    assert (build, up) == ("$compose build", "$compose up -d")
+    stopped = [name for line in stops for name in line.removeprefix("$compose stop ").split()]
+    assert sorted(stopped) == sorted(f"{service}-{part}" for service in SERVICES for part in PARTS)
 
 
 def test_a_database_elsewhere_is_told_not_to_quote_rows_in_its_log() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -12,7 +14,7 @@ from devlink.subscribers import create_task
 from shared.contracts.devlink import DevTaskLinked
 from shared.ids import new_id
 from tests.devlink.scene import AT, DUE, escalated, published, put_on_board
-from tests.support.databases import Database
+from tests.support.databases import Database, dumped
 from tests.support.statements import counted
 
 Databases = Callable[[str], Awaitable[Database]]
@@ -143,3 +145,26 @@ async def test_two_escalations_of_one_ticket_have_a_task_each(database: Database
             tx, status=None, ticket_id=first.data.ticket_id, client_id=None, before_number=None, limit=10
         )
     assert [task.display_id for task in listed] == ["DEV-2", "DEV-1"]
+
+
+async def linked(devlink: Database) -> dict[tuple[str, str], uuid.UUID]:
+    """Which task was linked under which name, and the id of the event that told it."""
+    async with devlink.connect() as connection:
+        rows = await connection.fetch("SELECT id, convert_from(value, 'UTF8')::json AS data FROM runtime.archive")
+    found = [(json.loads(row["data"]), row["id"]) for row in rows]
+    return {(data["task_id"], data["display_id"]): event_id for data, event_id in found}
+
+
+async def test_a_restored_board_that_numbers_a_task_otherwise_tells_another_fact(database: Databases) -> None:
+    """Under the id of the first, everybody would drop it as known: a ticket would show the name of another's task."""
+    devlink = await database("devlink")
+    first, second = escalated(number=1), escalated(number=2)
+    async with dumped(devlink) as same, dumped(devlink) as other:
+        for board, arriving in ((devlink, (first, second)), (same, (first, second)), (other, (second, first))):
+            for event in arriving:
+                await put_on_board(board, event)
+        told, again, otherwise = await linked(devlink), await linked(same), await linked(other)
+    assert again == told
+    assert {task for task, _ in otherwise} == {task for task, _ in told}, "the tasks themselves are the same"
+    assert not told.keys() & otherwise.keys()
+    assert not set(told.values()) & set(otherwise.values())

@@ -1,22 +1,32 @@
-"""A clock agrees with its ticket, whichever host took which request and whatever that host's clock said."""
+"""A clock agrees with its ticket, whichever hosts took part and however their clocks jumped meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.journeys.desk import clock_of, has_reacted, open_ticket, until
+from tests.journeys.desk import View, has_reacted, open_ticket, until, view
 from tests.support.eventually import eventually
 from tests.support.system import Process, System
 
 TICKETS = 10
 ROUNDS = 8
 SKEW = "DESK_CLOCK_SKEW_SECONDS"
+# By how much each host's clock is wrong in turn; of different lengths, so that all of it meets.
+HERE, THERE, SLA = "1.5,-1.5,0.3", "-1.5,1.5", "1.5,-1.4,0,-1.5,0.7"
+CLIENT = {"client_id": "repuestos-el-cruce", "product_id": "mostrador"}
+# Both clocks run out while people work, so that what the timers told is taken back by a hold that came before.
+CONTRACT = {
+    "client_id": CLIENT["client_id"], "contract_type": "basico", "valid_from": "2026-01-01T00:00:00-03:00",
+    "targets": [{"severity": each, "response_seconds": 2, "resolution_seconds": 4} for each in (1, 2, 3, 4)],
+}  # fmt: skip
 HOLD = {"reason": "waiting-for-client", "note": "¿qué versión?"}
 ANY = {"if-match": "*"}
 
@@ -28,15 +38,16 @@ def dated(process: Process, seconds: str) -> Process:
 
 
 @pytest.fixture
-def skewed(tmp_path: Path, postgres_url: str, kafka_bootstrap: str) -> Iterator[System]:
-    """Each service in one process, and tickets on two hosts: one clock ahead, one behind, three seconds apart."""
+def jumping(tmp_path: Path, postgres_url: str, kafka_bootstrap: str) -> Iterator[System]:
+    """Each service in one process, and tickets on two hosts: their clocks and that of sla jump twice a second."""
     with System(tmp_path, postgres_url, kafka_bootstrap, parts=("all",)) as system:
-        ahead = system.one("tickets", "all")
-        ahead.stop()
-        dated(ahead, "1.5").start()
-        behind = dated(system._process("tickets", "api"), "-1.5")
-        system.processes["tickets", "api"] = [behind]
-        behind.start()
+        for service, seconds in (("tickets", HERE), ("sla", SLA)):
+            host = system.one(service, "all")
+            host.stop()
+            dated(host, seconds).start()
+        other = dated(system._process("tickets", "api"), THERE)
+        system.processes["tickets", "api"] = [other]
+        other.start()
         system.wait_until_ready()
         yield system
 
@@ -55,32 +66,51 @@ async def at_once(ticket_id: str, here: httpx2.AsyncClient, there: httpx2.AsyncC
     return accepted
 
 
-async def test_clocks_agree_with_tickets_that_two_hosts_hold_and_release_at_once(skewed: System) -> None:
-    async with skewed.client() as behind, skewed.client() as ahead:
-        ahead.base_url = httpx2.URL(skewed.one("tickets", "all").url)
-        opened = [(await open_ticket(ahead if number % 2 else behind))["id"] for number in range(TICKETS)]
+async def test_clocks_agree_with_tickets_that_two_hosts_hold_and_release_at_once(jumping: System) -> None:
+    async with jumping.client("sla", "admin") as admin:
+        (await admin.put("/v1/contracts/el-cruce-2026", json=CONTRACT)).raise_for_status()
+    async with jumping.client() as there, jumping.client() as here:
+        here.base_url = httpx2.URL(jumping.one("tickets", "all").url)
+        # Every other one runs out.
+        kinds = [CLIENT if number % 2 else {} for number in range(TICKETS)]
+        opened = [(await open_ticket(here if number % 3 else there, **each))["id"] for number, each in enumerate(kinds)]
         for ticket_id in opened:
-            await until(behind, ticket_id, has_reacted)
-        callers = [at_once(ticket_id, ahead, behind, number) for number, ticket_id in enumerate(opened)]
+            await until(there, ticket_id, has_reacted)
+        callers = [at_once(ticket_id, here, there, number) for number, ticket_id in enumerate(opened)]
         accepted = sum(await asyncio.gather(*callers))
         assert accepted > TICKETS * ROUNDS
 
         async def all_heard() -> bool:
-            (found,) = await skewed.rows("sla", "SELECT count(*) AS facts FROM sla.clock_facts")
+            (found,) = await jumping.rows("sla", "SELECT count(*) AS facts FROM sla.clock_facts")
             return int(found["facts"]) == TICKETS + accepted
 
         await eventually(all_heard, within=60, what="sla has heard everything that was accepted")
-        states = await skewed.rows("sla", "SELECT ticket_id, state FROM sla.clocks WHERE kind = 'resolution'")
-        statuses = await skewed.rows("tickets", "SELECT id, status FROM tickets.tickets")
+        states = await jumping.rows("sla", "SELECT ticket_id, state FROM sla.clocks WHERE kind = 'resolution'")
+        statuses = await jumping.rows("tickets", "SELECT id, status FROM tickets.tickets")
         expected = {row["id"]: {"on_hold": "paused", "in_progress": "running"}[row["status"]] for row in statuses}
         found = {row["ticket_id"]: row["state"] for row in states}
         assert [(found[ticket], state) for ticket, state in expected.items() if found[ticket] != state] == []
-        await instants_grow(skewed)
-        for row in statuses:
-            state = expected[row["id"]]
-            await until(
-                behind, str(row["id"]), lambda seen, state=state: clock_of(seen, "resolution")["state"] == state
-            )
+        await instants_grow(jumping)
+        await views_agree(jumping, there, opened)
+
+
+async def views_agree(system: System, tickets: httpx2.AsyncClient, opened: list[str]) -> None:
+    """What tickets shows of each clock is what sla folds from its facts, now that no timer is due any more."""
+    async with system.client("sla") as sla:
+
+        async def agree(ticket_id: str) -> bool:
+            answer = await sla.get(f"/v1/tickets/{ticket_id}/clocks")
+            folded = {one["kind"]: seen(one, one["running"]) for one in answer.raise_for_status().json()["clocks"]}
+            clocks = (await view(tickets, ticket_id))["clocks"]
+            return {one["kind"]: seen(one, one["state"] in ("running", "breached")) for one in clocks} == folded
+
+        for ticket_id in opened:
+            await eventually(partial(agree, ticket_id), within=30, what="both show the same clocks")
+
+
+def seen(clock: View, runs: bool) -> tuple[object, ...]:
+    instants = [clock[name] and datetime.fromisoformat(clock[name]) for name in ("due_at", "breached_at")]
+    return (runs, *instants)
 
 
 async def instants_grow(system: System) -> None:

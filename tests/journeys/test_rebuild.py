@@ -1,28 +1,70 @@
-"""Every projection is done again from the owners' archives while events go on arriving, and comes out equal."""
+"""Every projection is emptied under load and done again from the owners' archives, and comes out as it was."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import httpx2
+import pytest
+
+from shared.messaging.kafka import Cluster, end_offsets
 from tests.journeys.test_restored_owners import work
 from tests.support.databases import CHECKOUT, OWNER
 from tests.support.eventually import eventually
-from tests.support.system import System
+from tests.support.system import SERVICES, System
 
 OWNERS = ("inventory", "sla", "devlink")
-PROJECTIONS = {"clients", "products", "modules", "installations", "contracts", "environments", "clocks", "tasks"}
+# Those that are the same for all tickets, and the column that names the ticket in the others.
+REFERENCE = ("clients", "products", "modules", "installations", "contracts")
+OF_TICKETS = {"environments": "ticket_id", "clocks": "ticket_id", "tasks": "ticket_id"}
+PROJECTIONS = {*REFERENCE, *OF_TICKETS}
+# Follows from clocks: emptied and filled again with them.
+QUEUE = {"open_tickets": "id"}
+EARLIER, LIVE = 4, 2
 
 
-async def say(system: System, service: str, *words: str) -> Any:
-    """An operator's command, beside whatever else goes on; its answer."""
-    process = await asyncio.create_subprocess_exec(
+class Rebuilding:
+    """An operator's `messaging rebuild` that runs, and what it has said so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.said: list[str] = []
+        self._listening = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.said.append(line.decode().rstrip())
+
+    async def says(self, pattern: str) -> str:
+        """The first line that is like this."""
+
+        async def said() -> str | None:
+            return next((line for line in self.said if re.search(pattern, line)), None)
+
+        return await eventually(said, within=60, what=f"{pattern} in {self.said}") or ""
+
+    async def found(self) -> dict[str, dict[str, Any]]:
+        """What it found at its end, by projection."""
+        assert self.process.stdout is not None
+        answer = await self.process.stdout.read()
+        await self._listening
+        assert await self.process.wait() == 0, self.said
+        return {one["table"]: one for one in json.loads(answer)["projections"]}
+
+
+async def start(system: System, service: str, *words: str) -> asyncio.subprocess.Process:
+    """An operator's command, beside whatever else goes on."""
+    return await asyncio.create_subprocess_exec(
         sys.executable, "-m", service, "messaging", *words,
         env={
             **os.environ, **system.environment(service),
@@ -30,46 +72,173 @@ async def say(system: System, service: str, *words: str) -> Any:
         },
         cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
+
+
+async def say(system: System, service: str, *words: str) -> Any:
+    """The same to its end; its answer."""
+    process = await start(system, service, *words)
     answer, problems = await process.communicate()
     assert process.returncode == 0, problems.decode()
     return json.loads(answer)
 
 
 async def rebuild(system: System, *words: str, owners: Sequence[str] = OWNERS) -> dict[str, dict[str, Any]]:
-    """A rebuild, and the owners' telling again that it waits for; what it found, by projection."""
-    rebuilding = asyncio.create_task(say(system, "tickets", "rebuild", *words))
-    # Said too early a run is not seen from its beginning, and said again it is: as an operator would.
-    while not rebuilding.done():
-        await asyncio.gather(*[say(system, owner, "republish") for owner in owners])
-        await asyncio.wait([rebuilding], timeout=3)
-    return {one["table"]: one for one in rebuilding.result()["projections"]}
+    """A rebuild, and the owners' telling again once it waits for that; what it found, by projection."""
+    rebuilding = Rebuilding(await start(system, "tickets", "rebuild", *words))
+    # What it says first is that it waits; what it says next, that it listens.
+    await rebuilding.says("still to come")
+    await asyncio.gather(*[say(system, owner, "republish") for owner in owners])
+    return await rebuilding.found()
+
+
+async def rebuild_step_by_step(system: System) -> dict[str, dict[str, Any]]:
+    """The same, one owner after the other, with what the operator reads meanwhile."""
+    rebuilding = Rebuilding(await start(system, "tickets", "rebuild"))
+    first = await rebuilding.says("waiting for")
+    assert all(f"`python -m {owner} messaging republish`" in first for owner in OWNERS)
+    assert re.search("^0 events applied; still to come: devlink, inventory, sla$", await rebuilding.says("still to"))
+    for owner, left in (("inventory", "devlink, sla"), ("sla", "devlink")):
+        await say(system, owner, "republish")
+        assert re.search(r"^[1-9]\d* events applied", await rebuilding.says(f"still to come: {left}$"))
+    await say(system, "devlink", "republish")
+    return await rebuilding.found()
+
+
+# -- what goes on meanwhile -------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
-async def people_working(system: System) -> AsyncIterator[None]:
-    """Tickets are opened, held, released and escalated all the while; what fails then is raised at the end."""
+async def people_working(system: System, tickets: Sequence[str]) -> AsyncIterator[list[str]]:
+    """These tickets are held and released all the while, which moves their clocks; yields what was done. New ones are
+    opened too, where the clients are known."""
+    done: list[str] = []
+
+    async def act(agent: httpx2.AsyncClient, ticket: str, action: str, **body: Any) -> None:
+        answer = await agent.post(f"/v1/tickets/{ticket}/{action}", json=body, headers={"if-match": "*"})
+        answer.raise_for_status()
+        done.append(action)
 
     async def go_on() -> None:
-        number = 0
-        while True:
-            await work(system, number)
-            number += 1
+        async with system.client() as agent:
+            while True:
+                for ticket in tickets:
+                    await act(agent, ticket, "hold", reason="waiting-for-client", note="¿desde cuándo?")
+                    await act(agent, ticket, "release")
+                try:
+                    await work(system, len(done))
+                except httpx2.HTTPStatusError as refused:
+                    if refused.response.status_code >= 500:
+                        raise
+                else:
+                    done.append("opened")
 
     working = asyncio.create_task(go_on())
     try:
-        yield
+        yield done
     finally:
         working.cancel()
-        (outcome,) = await asyncio.gather(working, return_exceptions=True)
-    if isinstance(outcome, Exception):
-        raise outcome
+        (end,) = await asyncio.gather(working, return_exceptions=True)
+        assert isinstance(end, asyncio.CancelledError), repr(end)
+
+
+async def applied(system: System) -> int:
+    """How many records the consumer of tickets has read."""
+    (row,) = await system.rows("tickets", "SELECT sum(next_offset) AS read FROM runtime.offsets")
+    return int(row["read"])
+
+
+async def come_to_rest(system: System) -> None:
+    """Until every relay has sent what it has, and every consumer has read all of it."""
+    cluster = Cluster(system.kafka_bootstrap, system.prefix)
+
+    async def at_rest() -> bool:
+        told = 0
+        for service in SERVICES:
+            (row,) = await system.rows(service, "SELECT count(*) AS waiting FROM runtime.outbox")
+            stored = {
+                (one["topic"], one["partition"]): one["next_offset"]
+                for one in await system.rows(service, "SELECT topic, partition, next_offset FROM runtime.offsets")
+            }
+            ends = await end_offsets(cluster, sorted({topic for topic, _ in stored}))
+            if row["waiting"] or any(stored.get(place, 0) < end for place, end in ends.items()):
+                return False
+            told += sum(ends.values())
+        if told != seen[-1]:
+            seen.append(told)  # what was applied last may have told more
+            return False
+        return True
+
+    seen = [-1]
+    await eventually(at_rest, within=120, what="all at rest")
+
+
+# -- what is there ----------------------------------------------------------------------------------------------------
+
+
+async def digests(system: System, tickets: Sequence[str] | None = None) -> dict[str, tuple[int, str]]:
+    """Of each projection and the queue the number of rows and a hash over all of them as text, in order; of what is of
+    tickets, only of these. By plain SQL, so that nothing of the rebuild judges itself."""
+    found = {}
+    for table in (*REFERENCE, *OF_TICKETS, *QUEUE):
+        column = {**OF_TICKETS, **QUEUE}.get(table)
+        of = f"WHERE {column} = ANY($1::uuid[])" if column and tickets is not None else ""
+        (row,) = await system.rows(
+            "tickets",
+            "SELECT count(*) AS rows, encode(sha256(convert_to("
+            f"coalesce(string_agg(t::text, E'\n' ORDER BY t::text), ''), 'UTF8')), 'hex') AS hash "
+            f"FROM tickets.{table} t {of}",
+            *([tickets] if of else []),
+        )
+        found[table] = (row["rows"], row["hash"])
+    return found
+
+
+async def empty(system: System) -> None:
+    """All of it is gone, at one instant."""
+
+    async def truncated() -> bool:
+        try:
+            await system.rows(
+                "tickets", "TRUNCATE " + ", ".join(f"tickets.{table}" for table in (*PROJECTIONS, *QUEUE))
+            )
+        except asyncpg.DeadlockDetectedError:
+            return False  # whoever works has tables in another order, and one of both had to give way
+        return True
+
+    await eventually(truncated, within=60)
+
+
+async def require_what_the_owners_have(system: System) -> None:
+    """Clocks and tasks as the databases of their owners say."""
+    for owner, theirs, ours in (
+        (
+            "sla",
+            "SELECT id, ticket_id, kind, state, target_seconds FROM sla.clocks",
+            "SELECT id, ticket_id, kind, course AS state, target_seconds FROM tickets.clocks",
+        ),
+        (
+            "devlink",
+            "SELECT t.id, l.ticket_id, t.status FROM devlink.tasks t JOIN devlink.links l ON l.task_id = t.id",
+            "SELECT id, ticket_id, status FROM tickets.tasks",
+        ),
+    ):
+        assert set(map(tuple, await system.rows(owner, theirs))) == set(map(tuple, await system.rows("tickets", ours)))
 
 
 def is_equal(found: dict[str, Any]) -> bool:
     return not (found["missing"] or found["surplus"] or found["different"])
 
 
-def test_every_projection_is_rebuilt_equal_under_load_and_a_planted_difference_is_found(
+def differences(found: dict[str, dict[str, Any]]) -> dict[str, tuple[int, int, int]]:
+    """What is not as it should be: rows missing, surplus, different."""
+    return {
+        name: (one["missing"], one["surplus"], one["different"]) for name, one in found.items() if not is_equal(one)
+    }
+
+
+# Some twenty commands of an operator, each a process.
+@pytest.mark.timeout(900)
+def test_every_projection_that_was_emptied_under_load_is_as_it_was_and_a_planted_difference_is_found(
     tmp_path: Path, postgres_url: str, kafka_bootstrap: str
 ) -> None:
     with System(tmp_path, postgres_url, kafka_bootstrap, parts=("all",)) as system:
@@ -77,36 +246,75 @@ def test_every_projection_is_rebuilt_equal_under_load_and_a_planted_difference_i
 
 
 async def _play(system: System) -> None:
-    async with people_working(system):
-        await eventually(lambda: _reacted(system, 10), within=60)
-        before = await _clocks(system)
-        found = await rebuild(system)
-        assert set(found) == PROJECTIONS
-        assert {name: one for name, one in found.items() if not is_equal(one)} == {}
-        assert found["clocks"]["rows"] > before >= 2 * 10, "it took in what people did meanwhile"
-        assert found["clients"]["rows"] > 30
+    earlier = [await work(system, number) for number in range(EARLIER)]
+    live = [await work(system, number) for number in range(LIVE)]
+    await come_to_rest(system)
+    await _move_tasks(system)
+    await come_to_rest(system)
+    await _empty_and_rebuild_under_load(system, earlier, live)
+    await come_to_rest(system)
+    await require_what_the_owners_have(system)
+    await _empty_and_rebuild_at_rest(system)
+    await _find_what_is_planted(system)
+
+
+async def _move_tasks(system: System) -> None:
+    async with system.client("devlink", "developer") as developer:
+        for task in (await developer.get("/v1/tasks")).raise_for_status().json()["items"][::2]:
+            moved = await developer.post(
+                f"/v1/tasks/{task['id']}/move", json={"status": "triaged"}, headers={"if-match": "*"}
+            )
+            moved.raise_for_status()
+
+
+async def _empty_and_rebuild_under_load(system: System, earlier: Sequence[str], live: Sequence[str]) -> None:
+    """What nobody touched meanwhile is as it was before, row by row, and what came meanwhile is there too."""
+    before = await digests(system, earlier)
+    assert all(rows for rows, _ in before.values()), before
+    async with people_working(system, live) as done:
+        await eventually(lambda: _are_more(done, 4))
+        await empty(system)
+        (acted, read) = len(done), await applied(system)
+        found = await rebuild_step_by_step(system)
+        assert len(done) > acted, "people went on working meanwhile"
+        assert await applied(system) > read, "events went on arriving meanwhile"
+        await eventually(lambda: _are_more([one for one in done if one == "opened"], 1), what="clients are known again")
+    assert set(found) == PROJECTIONS
+    assert all(found[name]["missing"] == found[name]["rows"] == before[name][0] for name in REFERENCE), found
+    assert found["environments"]["missing"] >= EARLIER + LIVE
+    assert found["tasks"]["missing"] >= EARLIER + LIVE
+    assert found["clocks"]["different"] > 0, "clocks that moved while their first events were gone"
+    await come_to_rest(system)
+    assert await digests(system, earlier) == before
+
+
+async def _empty_and_rebuild_at_rest(system: System) -> None:
+    """Nobody works: everything, what came under load too, is as before."""
+    before = await digests(system)
+    await empty(system)
+    assert {rows for rows, _ in (await digests(system)).values()} == {0}
+    found = await rebuild(system)
+    assert {name: one["missing"] for name, one in found.items()} == {name: before[name][0] for name in PROJECTIONS}
+    assert await digests(system) == before
+
+
+async def _find_what_is_planted(system: System) -> None:
+    """The counter-proof: what is wrong is named, and put right only where that was asked for."""
+    before = await digests(system)
     await _plant(system)
-    checked = await rebuild(system, "--check")
-    differing = {
-        name: (one["missing"], one["surplus"], one["different"]) for name, one in checked.items() if not is_equal(one)
-    }
-    assert differing == {"clients": (1, 0, 0), "environments": (0, 1, 0), "clocks": (0, 0, 1)}
+    planted = {"clients": (1, 0, 0), "environments": (0, 1, 0), "clocks": (0, 0, 1)}
+    wrong = await digests(system)
+    assert {name for name in before if wrong[name] != before[name]} == set(planted)
+    assert differences(await rebuild(system, "--check")) == planted
+    assert await digests(system) == wrong
     only = await rebuild(system, "clients", owners=("inventory",))
     assert {name: one["missing"] for name, one in only.items()} == {"clients": 1}
-    repaired = await rebuild(system)
-    assert not is_equal(repaired["clocks"])
-    assert is_equal(repaired["clients"])
-    again = await rebuild(system, "--check")
-    assert {name: one for name, one in again.items() if not is_equal(one)} == {}
+    assert set(differences(await rebuild(system))) == {"environments", "clocks"}
+    assert await digests(system) == before
 
 
-async def _reacted(system: System, count: int) -> bool:
-    return await _clocks(system) >= 2 * count
-
-
-async def _clocks(system: System) -> int:
-    rows = await system.rows("tickets", "SELECT count(*) AS clocks FROM tickets.clocks")
-    return int(rows[0]["clocks"])
+async def _are_more(done: Sequence[str], than: int) -> bool:
+    return len(done) > than
 
 
 async def _plant(system: System) -> None:

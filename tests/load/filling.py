@@ -25,6 +25,8 @@ RARE, RARE_TITLES = "quesuyacu", 12
 LONG_HISTORY = 2000
 PEOPLE = [f"persona-{number}" for number in range(200)]
 CLIENTS = [f"client-{number}" for number in range(40)]
+# A client that has so many tickets, however many there are.
+SMALL_CLIENT, ITS_TICKETS = "client-small", 50
 PRODUCTS = [f"product-{number}" for number in range(6)]
 TARGETS = (None, None, "analysts", "functional-analysis", "development")
 _TABLES = ("tickets", "history", "clocks")
@@ -39,6 +41,8 @@ class Filled:
     open: int
     ids: list[UUID]
     long: UUID
+    # After which ticket the last page of the queue begins.
+    last_page: tuple[Any, ...]
 
 
 class Story:
@@ -77,6 +81,7 @@ class Story:
             target = chance.choice(TARGETS)
             level = {None: 1, "analysts": 2}.get(target, 3)
             client, product = chance.choice(CLIENTS), chance.choice(PRODUCTS)
+            client = SMALL_CLIENT if number % (self.count // ITS_TICKETS) == 0 else client
             status, closed = ("in_progress", None) if self.is_open(number) else ("closed", at + timedelta(days=2))
             yield (
                 self.id(number), f"T-{number:06d}", 2, status, "incident", client, product, chance.randint(1, 4), False,
@@ -133,6 +138,10 @@ _INDEXES = """
 """
 
 
+_LAST_PAGE = """
+    SELECT turn, turn_by, severity, priority, id FROM tickets.open_tickets
+    ORDER BY turn DESC, turn_by DESC, severity DESC, priority DESC, id DESC OFFSET 50 LIMIT 1
+"""
 _CLIENTS = """
     INSERT INTO tickets.clients (id, name, name_key, tier, retired, sequence)
     SELECT id, 'Cliente ' || id, id, 'oro', false, 1 FROM unnest($1::text[]) id ON CONFLICT DO NOTHING
@@ -148,7 +157,7 @@ async def fill(owner_url: str, count: int) -> Filled:
     connection = await asyncpg.connect(owner_url)
     try:
         story = Story(count)
-        await connection.execute(_CLIENTS, CLIENTS)
+        await connection.execute(_CLIENTS, [*CLIENTS, SMALL_CLIENT])
         await connection.execute(_PRODUCTS, PRODUCTS)
         await connection.execute("TRUNCATE tickets.tickets, tickets.history, tickets.clocks, tickets.open_tickets")
         # Indexes are made faster than they grow.
@@ -165,17 +174,19 @@ async def fill(owner_url: str, count: int) -> Filled:
         await connection.execute("SELECT setval('tickets.ticket_number', $1)", count)
     finally:
         await connection.close()
-    await _compute_queue(owner_url, [story.id(n) for n in range(1, count + 1) if story.is_open(n)])
+    last_page = await _compute_queue(owner_url, [story.id(n) for n in range(1, count + 1) if story.is_open(n)])
     chance = random.Random(4)
     return Filled(
         tickets=count,
         open=story.open,
         ids=[story.id(chance.randint(1, count)) for _ in range(2000)],
         long=story.id(count),
+        last_page=last_page,
     )
 
 
-async def _compute_queue(owner_url: str, ids: Sequence[UUID]) -> None:
+async def _compute_queue(owner_url: str, ids: Sequence[UUID]) -> tuple[Any, ...]:
+    """Also after which ticket its last page begins."""
     engine = make_engine(owner_url, application="bench", pool_size=1)
     try:
         async with begin(engine, lambda: None) as tx:
@@ -185,5 +196,6 @@ async def _compute_queue(owner_url: str, ids: Sequence[UUID]) -> None:
     connection = await asyncpg.connect(owner_url)
     try:
         await connection.execute("VACUUM ANALYZE")
+        return tuple(await connection.fetchrow(_LAST_PAGE))
     finally:
         await connection.close()

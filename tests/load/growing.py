@@ -13,13 +13,14 @@ import httpx2
 
 from tests.load.connection import request_of
 from tests.load.figures import Cell, Table, percentile, ratio, spread
-from tests.load.filling import CLIENTS, FREQUENT, PEOPLE, RARE, Filled, fill
+from tests.load.filling import CLIENTS, FREQUENT, PEOPLE, RARE, SMALL_CLIENT, Filled, fill
 from tests.load.generator import Closed, Seen, call
 from tests.load.machine import cpu_of
 from tests.load.scene import API_PROCESSES, Options, Scene
 from tests.support.databases import OWNER
 from tests.support.system import READY_SECONDS, Process, System
 from tests.support.waiting import wait_until
+from tickets.api import BY_DUE
 
 CALLERS = 8
 FLOOR = "empty route"
@@ -84,8 +85,10 @@ def _reads(filled: Filled, token: str) -> dict[str, list[str]]:
     """The requests of each kind; what is looked for is another one each time where there are many."""
     chance = random.Random(5)
     clients, people = chance.choices(CLIENTS, k=200), chance.choices(PEOPLE, k=200)
+    numbers = [chance.randint(1, filled.tickets) for _ in range(200)]
     paths: dict[str, Sequence[str]] = {
         "queue by due": ["?sort=due"],
+        "last page of the queue by due": [f"?sort=due&after={BY_DUE.cursor(*filled.last_page)}"],
         "queue by opening": ["?sort=opened"],
         "queue of a target by due": ["?sort=due&target=analysts", "?sort=due&target=development"],
         "in somebody's hands by due": [f"?sort=due&assignee={one}" for one in people],
@@ -98,7 +101,13 @@ def _reads(filled: Filled, token: str) -> dict[str, list[str]]:
         **{f"all with a word of {share:.1%}": [f"?q={word}&status=all"] for word, share in FREQUENT.items()},
         "all with a rare word": [f"?q={RARE}&status=all"],
         "all with no such word": ["?q=kwyjibo&status=all", "?q=jirafa+verde&status=all"],
-        "all with a number": [f"?q={chance.randint(1, filled.tickets)}&status=all" for _ in range(200)],
+        "small client, all with a frequent word": [f"?q=factura&client={SMALL_CLIENT}&status=all"],
+        "small client, all with a rare word": [f"?q={RARE}&client={SMALL_CLIENT}&status=all"],
+        "in somebody's hands, all with a frequent word": [f"?q=factura&assignee={one}&status=all" for one in people],
+        "in somebody's hands, all with a rare word": [f"?q={RARE}&assignee={one}&status=all" for one in people],
+        "all with a number": [f"?q={number}&status=all" for number in numbers],
+        "all with a number as it is written": [f"?q=T-{number:06d}&status=all" for number in numbers],
+        "open with a number as it is written": [f"?q=T-{number:06d}" for number in numbers],
         "view": [f"/{one}" for one in filled.ids],
         "view of a long history": [f"/{filled.long}"],
         "page of a long history": [f"/{filled.long}/history?limit=50"],

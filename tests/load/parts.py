@@ -32,7 +32,7 @@ from shared.telemetry import logs
 from tests.shared.messaging import story
 from tests.support.databases import CHECKOUT, Database
 
-_ARCHIVED = "SELECT * FROM runtime.archive ORDER BY position"
+_ARCHIVED = "SELECT * FROM runtime.archive WHERE topic = $1 ORDER BY position"
 _EFFECTS = """
     INSERT INTO public.effects (event_id, type, key, number, sequence)
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::bigint[])
@@ -83,8 +83,12 @@ class _TimedRelay(Relay):
 
     watch: Stopwatch
 
-    async def _send_all(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
+    async def _learn_topics(self, connection: asyncpg.Connection) -> None:
+        # Before it reads its first rows: those that it only takes out of its way cost time too.
         self.watch.start()
+        await super()._learn_topics(connection)
+
+    async def _send_all(self, connection: asyncpg.Connection, rows: list[asyncpg.Record]) -> None:
         await super()._send_all(connection, rows)
         self.watch.pass_rows(len(rows))
         if self.watch.done.is_set():
@@ -112,7 +116,7 @@ async def relay(url: str, cluster: Cluster, watch: Stopwatch) -> None:
 async def producer(url: str, cluster: Cluster, watch: Stopwatch) -> None:
     """Sends the same records, read and with their headers made beforehand; waits for every acknowledgement."""
     connection = await asyncpg.connect(url)
-    records = [_record(row) for row in await connection.fetch(_ARCHIVED)]
+    records = [_record(row) for row in await connection.fetch(_ARCHIVED, TICKETS.name)]
     await connection.close()
     client = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, acks="all", enable_idempotence=True, linger_ms=0)
     topic = cluster.physical(TICKETS.name)

@@ -126,15 +126,15 @@ async def nobody(_engine: object, _parameters: object) -> Signer | None:
 
 
 def test_a_delivery_needs_no_condition_and_is_done_once_all_the_same() -> None:
-    deliveries = APIRouter(prefix="/v1/hooks", dependencies=[signed(HmacVerifier(nobody))])
+    deliveries = APIRouter(prefix="/v1/hooks")
 
-    @deliveries.post("/{id}")
+    @deliveries.post("/{id}", dependencies=[signed(HmacVerifier(nobody))])
     async def careful(id: str, once: Idempotency) -> None: ...
 
-    @deliveries.post("/{id}/again")
+    @deliveries.post("/{id}/again", dependencies=[signed(HmacVerifier(nobody))])
     async def careless(id: str) -> None: ...
 
-    @deliveries.delete("/{id}")
+    @deliveries.delete("/{id}", dependencies=[signed(HmacVerifier(nobody))])
     async def delete(id: str) -> None: ...
 
     assert problems_of(sample_app(NOWHERE, routers=[deliveries])) == [

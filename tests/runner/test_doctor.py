@@ -22,7 +22,7 @@ from runner.doctor import examine, machine
 from runner.doctor.findings import Finding
 from runner.doctor.machine import check_caches, check_disk, check_ports, check_secrets, check_state_folder
 from runner.doctor.patient import Patient
-from runner.doctor.services import check_processes, judge_stopped, judge_waiting
+from runner.doctor.services import check_processes, judge_stopped, judge_waiting, judge_work
 from runner.errors import RunnerError
 from runner.installation import Installation, command
 from runner.jars import ensure_jars, read_lock
@@ -247,6 +247,15 @@ def test_what_waits_in_a_database_is_judged_by_its_age(row: SimpleNamespace, sta
     assert (found.check, found.state) == ("sla: messages", state)
     assert words in found.says
     assert state == "ok" or "desk service sla messaging" in found.action or "shared.messaging topics" in found.action
+
+
+@pytest.mark.parametrize(("set_aside", "given_up"), [(3, 0), (0, 2)])
+def test_work_that_nobody_does_any_more_is_a_problem_with_the_command(set_aside: int, given_up: int) -> None:
+    found = judge_work("sla", SimpleNamespace(set_aside=set_aside, given_up=given_up))
+    assert (found.check, found.state) == ("sla: work", "problem")
+    assert f"{set_aside} pieces of work set aside, {given_up} calls to other systems given up" in found.says
+    assert "`desk service sla work set-aside`" in found.action
+    assert judge_work("sla", SimpleNamespace(set_aside=0, given_up=0)).state == "ok"
 
 
 STOPPED: dict[str, list[dict[str, Any]]] = {

@@ -83,6 +83,7 @@ def test_what_is_fit_for_production_is_let_through(monkeypatch: pytest.MonkeyPat
         ({"DESK_DATABASE_URL": "mysql://db.example/desk"}, "DESK_DATABASE_URL"),
         ({"DESK_TOPIC_PREFIX": "mine."}, "DESK_TOPIC_PREFIX"),
         ({"DESK_CLOCK_SKEW_SECONDS": "5"}, "DESK_CLOCK_SKEW_SECONDS"),
+        ({"DESK_CLOCK_SKEW_SECONDS": "1.5,-1.2"}, "DESK_CLOCK_SKEW_SECONDS"),
     ],
 )
 def test_production_refuses_what_is_unsafe(

@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+import asyncpg
 import httpx2
 import pytest
 
 from shared.contracts import asyncapi
 from shared.messaging.kafka import Cluster
 from tests.support.collector import collecting
-from tests.support.databases import CHECKOUT, Database
+from tests.support.databases import CHECKOUT, SERVING, Database
 from tests.support.eventually import eventually
 from tests.support.parts import started
 from tests.support.system import SERVICES
@@ -102,12 +103,34 @@ async def test_a_process_whose_clock_is_not_its_databases_is_not_ready(
 ) -> None:
     db = await database("devlink")
     async with contextlib.AsyncExitStack() as stack:
-        for part in ("api", "consumer", "relay", "jobs"):
+        for part in ("api", "consumer", "relay", "jobs", "all"):
             skewed = started("devlink", part, db, cluster, DESK_CLOCK_SKEW_SECONDS=seconds)
             _, client = await stack.enter_async_context(skewed)
             told = await eventually(partial(readiness, client))
             assert how in told["checks"]["clock"], part
             assert (await client.get("/livez")).status_code == 200
+
+
+async def test_in_production_a_process_without_the_guards_of_its_role_is_not_ready_and_says_so(database: Make) -> None:
+    db = await database("devlink")
+    lacking = f'ALTER ROLE {SERVING} IN DATABASE "{db.name}" RESET lock_timeout'
+    production = {"DESK_ENV": "production", "DESK_OIDC_ISSUER": "https://login.example"}
+    async with contextlib.AsyncExitStack() as stack:
+        guarded = await stack.enter_async_context(started("devlink", "jobs", db, NO_BROKER, **production))
+        told = await eventually(partial(readiness, guarded[1]))
+        assert (told["status_code"], told["checks"]["guards"]) == (200, "ok")
+        administrator = await asyncpg.connect(db.admin_url)
+        await administrator.execute(lacking)
+        await administrator.close()
+        for part in ("api", "consumer", "relay", "jobs"):
+            _, client = await stack.enter_async_context(started("devlink", part, db, NO_BROKER, **production))
+            told = await eventually(partial(readiness, client))
+            assert told["status_code"] == 503, part
+            assert "lock_timeout is off instead of 20 s: let whoever makes the databases" in told["checks"]["guards"]
+            assert (await client.get("/livez")).status_code == 200
+        _, client = await stack.enter_async_context(started("devlink", "jobs", db, NO_BROKER))
+        told = await eventually(partial(readiness, client))
+        assert (told["status_code"], "guards" in told["checks"]) == (200, False), "development"
 
 
 @pytest.mark.parametrize("part", ["api", "consumer", "relay", "jobs", "all"])

@@ -81,6 +81,7 @@ def test_a_question_is_looked_for_word_by_word(question: str, words: list[str]) 
 @example("\u0345a")
 @example("ŀl")
 @example("\u3164x")
+@example("\ufffe\r\U00018d09")
 def test_the_key_of_a_key_is_the_key_itself(text: str) -> None:
     assert sort_key(sort_key(text)) == sort_key(text)
     assert search_key(search_key(text)) == search_key(text)

@@ -102,6 +102,18 @@ async def test_a_hold_for_the_client_pauses_the_resolution_and_never_the_respons
     assert ("resolution", 50, at(RESOLUTION / 2 + 4000)) in await timers(sla)
 
 
+async def test_a_hold_and_a_release_that_are_told_late_count_from_when_they_happened(sla: Database) -> None:
+    story = Story()
+    await tell(sla, story.opened())
+    await tell(sla, story.responded(900))
+    await tell(sla, story.held(600), noticed=1500)
+    paused = (await clocks_of(sla, story.ticket_id))["resolution"]
+    assert (paused["state"], paused["since"], paused["counted_seconds"]) == ("paused", at(600), 600)
+    await tell(sla, story.released(1200), noticed=1800)
+    running = (await clocks_of(sla, story.ticket_id))["resolution"]
+    assert (running["state"], running["since"], running["due_at"]) == ("running", at(1200), at(RESOLUTION + 600))
+
+
 async def test_a_hold_for_development_does_not_pause(sla: Database) -> None:
     story = Story()
     await tell(sla, story.opened(), story.held(1000, "development"), story.released(5000, "development"))

@@ -143,13 +143,31 @@ async def _run(service: str, command: str, *, owner: str, serving: str) -> None:
 async def fresh_database(admin_url: str, service: str) -> AsyncIterator[Database]:
     """A copy of the service's template, dropped at the end."""
     template = await ensure_template(admin_url, service)
-    name = f"{service}_{uuid.uuid4().hex[:12]}"
+    async with _copied(admin_url, template, service) as database:
+        yield database
+
+
+@asynccontextmanager
+async def dumped(database: Database) -> AsyncIterator[Database]:
+    """A database as it is now, in a second one, which is dropped at the end; the first goes on."""
+    await database.engine.dispose()
+    database.engine = _engine(database.admin_url, database.name)
+    async with _copied(database.admin_url, database.name, "dump") as dump:
+        yield dump
+
+
+@asynccontextmanager
+async def _copied(admin_url: str, template: str, prefix: str) -> AsyncIterator[Database]:
+    name = f"{prefix}_{uuid.uuid4().hex[:12]}"
     await clone_database(admin_url, template, name)
-    engine = make_engine(
-        _url(admin_url, name, SERVING).render_as_string(hide_password=False), application="test", pool_size=8
-    )
+    database = Database(name, admin_url, _engine(admin_url, name))
     try:
-        yield Database(name, admin_url, engine)
+        yield database
     finally:
-        await engine.dispose()
+        await database.engine.dispose()
         await drop_database(admin_url, name)
+
+
+def _engine(admin_url: str, name: str) -> Engine:
+    url = _url(admin_url, name, SERVING).render_as_string(hide_password=False)
+    return make_engine(url, application="test", pool_size=8)

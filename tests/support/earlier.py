@@ -39,6 +39,8 @@ async def carried_over(
 ) -> AsyncIterator[CarriedOver]:
     """A database that is migrated to just before a revision (the number that its file begins with), given rows as the
     release before wrote them, and then migrated to that revision and no further. The block asks what became of them.
+
+    `service` may be "runtime": the tables that every service has.
     """
     name = f"earlier_{uuid4().hex[:10]}"
     url = make_url(postgres_url).set(database=name, username=OWNER, password=PASSWORD)
@@ -61,10 +63,17 @@ async def carried_over(
         await drop_database(postgres_url, name)
 
 
+def migrations_of(service: str) -> Path:
+    """Where the history of a service stands, or that of the runtime."""
+    if service == "runtime":
+        return CHECKOUT / "shared" / "src" / "shared" / "messaging" / "migrations"
+    return CHECKOUT / "services" / service / "src" / service / "migrations"
+
+
 def _history(folder: Path, service: str, revision: str, *, inclusive: bool = True) -> str:
     """The package of a service's revisions up to one, without those that came later. Raises KeyError for none such."""
     package = f"{service}_{'until' if inclusive else 'before'}_{revision}"
-    shutil.copytree(CHECKOUT / "services" / service / "src" / service / "migrations", folder / package)
+    shutil.copytree(migrations_of(service), folder / package)
     found = {path.name[:4]: path for path in (folder / package / "versions").glob("[0-9]*.py")}
     if revision not in found:
         raise KeyError(f"{service} has no revision {revision}")

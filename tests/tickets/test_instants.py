@@ -131,7 +131,7 @@ async def test_tickets_from_before_the_column_get_the_instant_of_their_latest_ow
             await tell(tx, event)
     revision = importlib.import_module("tickets.migrations.versions.0002_instants")
     async with desk.connect(OWNER) as owner:
-        await owner.execute("ALTER TABLE tickets.tickets DROP COLUMN last_fact_at")
+        await owner.execute("ALTER TABLE tickets.tickets DROP COLUMN last_fact_at, DROP COLUMN course_at")
         for statement in revision.STATEMENTS:
             await owner.execute(statement)
     assert [(await row_of(desk, one))["last_fact_at"] for one in (opened, moved)] == [NOW, then]

@@ -80,19 +80,25 @@ async def test_the_latest_fact_of_an_earlier_ticket_is_its_own_and_not_what_othe
 ) -> None:
     fact = (
         "INSERT INTO tickets.history (ticket_id, fact_id, type, source, occurred_at, recorded_at, actor, origin, "
-        "correlation_id, data) "
-        "SELECT id, gen_random_uuid(), 'x', '{source}', '{occurred}', '{recorded}', 'ana', 'live', 'c', '{{}}' "
+        "correlation_id, data) SELECT id, gen_random_uuid(), 'desk.ticket.{type}.v1', '{source}', '{occurred}', "
+        "'{recorded}', 'ana', 'live', 'c', '{{}}' "
         "FROM tickets.tickets WHERE number = 'T-{n}'"
     )
     inserts = [
         A_TICKET.format(most=3),
-        fact.format(source="tickets", occurred="2026-11-03 10:00Z", recorded="2026-11-03 10:00:00.000001Z", n=1),
-        fact.format(source="sla", occurred="2026-11-05", recorded="2026-11-05", n=1),
-        fact.format(source="tickets", occurred="2026-10-01", recorded="2026-10-01", n=2),
+        fact.format(
+            source="tickets", occurred="2026-11-03 10:00Z", recorded="2026-11-03 10:00:00.000001Z", n=1, type="held"
+        ),
+        fact.format(source="sla", occurred="2026-11-05", recorded="2026-11-05", n=1, type="x"),
+        fact.format(source="tickets", occurred="2026-10-01", recorded="2026-10-01", n=2, type="responded"),
     ]
     async with carried_over(postgres_url, tmp_path, "tickets", "0002", inserts) as rows:
-        told = await rows("SELECT (last_fact_at AT TIME ZONE 'UTC')::text FROM tickets.tickets ORDER BY number")
-    assert told == [("2026-11-03 10:00:00.000001",), ("2026-11-02 00:00:00",), ("2026-11-02 00:00:00",)]
+        told = await rows(
+            "SELECT (last_fact_at AT TIME ZONE 'UTC')::text, (course_at AT TIME ZONE 'UTC')::text "
+            "FROM tickets.tickets ORDER BY number"
+        )
+    opened = "2026-11-02 00:00:00"
+    assert told == [("2026-11-03 10:00:00.000001", "2026-11-03 10:00:00"), (opened, opened), (opened, opened)]
 
 
 async def test_what_an_earlier_release_stored_is_found_by_the_new_spelling(postgres_url: str, tmp_path: Path) -> None:
@@ -140,14 +146,13 @@ async def test_open_tickets_of_an_earlier_release_stand_in_the_queue_where_this_
     inserts = [A_QUEUE, ITS_CLOCKS]
     async with carried_over(postgres_url, tmp_path, "tickets", "0004", inserts) as rows:
         assert await rows(
-            "SELECT number, clocks, due_kind, breached, immediate, turn, turn_by FROM tickets.open_tickets "
-            "ORDER BY turn, turn_by",
+            "SELECT number, clocks, due_kind, breached, turn, turn_by FROM tickets.open_tickets ORDER BY turn, turn_by",
         ) == [
-            ("T-1", "pending", None, False, False, 0, 1793577600000000),
-            ("T-4", "running", "resolution", False, True, 1, 1794182400000000),
-            ("T-2", "running", "response", True, False, 2, 1793664000000000),
-            ("T-3", "paused", None, False, False, 3, 77),
-            ("T-5", "ended", None, False, False, 4, 1793577600000000),
+            ("T-1", "pending", None, False, 0, 1793577600000000),
+            ("T-4", "running", "resolution", False, 1, 1794182400000000),
+            ("T-2", "running", "response", True, 2, 1793664000000000),
+            ("T-3", "paused", None, False, 3, 77),
+            ("T-5", "ended", None, False, 4, 1793577600000000),
         ]
         # Whatever this release's statement says of the same tickets is what the revision wrote.
         filled = await rows(_QUEUE)

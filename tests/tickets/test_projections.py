@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -53,7 +54,7 @@ async def test_the_whole_story_in_order_gives_the_rows_written_by_hand(desk: Dat
         "id": RESPONSE, "ticket_id": TICKET, "kind": "response", "contract_id": "c-molinos", "contract_version": 3,
         "target_seconds": 3600, "started_at": NOW, "start_sequence": 200, "course": "met", "course_at": later(5),
         "remaining_seconds": 3300, "pause_reason": None, "course_sequence": 202, "due_at": later(60),
-        "due_sequence": 200, "warned_percent": None, "warned_sequence": 0, "breached_at": None, "breach_sequence": 0,
+        "due_sequence": 200, "warned_percent": None, "warned_sequence": 0, "breached_at": None, "breach_sequence": 202,
     }  # fmt: skip
     assert resolution == {
         "id": RESOLUTION, "ticket_id": TICKET, "kind": "resolution", "contract_id": "c-molinos", "contract_version": 3,
@@ -89,6 +90,41 @@ async def test_any_order_any_batches_and_repetitions_end_in_the_same_rows(desk: 
                     await projections.apply(tx, batch)
                 found = await state(tx)
             assert found == expected, [type(event.data).__name__ for event in shuffled]
+
+
+def resumed(**changes: Any) -> Received[Any]:
+    """A clock that runs again from minute 30 to minute 1460, with changes of the envelope or of the event."""
+    event = told.resumed(TICKET, 9)
+    recorded_at = changes.pop("recorded_at", event.recorded_at)
+    return replace(event, data=event.data.model_copy(update=changes), recorded_at=recorded_at)
+
+
+@pytest.mark.parametrize(
+    ("later_state", "left"),
+    [
+        (told.paused(TICKET, 9), None),
+        (resumed(), None),
+        (told.met(TICKET, 9, clock_id=RESOLUTION), None),
+        (told.paused(TICKET, 9, remaining=-5), later(1460)),
+        (resumed(due_at=later(20)), later(1460)),
+        (told.stopped(TICKET, 9), later(1460)),
+        # It was learnt after it had run out: whoever announced that before does not do so again.
+        (resumed(due_at=later(1400), recorded_at=later(1401)), later(1400)),
+    ],
+    ids=["paused", "resumed", "met", "paused too late", "resumed too late", "stopped", "run out before it was told"],
+)
+async def test_a_state_that_a_breach_does_not_fit_takes_it_back(
+    desk: Database, later_state: Received[Any], left: Any
+) -> None:
+    events = [told.started(TICKET, 1), told.breached(TICKET, 2), later_state]
+    for order in (events, events[::-1]):
+        async with desk.connect("test_owner") as admin:
+            await admin.execute("TRUNCATE tickets.clocks")
+        async with desk.begin() as tx:
+            for event in order:
+                await projections.apply(tx, [event])
+            (row,) = await rows(tx, "SELECT breached_at FROM tickets.clocks")
+        assert row["breached_at"] == left
 
 
 async def test_each_prefix_of_the_story_is_the_same_when_shuffled(desk: Database) -> None:

@@ -53,7 +53,7 @@ async def test_a_new_ticket_stands_where_no_clock_has_come_yet(desk: Database) -
         {
             "id": ticket.id, "number": "T-000001", "title_key": "nosepuedenemitirfacturas", "opened_at": NOW,
             "status": "new", "client_id": "molinos", "product_id": "gestion", "module_id": "facturacion", "severity": 2,
-            "priority": 2, "immediate": False, "level": 1, "target": None, "assignee": None, "clocks": "pending",
+            "priority": 2, "level": 1, "target": None, "assignee": None, "clocks": "pending",
             "due_kind": None, "due_at": None, "breached": False, "turn": 0,
             "turn_by": int(NOW.timestamp()) * 1_000_000 + NOW.microsecond,
         }
@@ -92,10 +92,11 @@ async def test_the_row_follows_what_people_and_clocks_do_until_the_ticket_is_clo
 
 
 async def blocked(desk: Database) -> bool:
-    """Whether a session waits for a lock of another one."""
+    """Whether a session, of whichever role, waits for a lock of another one."""
     return bool(
         await desk.count(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+            "WHERE datname = current_database() AND NOT granted"
         )
     )
 

@@ -99,10 +99,10 @@ def stopped(ticket_id: UUID, sequence: int) -> Received[Any]:
     return received(data, sequence=sequence, at=later(1500))
 
 
-def met(ticket_id: UUID, sequence: int) -> Received[Any]:
+def met(ticket_id: UUID, sequence: int, *, clock_id: UUID = RESPONSE) -> Received[Any]:
     data = SlaClockMet(
-        ticket_id=ticket_id, clock_id=RESPONSE, kind="response", stopped_at=later(5), elapsed_seconds=300,
-        remaining_seconds=3300,
+        ticket_id=ticket_id, clock_id=clock_id, kind="response" if clock_id == RESPONSE else "resolution",
+        stopped_at=later(5), elapsed_seconds=300, remaining_seconds=3300,
     )  # fmt: skip
     return received(data, sequence=sequence, at=later(5))
 

@@ -30,13 +30,6 @@ class DatedReasonMissing(Invalid):
     title = "What happened a while ago needs a reason"
 
 
-class OccurredBeforeItBegan(Invalid):
-    """Nothing happens to what is not there yet."""
-
-    code = "occurred-before-it-began"
-    title = "The instant lies before the beginning"
-
-
 def under_lock(cause: Cause, latest: datetime | None) -> Cause:
     """The cause as of now. Call it right after the aggregate was locked, with the instant of its latest fact, if any.
 
@@ -50,22 +43,21 @@ def under_lock(cause: Cause, latest: datetime | None) -> Cause:
 def dated(cause: Cause, occurred_at: datetime | None, reason: str | None) -> Cause:
     """The cause of something that happened before somebody told it; as it is when nobody says when.
 
-    Raises OccurredInTheFuture, and DatedReasonMissing for what is more than 15 minutes ago. Whether it happened before
-    what it happened to is only known under the lock: `require_after`.
+    Raises OccurredInTheFuture, and DatedReasonMissing for what is more than 15 minutes ago. Whether it happened
+    after what it follows only the aggregate knows.
     """
     now = cause.recorded_at
     if occurred_at is None:
         return cause
     if occurred_at > now + CLOCK_SKEW:
-        raise OccurredInTheFuture(f"occurred_at {instant(occurred_at)} is after now ({instant(now)}): correct it")
-    if now - occurred_at > NEEDS_REASON_AFTER and not reason:
-        raise DatedReasonMissing("occurred_at is more than 15 minutes ago: say why it is told only now")
-    return replace(cause, occurred_at=min(occurred_at.astimezone(UTC), now))
-
-
-def require_after(cause: Cause, begun_at: datetime) -> None:
-    """Raises OccurredBeforeItBegan for a fact that is dated before what it happened to had begun."""
-    if cause.occurred_at < begun_at:
-        raise OccurredBeforeItBegan(
-            f"occurred_at {instant(cause.occurred_at)} is before {instant(begun_at)}, when this began: correct it"
+        raise OccurredInTheFuture(
+            f"occurred_at {instant(occurred_at)} is more than {CLOCK_SKEW.seconds} seconds after now, {instant(now)}: "
+            "say an instant up to now, or leave it out"
         )
+    if now - occurred_at > NEEDS_REASON_AFTER and not reason:
+        raise DatedReasonMissing(
+            f"occurred_at {instant(occurred_at)} is more than {NEEDS_REASON_AFTER.seconds // 60} minutes before now, "
+            f"{instant(now)}: say in occurred_late_reason why it is told only now; from "
+            f"{instant(now - NEEDS_REASON_AFTER)} on none is needed"
+        )
+    return replace(cause, occurred_at=min(occurred_at.astimezone(UTC), now))

@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 
 # A portion that takes longer hangs: every statement has an end, and a slow database only makes it last.
 LONGEST_WORK_SECONDS = 300.0
+# Pieces of one portion that are set aside. Bad data is a few rows, as many as a person looks at one by one; where more
+# raise, a release or a table is wrong, and setting aside would empty the job, portion by portion.
+MOST_SET_ASIDE = 25
 
 P = TypeVar("P")
 
@@ -36,8 +39,8 @@ class Pieces(Generic[P]):
     `claim(tx, now, most)` locks at most so many and passes over what others hold; nothing in it may fail for one piece.
     `do(tx, pieces, now)` does them. When it raises, they are done one by one, each under a savepoint, and the guilty
     one is kept in `runtime.set_aside` with the key that `key` gives it, after `put_aside(tx, piece)` took it out of
-    what `claim` finds. `bring_back(tx, key, now)` undoes that when an operator has mended the cause; False where the
-    piece is no more.
+    what `claim` finds. With more than MOST_SET_ASIDE of them the job fails and none is set aside.
+    `bring_back(tx, key, now)` undoes that when an operator has mended the cause; False where the piece is no more.
     """
 
     claim: Callable[[Transaction, datetime, int], Awaitable[Sequence[P]]]
@@ -62,6 +65,10 @@ class Job:
     every_seconds: float
     next_due: NextDue | None = None
     channel: str | None = None
+
+
+class JobAtFault(RuntimeError):
+    """So many pieces of one portion raise that it is not they."""
 
 
 class JobLoop:
@@ -125,22 +132,32 @@ class JobLoop:
             log.warning("portion failed, doing it piece by piece", job=self.job.name, problem=problem_of(error))
         async with begin(self.engine, self.hint) as tx:
             pieces = await work.claim(tx, now, work.portion)
-            for piece in pieces:
-                await self._piece(tx, work, piece, now)
+            guilty = await self._guilty(tx, work, pieces, now)
+            for piece, problem in guilty:
+                await work.put_aside(tx, piece)
+                await set_aside.keep(tx, self.job.name, work.key(piece), problem, now)
+        metrics.jobs_set_aside_total.labels(job=self.job.name).inc(len(guilty))
         return len(pieces)
 
-    async def _piece(self, tx: Transaction, work: Pieces[Any], piece: Any, now: datetime) -> None:
-        try:
-            async with tx.savepoint():
-                await work.do(tx, [piece], now)
-        except Exception as error:
-            if is_transient(error):
-                raise
-            key = work.key(piece)
-            log.exception("a piece of work is set aside", job=self.job.name, key=key)
-            metrics.jobs_set_aside_total.labels(job=self.job.name).inc()
-            await work.put_aside(tx, piece)
-            await set_aside.keep(tx, self.job.name, key, problem_of(error), now)
+    async def _guilty(
+        self, tx: Transaction, work: Pieces[Any], pieces: Sequence[Any], now: datetime
+    ) -> list[tuple[Any, str]]:
+        """Does them one by one; those that raise, each with its problem. Raises JobAtFault where they are too many."""
+        guilty = []
+        for piece in pieces:
+            try:
+                async with tx.savepoint():
+                    await work.do(tx, [piece], now)
+            except Exception as error:
+                if is_transient(error):
+                    raise
+                guilty.append((piece, problem_of(error)))
+                if len(guilty) > MOST_SET_ASIDE:
+                    raise JobAtFault(
+                        f"more than {MOST_SET_ASIDE} pieces of one portion raise, so none is set aside: {guilty[-1][1]}"
+                    ) from error
+                log.exception("a piece of work raises", job=self.job.name, key=work.key(piece))
+        return guilty
 
     async def _pause(self) -> float:
         if self.job.next_due is None:

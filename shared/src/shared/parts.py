@@ -16,22 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from shared import clock
 from shared.db.engine import Engine, direct_connection, make_engine
-from shared.db.schema import History, SchemaNewer, read_histories, require_schema
-from shared.db.statement import sql
+from shared.db.schema import read_histories
 from shared.db.transaction import Transaction
 from shared.errands import ErrandJob, ErrandLoop, measure, prune
-from shared.http.health import Check, Health, clock_check, database_check, serve_health
+from shared.http.health import Health, serve_health
 from shared.jobs import Job, JobLoop
 from shared.messaging.hint import Hinter
 from shared.messaging.reactions import Reactions, collect
+from shared.readiness import Readiness
 from shared.settings import ServiceSettings
 from shared.telemetry import collector, tracing
 
 if TYPE_CHECKING:
-    from shared.messaging.consumer import Consumer
-    from shared.messaging.relay import Relay
+    pass
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +56,6 @@ class Parts:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     turns: dict[str, Callable[[], float]] = field(default_factory=dict)
     beaten: float = field(default_factory=time.monotonic)
-    newer_schema: str | None = None
     # Whether this process runs one part only, or the API beside all the others.
     alone: bool = True
 
@@ -79,9 +76,9 @@ class Parts:
         return collect(subscribers) if subscribers is not None else Reactions([])
 
     @functools.cached_property
-    def histories(self) -> list[History]:
-        """The revisions of this release; files, so they are read once."""
-        return read_histories(self.name)
+    def readiness(self) -> Readiness:
+        """What decides whether this process is ready."""
+        return Readiness(self.name, self.settings, self.engine, self.reactions, read_histories(self.name))
 
     @property
     def url(self) -> str:
@@ -103,8 +100,8 @@ class Parts:
             engine=self.engine,
             hint=self.hinter,
             authenticator=Authenticator(self.settings.oidc_issuer, env=self.settings.env),
-            readiness=[*self._stored(), *self._replicas_filled(), *self._nothing_stopped()],
-            status=self._status,
+            readiness=self.readiness.checks_of("api" if self.alone else "all"),
+            status=self.readiness.status,
             alive=self.is_alive,
         )
         await serve(app, host=self.settings.host, port=self.settings.port, stop=self.stop)
@@ -125,7 +122,7 @@ class Parts:
             session_timeout_ms=self.settings.kafka_session_timeout_ms,
         )
         self.turns["consumer"] = lambda: consumer.last_turn
-        self._consumer = consumer
+        self.readiness.consumer = consumer
         await self._until_stopped(consumer.run())
 
     async def relay(self) -> None:
@@ -139,7 +136,7 @@ class Parts:
             request_timeout_seconds=self.settings.kafka_request_timeout_seconds,
         )
         self.turns["relay"] = lambda: relay.last_turn
-        self._relay = relay
+        self.readiness.relay = relay
         running = asyncio.create_task(relay.run())
         stopping = asyncio.create_task(self.stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -205,15 +202,9 @@ class Parts:
         return parts_turn and now - self.beaten < STALLED_SECONDS
 
     def _health(self, part: str) -> Callable[[], Coroutine[Any, Any, None]]:
-        stored = self._stored()
-        readiness = {
-            "consumer": [*stored, self._broker(), Check("consumer", self._test_consumer)],
-            "relay": [*stored, self._broker(), Check("archive", self._test_relay)],
-            "jobs": stored,
-        }[part]
-
         async def serve() -> None:
-            health = Health(f"{self.name} {part}", readiness, self._status, self.is_alive)
+            checks = self.readiness.checks_of(part)
+            health = Health(f"{self.name} {part}", checks, self.readiness.status, self.is_alive)
             await serve_health(health, host=self.settings.host, port=self.settings.port, stop=self.stop)
 
         return serve
@@ -285,114 +276,7 @@ class Parts:
                 log.warning("listening begins anew", problem=repr(error))
                 await asyncio.sleep(1)
 
-    # -- health -------------------------------------------------------------------------------------------------
-
     def _cluster(self) -> Any:
         from shared.messaging.kafka import Cluster
 
         return Cluster.of(self.settings)
-
-    def _stored(self) -> list[Check]:
-        """What every part needs of its database."""
-        return [database_check(self.engine), self._schema(), clock_check(self.engine)]
-
-    def _schema(self) -> Check:
-        """Passes when the database is at least at this release.
-
-        A newer one is only shown: during a deployment the old release runs beside the new one's tables.
-        """
-
-        async def test() -> None:
-            newer_schema = None
-            async with self.engine.connect() as connection:
-                try:
-                    await require_schema(connection, self.name, self.histories)
-                except SchemaNewer as newer:
-                    newer_schema = newer.message
-            self.newer_schema = newer_schema
-
-        return Check("schema", test)
-
-    def _broker(self) -> Check:
-        async def test() -> None:
-            from shared.messaging.kafka import reach_any
-
-            await reach_any(self.settings.kafka_bootstrap)
-
-        return Check("kafka", test)
-
-    def _replicas_filled(self) -> list[Check]:
-        topics = [topic.name for topic in self.reactions.replicas]
-        if not topics:
-            return []
-
-        async def test() -> None:
-            from shared.messaging.replicas import unfilled_replicas
-
-            async with self.engine.connect() as connection:
-                unfilled = await unfilled_replicas(connection, topics)
-            if unfilled:
-                raise RuntimeError(f"not filled yet: {', '.join(unfilled)}")
-
-        return [Check("replicas", test)]
-
-    def _nothing_stopped(self) -> list[Check]:
-        """Where all parts are one process, what only an operator can end in its consumer and relay; an outage of the
-        broker ends by itself, and the API goes on accepting meanwhile."""
-
-        async def test() -> None:
-            consumer: Consumer | None = getattr(self, "_consumer", None)
-            if consumer is not None and consumer.stopped is not None:
-                raise RuntimeError(consumer.stopped)
-
-        return [] if self.alone else [Check("consumer", test), Check("archive", self._test_relay)]
-
-    async def _test_consumer(self) -> None:
-        consumer: Consumer | None = getattr(self, "_consumer", None)
-        if consumer is not None and consumer.problem is not None:
-            raise RuntimeError(consumer.problem)
-
-    async def _test_relay(self) -> None:
-        relay: Relay | None = getattr(self, "_relay", None)
-        if relay is not None and relay.refused is not None:
-            raise RuntimeError(relay.refused)
-
-    async def _status(self) -> dict[str, Any]:
-        """What is shown beside readiness and never decides it: the age of the outbox, and what stopped a consumer."""
-        from shared.messaging import stops
-
-        query = sql("""
-            SELECT o.rows, a.recorded_at AS oldest,
-                   (SELECT count(*) FROM runtime.parked WHERE state = 'waiting') AS parked,
-                   (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
-                   (SELECT count(*) FROM runtime.blocked_rows) AS blocked_rows,
-                   (SELECT count(*) FROM (SELECT FROM runtime.withheld LIMIT 10000) few) AS withheld,
-                   (SELECT count(*) FROM runtime.set_aside)
-                       + (SELECT count(*) FROM runtime.errands WHERE state = 'given-up') AS set_aside
-            FROM (SELECT count(*) AS rows, min(position) AS first
-                  FROM (SELECT position FROM runtime.outbox ORDER BY position LIMIT 10000) few) o
-            LEFT JOIN runtime.archive a ON a.position = o.first
-        """)
-        async with self.engine.connect() as connection:
-            row = await connection.fetch_one(query)
-            stopped = await stops.present(connection, self.name)
-        oldest = (clock.now() - row.oldest).total_seconds() if row.oldest else 0.0
-        problems = self._problems()
-        return {
-            "outbox_rows": row.rows,
-            "outbox_oldest_seconds": round(max(0.0, oldest), 3),
-            "parked_messages": row.parked,
-            "blocked_keys": row.blocked,
-            "blocked_rows": row.blocked_rows,
-            "withheld_rows": row.withheld,
-            "work_set_aside": row.set_aside,
-            **stopped,
-            **({"problems": problems} if problems else {}),
-            **({"schema": self.newer_schema} if self.newer_schema else {}),
-        }
-
-    def _problems(self) -> dict[str, str]:
-        consumer: Consumer | None = getattr(self, "_consumer", None)
-        relay: Relay | None = getattr(self, "_relay", None)
-        named = {"consumer": consumer.trouble if consumer else None, "relay": relay.problem if relay else None}
-        return {name: problem for name, problem in named.items() if problem}

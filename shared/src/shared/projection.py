@@ -9,7 +9,8 @@ write it again. So doubled, delayed and shuffled events end in equal rows, and a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -62,12 +63,23 @@ class Projection:
         return [folded[key] for key in sorted(folded)]
 
 
+@asynccontextmanager
+async def _nothing_else(_tx: Transaction, _tables: Collection[str]) -> AsyncIterator[None]:
+    """For a service in which nothing follows from its projections."""
+    yield
+
+
 @dataclass(frozen=True)
 class Projections:
-    """All projections of a service: which table each event type writes, and what into it."""
+    """All projections of a service: which table each event type writes, and what into it.
+
+    A rebuild puts tables right inside `async with putting_right(tx, tables)`. It is where a service locks before what
+    its own writers lock before, so that neither waits for the other, and after does anew what follows from the tables.
+    """
 
     schema: str
     rows: Mapping[type[Event], tuple[Projection, Callable[[Received[Any]], Row]]]
+    putting_right: Callable[[Transaction, Collection[str]], AbstractAsyncContextManager[None]] = _nothing_else
 
     @cached_property
     def tables(self) -> dict[str, Projection]:

@@ -45,7 +45,8 @@ def search_words(question: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    return _letters(text).split() or ["".join(filter(is_shown, word)) for word in _folded(text).split()]
+    signs = ("".join(filter(is_shown, word)) for word in _folded(text).split())
+    return _letters(text).split() or [word for word in signs if word]
 
 
 def _letters(text: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Coroutine
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -14,9 +14,13 @@ from shared import clock, errands, set_aside
 from shared.db.engine import make_engine
 from shared.db.transaction import Transaction, begin
 from shared.errands import ErrandJob
-from shared.errors import NotFound
+from shared.errors import Invalid, NotFound
 from shared.jobs import Job, Pieces
 from shared.settings import ServiceSettings
+
+_KEY = typer.Argument(metavar="KEY", help="as `work set-aside` shows it")
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="as `work set-aside` shows it")]
+All = Annotated[bool, typer.Option("--all", help="all of the job; without it, how many they are is told")]
 
 
 class Worked(Protocol):
@@ -39,11 +43,11 @@ def work_commands(service: Worked) -> typer.Typer:
         _answer(_run(service, _show))
 
     @app.command(help="take up again what was set aside or given up, after its cause was mended")
-    def retry(job: str, key: str) -> None:
-        _answer(_run(service, lambda tx: _retry(tx, service.module("jobs"), job, key)))
+    def retry(job: JobName, key: Annotated[str | None, _KEY] = None, every: All = False) -> None:
+        _answer(_run(service, lambda tx: _retry(tx, _job_of(service.module("jobs"), job), key, every=every)))
 
-    @app.command(help="forget a piece of work that was set aside, for good")
-    def discard(job: str, key: str) -> None:
+    @app.command(help="forget what was set aside or given up, for good")
+    def discard(job: JobName, key: Annotated[str, _KEY]) -> None:
         _answer(_run(service, lambda tx: _discard(tx, job, key)))
 
     return app
@@ -75,24 +79,55 @@ async def _show(tx: Transaction) -> list[dict[str, Any]]:
     return [*pieces, *given_up]
 
 
-async def _retry(tx: Transaction, jobs: ModuleType | None, name: str, key: str) -> dict[str, str]:
-    """Brings a piece back to its job, or an errand to its worker. Raises NotFound."""
-    for job in jobs.JOBS if jobs is not None else ():
-        if isinstance(job, ErrandJob) and job.kind == name and await errands.try_again(tx, name, key, clock.now()):
-            return {"job": name, "key": key}
-        if isinstance(job, Job) and job.name == name and isinstance(job.work, Pieces):
-            if not await set_aside.forget(tx, name, key):
-                break
-            if not await job.work.bring_back(tx, key, clock.now()):
-                raise NotFound(f"{key} is no work of {name} any more: `work discard {name} {key}` forgets it")
-            return {"job": name, "key": key}
-    raise _nothing(name, key)
+def _job_of(jobs: ModuleType | None, name: str) -> Job | ErrandJob:
+    """The job of this release that may have set something aside under a name. Raises NotFound."""
+    found = {
+        job.kind if isinstance(job, ErrandJob) else job.name: job
+        for job in (jobs.JOBS if jobs is not None else ())
+        if isinstance(job, ErrandJob) or isinstance(job.work, Pieces)
+    }
+    if name not in found:
+        raise NotFound(
+            f"this release has no job {name} that sets work aside, only {', '.join(sorted(found)) or 'none at all'}; "
+            f"what an earlier one set aside, `work discard {name} KEY` forgets"
+        )
+    job: Job | ErrandJob = found[name]
+    return job
+
+
+async def _retry(tx: Transaction, job: Job | ErrandJob, key: str | None, *, every: bool) -> dict[str, Any]:
+    """Brings one back, or all of a job. Raises NotFound, and Invalid for a request that does not say which."""
+    name = job.kind if isinstance(job, ErrandJob) else job.name
+    if key is not None:
+        if every:
+            raise Invalid("name one, or say --all: not both")
+        if await _take_up(tx, job, key):
+            return {"job": name, "taken_up": [key], "gone": []}
+        raise NotFound(f"{key} is no work of {name} any more: `work discard {name} {key}` forgets it")
+    keys = [row["key"] for row in await _show(tx) if row["job"] == name]
+    if not every:
+        raise Invalid(
+            f"{name} has {len(keys)} of them: name one (`work set-aside` lists them), or say `work retry {name} --all`"
+        )
+    taken_up = [each for each in keys if await _take_up(tx, job, each)]
+    return {"job": name, "taken_up": taken_up, "gone": [each for each in keys if each not in set(taken_up)]}
+
+
+async def _take_up(tx: Transaction, job: Job | ErrandJob, key: str) -> bool:
+    """Brings a piece back to its job, or an errand to its worker; False where the piece is no more. Raises NotFound."""
+    if isinstance(job, ErrandJob):
+        if not await errands.try_again(tx, job.kind, key, clock.now()):
+            raise _nothing(job.kind, key)
+        return True
+    if not await set_aside.forget(tx, job.name, key):
+        raise _nothing(job.name, key)
+    return isinstance(job.work, Pieces) and await job.work.bring_back(tx, key, clock.now())
 
 
 async def _discard(tx: Transaction, name: str, key: str) -> dict[str, str]:
-    if not await set_aside.forget(tx, name, key):
+    if not (await set_aside.forget(tx, name, key) or await errands.discard(tx, name, key, clock.now())):
         raise _nothing(name, key)
-    return {"discarded": key, "job": name}
+    return {"job": name, "discarded": key}
 
 
 def _nothing(name: str, key: str) -> NotFound:

@@ -16,9 +16,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from runner.bringup import COMMAND_WITHIN_SECONDS
 from runner.databases import create_database, drop_database
 from shared.db import migrate as migrations
 from shared.db.engine import direct_connection
+from shared.db.failures import pause_after
 from shared.db.migrate import LockNotFree, NewerDatabase, migrate
 from shared.db.statement import sql
 from shared.messaging.tables import metadata
@@ -173,3 +175,49 @@ async def test_a_migration_that_never_gets_its_lock_ends_and_leaves_nothing(
             await migrate(empty, serving_role=SERVING, histories={})
     assert await tables_of(empty) == before
     assert len(impatient) == 1
+
+
+async def waiting(url: str, table: str) -> bool:
+    """Whether somebody waits for a lock on the table."""
+    async with direct_connection(url, application="looking") as connection:
+        asked = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE relation = $1::text::regclass AND NOT granted)"
+        return bool(await connection.fetchval(asked, table))
+
+
+async def test_a_migration_that_is_the_victim_of_a_deadlock_comes_back(
+    postgres_url: str, empty: str, impatient: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(empty, serving_role=SERVING, histories={})
+    # Longer than a deadlock takes to be noticed (one second), or the end of the wait would come first.
+    monkeypatch.setattr(migrations, "LOCK_SECONDS", 20.0)
+
+    def upgrade(connection: Connection, *_names: str) -> None:
+        connection.execute(text("ALTER TABLE runtime.archive ADD COLUMN added int"))
+        connection.execute(text("ALTER TABLE runtime.outbox ADD COLUMN added int"))
+
+    monkeypatch.setattr(migrations, "_upgrade", upgrade)
+    administrator = make_url(postgres_url).set(database=make_url(empty).database)
+    live = await asyncpg.connect(
+        administrator.render_as_string(hide_password=False),
+        # The live transaction waits patiently, so the migration is always the one that notices and is ended.
+        server_settings={"deadlock_timeout": "60s", "application_name": "live"},
+    )
+    async with live.transaction():
+        await live.execute("UPDATE runtime.outbox SET position = position")
+        migrating = asyncio.create_task(migrate(empty, serving_role=SERVING, histories={}))
+        await eventually(lambda: waiting(empty, "runtime.outbox"), within=30, what="it waits for the second table")
+        assert await live.fetchval("SELECT count(*) FROM runtime.archive") == 0
+    await live.close()
+    await asyncio.wait_for(migrating, 60)
+    assert impatient, "it gave way at least once"
+    assert "runtime.outbox, held or wanted before by live (" in impatient[0]["waits_for"]
+
+
+def test_whoever_runs_it_hears_who_holds_the_lock_before_it_is_ended() -> None:
+    pauses = [
+        pause_after(failures, first=migrations.FIRST_PAUSE_SECONDS, most=migrations.LONGEST_PAUSE_SECONDS)
+        for failures in range(migrations.ATTEMPTS - 1)
+    ]
+    waits = migrations.ATTEMPTS * migrations.LOCK_SECONDS + sum(pauses)
+    # A quarter is left for what a revision itself takes, at each attempt.
+    assert waits < 0.75 * COMMAND_WITHIN_SECONDS

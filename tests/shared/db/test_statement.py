@@ -56,6 +56,10 @@ def test_the_same_words_are_the_same_statement() -> None:
         ("INSERT INTO a.b (c) VALUES (1)", "a.b"),
         ("\n    UPDATE a.b SET c = 1", "a.b"),
         ("delete from  b WHERE c IN (SELECT 1 FROM d)", "b"),
+        ("MERGE INTO a.b USING d ON d.id = b.id WHEN MATCHED THEN DELETE", "a.b"),
+        ("merge into only  b USING d ON true WHEN NOT MATCHED THEN DO NOTHING", "b"),
+        ("UPDATE ONLY a.b SET c = 1", "a.b"),
+        ("DELETE FROM ONLY b", "b"),
         ("SELECT 1 FROM a.b", None),
     ],
 )

@@ -153,6 +153,15 @@ async def test_rows_are_read_by_name_and_their_number_is_checked(db: Database) -
             await tx.fetch_one(ALL)
         with pytest.raises(UnexpectedRows, match="not 2"):
             await tx.fetch_first(ALL)
+        by_name = query("""
+            SELECT id, name FROM public.things
+            WHERE name = :name AND id > :more_than""")
+        with pytest.raises(UnexpectedRows) as caught:
+            await tx.fetch_one(by_name, {"name": "b", "more_than": 40})
+        assert str(caught.value) == (
+            "one row was expected, not 0, of: SELECT id, name FROM public.things WHERE name = $1 AND id > $2 "
+            "(given: name, more_than)"
+        )
         row = await tx.fetch_first(query("SELECT id, name FROM public.things WHERE id = :id"), {"id": 1})
         assert row is not None
         assert (row.id, row["name"], dict(row)) == (1, "b", {"id": 1, "name": "b"})

@@ -13,6 +13,7 @@ from shared.http import keys
 from shared.http.tokens import Authenticator
 from tests.shared.http.issuer import LocalIssuer, public
 from tests.shared.http.test_tokens import bearer, refusal_of
+from tests.shared.output import Output
 
 ODD_KEYS: list[Any] = [
     None,
@@ -81,6 +82,40 @@ async def test_an_odd_member_of_a_key_is_no_error_of_ours(issuer: LocalIssuer, c
             assert kid == "first"
         else:
             assert actor.id == "ana"
+
+
+@pytest.mark.parametrize("algorithm", [None, "RS256", "ES256"])
+async def test_a_key_without_an_algorithm_or_with_one_that_is_allowed_fits(
+    issuer: LocalIssuer, algorithm: str | None, output: Output
+) -> None:
+    if algorithm == "ES256":
+        issuer.signing = jwk.ECKey.generate_key("P-256", {"kid": "curve"})
+    issuer.published = [public(issuer.signing) | ({"alg": algorithm} if algorithm else {})]
+    assert (await Authenticator(issuer.url).authenticate(bearer(issuer.token()))).id == "ana"
+    assert output.lines == []
+
+
+@pytest.mark.parametrize("algorithm", ["RS512", "PS256", "none", "rs256"])
+async def test_a_key_for_an_algorithm_that_is_not_allowed_is_passed_over_and_told(
+    issuer: LocalIssuer, algorithm: str, output: Output
+) -> None:
+    """As many of them as are ever kept take no place from the good one, which is still the only key without a name."""
+    nameless = without_kid(issuer.signing)
+    other = nameless | {"alg": algorithm, "kid": "other"}
+    issuer.published = [*[other] * 40, nameless]
+    assert (await Authenticator(issuer.url).authenticate(bearer(issuer.token(header={"kid": "any"})))).id == "ana"
+    (line,) = output.lines
+    assert (line["event"], line["level"]) == (
+        "keys of the issuer are passed over: their algorithm is not allowed",
+        "info",
+    )
+    assert (line["count"], line["first"]) == (40, {"kid": "other", "alg": algorithm})
+
+
+async def test_a_set_of_keys_for_other_algorithms_only_is_the_issuer_s_failure(issuer: LocalIssuer) -> None:
+    issuer.published = [issuer.published[0] | {"alg": "RS512"}]
+    with pytest.raises(Unavailable, match="identity provider"):
+        await Authenticator(issuer.url).authenticate(bearer(issuer.token()))
 
 
 @pytest.mark.parametrize("keys", [None, {}, 7, "keys", {"a": 1}, [None], [[]], [{}]], ids=json.dumps)

@@ -115,29 +115,32 @@ async def test_one_good_signature_among_several_is_enough(sender: httpx2.AsyncCl
     assert answer.status_code == 200
 
 
+# How each is signed, and what is changed in its headers afterwards: when the test runs, or it would be stale by then.
 @pytest.mark.parametrize(
-    ("path", "told", "body"),
+    ("path", "how", "changes", "body"),
     [
-        ("board", head(secret=b"f" * 32), BODY),
-        ("board", head(secret=OTHERS_SECRET), BODY),
-        ("other", head(), BODY),
-        ("board", head(), b'{"moved": 8}'),
-        ("board", head(), BODY + b" "),
-        ("board", head(), b""),
-        ("board", head(b""), BODY),
-        ("board", head() | {"webhook-id": "delivery-2"}, BODY),
-        ("board", head(ago=200) | {"webhook-timestamp": head()["webhook-timestamp"]}, BODY),
-        ("board", head() | {"webhook-signature": "v1,"}, BODY),
-        ("board", head() | {"webhook-signature": "v1,not base64"}, BODY),
-        ("nobody", head(), BODY),
-        ("nobody", head(secret=b"\0" * 32), BODY),
-        ("silent", head(secret=b"\0" * 32), BODY),
-        ("silent", head(secret=b""), BODY),
+        ("board", {"secret": b"f" * 32}, {}, BODY),
+        ("board", {"secret": OTHERS_SECRET}, {}, BODY),
+        ("other", {}, {}, BODY),
+        ("board", {}, {}, b'{"moved": 8}'),
+        ("board", {}, {}, BODY + b" "),
+        ("board", {}, {}, b""),
+        ("board", {"body": b""}, {}, BODY),
+        ("board", {}, {"webhook-id": "delivery-2"}, BODY),
+        ("board", {"ago": 200}, {"webhook-timestamp": None}, BODY),
+        ("board", {}, {"webhook-signature": "v1,"}, BODY),
+        ("board", {}, {"webhook-signature": "v1,not base64"}, BODY),
+        ("nobody", {}, {}, BODY),
+        ("nobody", {"secret": b"\0" * 32}, {}, BODY),
+        ("silent", {"secret": b"\0" * 32}, {}, BODY),
+        ("silent", {"secret": b""}, {}, BODY),
     ],
 )
 async def test_what_is_forged_or_changed_is_told_that_no_signature_fits(
-    sender: httpx2.AsyncClient, path: str, told: dict[str, str], body: bytes
+    sender: httpx2.AsyncClient, path: str, how: dict[str, Any], changes: dict[str, str | None], body: bytes
 ) -> None:
+    now = head()
+    told = head(**how) | {name: value if value is not None else now[name] for name, value in changes.items()}
     answer = await sender.post(f"/v1/hooks/{path}", content=body, headers=told)
     assert answer.status_code == 401
     assert (answer.json()["code"], answer.json()["detail"].partition(":")[0]) == ("not-signed", "No signature fits")
@@ -181,6 +184,38 @@ async def test_a_token_opens_no_door_of_signatures_and_a_signature_none_of_token
         for method, path in (("GET", "/v1/hooks/board"), ("PUT", "/v1/hooks/board"), ("POST", "/v1/hooks/board/more")):
             answer = await machine.request(method, path, headers=head(b""))
             assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), "also where nothing is"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"])
+async def test_a_signature_opens_only_the_method_that_the_door_declares(issuer: LocalIssuer, method: str) -> None:
+    only = APIRouter(prefix="/v1/only")
+    reached = []
+
+    @only.post("/{connection}", dependencies=[signed(HmacVerifier(find_signer))])
+    async def take(connection: str) -> None:
+        reached.append(connection)
+
+    app = sample_app(issuer.url, routers=[only])
+    async with client_of(app, None) as machine, client_of(app, issuer.token()) as person:
+        refused = await machine.request(method, "/v1/only/board", content=BODY, headers=head())
+        other = await person.request(method, "/v1/only/board", content=BODY, headers=head())
+    assert refused.status_code == 401
+    assert (other.status_code, other.headers["allow"]) == (405, "POST")
+    assert reached == []
+
+
+def test_one_verifier_at_two_doors_does_not_open_either(issuer: LocalIssuer) -> None:
+    """Neither method nor path is signed: a delivery that was taken at one could be sent again to the other."""
+    both = APIRouter(prefix="/v1/both", dependencies=[signed(HmacVerifier(find_signer))])
+
+    @both.post("/{connection}")
+    async def take(connection: str) -> None: ...
+
+    @both.delete("/{connection}")
+    async def forget(connection: str) -> None: ...
+
+    with pytest.raises(UndeclaredDoor, match=r"DELETE /v1/both/\{connection\}, POST /v1/both/.*: one HmacVerifier"):
+        sample_app(issuer.url, routers=[both])
 
 
 async def test_a_door_of_tokens_at_the_same_address_is_not_opened_by_a_signature(issuer: LocalIssuer) -> None:

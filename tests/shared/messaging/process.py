@@ -24,7 +24,7 @@ from tests.support.databases import CHECKOUT, Database
 
 @asynccontextmanager
 async def started(
-    kind: str, db: Database, cluster: Cluster, *, service: str = "test"
+    kind: str, db: Database, cluster: Cluster, *, service: str = "test", session_ms: int = 1000
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process of this kind, killed at the end if it still lives."""
     process = await asyncio.create_subprocess_exec(
@@ -35,6 +35,7 @@ async def started(
             "DESK_KAFKA_BOOTSTRAP": cluster.bootstrap,
             "DESK_TOPIC_PREFIX": cluster.prefix,
             "TEST_SERVICE": service,
+            "TEST_SESSION_MS": str(session_ms),
         },
         cwd=CHECKOUT,
     )  # fmt: skip
@@ -114,8 +115,8 @@ def _part(kind: str) -> Relay | Consumer:
     react = story.reactions()
     applier = APPLIERS.get(kind, BatchApplier)
     return Consumer(
-        service="test", engine=engine, cluster=cluster, reactions=react, hint=lambda: None, session_timeout_ms=1000,
-        applier=applier(engine, react, lambda: None),
+        service="test", engine=engine, cluster=cluster, reactions=react, hint=lambda: None,
+        session_timeout_ms=int(os.environ["TEST_SESSION_MS"]), applier=applier(engine, react, lambda: None),
     )  # fmt: skip
 
 

@@ -5,9 +5,7 @@ The script of the deployment sets it, with Kafka's own tools.
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +22,9 @@ from shared.messaging.access import Access, access_of, access_of_outsider, regis
 from shared.messaging.kafka import Cluster
 from shared.messaging.security import MECHANISM
 from tests.support.eventually import eventually
+from tests.support.kafka_tools import SCRIPT, run_script
 from tests.support.rights import Right, allow, forbid_all, rights_on
-from tests.support.servers import CACHE, CHECKOUT
+from tests.support.servers import CACHE
 
 NOWHERE = Cluster("never:9092")
 # Whoever comes in without a name is the operator here, so that rights can be set without certificates.
@@ -60,6 +59,7 @@ def test_a_service_writes_its_own_topics_and_reads_what_it_reacts_to() -> None:
     }
     assert told(access_of("devlink", NOWHERE)) == {
         ("write", "topic", "desk.devlink.v1"),
+        ("write", "topic", "desk.dev-task-facts.v1"),
         ("read", "topic", "desk.tickets.v1"),
         ("read", "topic", "desk.devlink.v1"),
         ("write", "topic", "desk.devlink.replay.v1"),
@@ -85,7 +85,7 @@ def test_an_outsider_reads_the_topics_without_personal_data_and_writes_none() ->
         ("read", "topic", "desk.environments.v1"),
         ("read", "topic", "desk.sla.v1"),
         ("read", "topic", "desk.contracts.v1"),
-        ("read", "topic", "desk.devlink.v1"),
+        ("read", "topic", "desk.dev-task-facts.v1"),
         ("read", "group", "reports."),
     }
     assert [one.name for one in granted if one.prefixed] == ["reports."]
@@ -156,7 +156,6 @@ def strict(broker: StrictKafka) -> Cluster:
     return Cluster(broker.bootstrap)
 
 
-SCRIPT = CHECKOUT / "deploy" / "kafka" / "access.sh"
 RIGHTS = SCRIPT.with_name("rights.sh")
 SetAccess = Callable[..., str]
 
@@ -164,20 +163,6 @@ SetAccess = Callable[..., str]
 def test_the_rights_of_the_deployment_are_those_of_the_registry() -> None:
     """Whoever changes the registry says `make contracts`; the change of the rights is then there to be read."""
     assert RIGHTS.read_text(encoding="utf-8") == script(registry(NOWHERE, ["OUTSIDER"])) + "\n"
-
-
-def run_script(
-    tools: Path, bootstrap: str, passwords: Mapping[str, str], folder: Path, outsiders: str = "", **operator: str
-) -> subprocess.CompletedProcess[str]:
-    """As the container `access` does it."""
-    for name, password in passwords.items():
-        (folder / f"{name}_kafka_password").write_text(password, encoding="utf-8")
-    settings = {"DESK_KAFKA_BOOTSTRAP": bootstrap, "DESK_KAFKA_OUTSIDERS": outsiders, "TMPDIR": str(folder)}
-    settings |= operator
-    return subprocess.run(
-        ["sh", str(SCRIPT), str(folder)], env={"PATH": f"{tools}:{os.environ['PATH']}", **settings},
-        capture_output=True, text=True, timeout=200, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -270,7 +255,7 @@ async def test_a_password_is_set_and_set_anew(broker: StrictKafka, set_access: S
 
 
 def test_a_cluster_that_keeps_no_rights_says_so(kafka_tools: Path, kafka_bootstrap: str, tmp_path: Path) -> None:
-    done = run_script(kafka_tools, kafka_bootstrap, {}, tmp_path)
+    done = run_script(kafka_tools, kafka_bootstrap, dict.fromkeys(services(), "of no interest"), tmp_path)
     assert done.returncode != 0
     assert "Authorizer" in done.stderr
 

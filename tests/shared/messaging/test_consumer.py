@@ -11,21 +11,16 @@ from typing import Any
 
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.protocol.admin import DeleteGroupsRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from runner.databases import clone_database, drop_database
 from shared.contracts.envelope import Received
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.topics import TICKETS
-from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.messaging import offsets
-from shared.messaging.adopting import adopt_cluster
-from shared.messaging.kafka import Cluster, admin, bounds, cluster_id, end_offsets
+from shared.messaging.kafka import Cluster, end_offsets
 from shared.messaging.replicas import unfilled_replicas
-from tests.conftest import make_topics
 from tests.shared.messaging.process import started
 from tests.shared.messaging.story import (
     assigned,
@@ -102,11 +97,11 @@ async def test_doubled_messages_have_one_effect(database: Make, cluster: Cluster
     once = story_of(5, 300)
     await send(cluster, *once, *once[200:], *once)
     async with running(consumer_of(db, cluster)):
-        await eventually(lambda: _reached_end(db, cluster))
+        await eventually(lambda: reached_end(db, cluster))
     await require_each_once(db, 300)
 
 
-async def _reached_end(db: Database, cluster: Cluster) -> bool:
+async def reached_end(db: Database, cluster: Cluster) -> bool:
     ends = await end_offsets(cluster, [TICKETS.name])
     async with db.connect() as connection:
         rows = await connection.fetch("SELECT * FROM runtime.offsets WHERE topic = $1", TICKETS.name)
@@ -212,118 +207,6 @@ async def test_a_rebalance_waits_for_the_batch_in_flight(database: Make, cluster
 
 async def _loaded(consumer: Any) -> bool:
     return bool(consumer.loaded)
-
-
-async def test_a_log_behind_the_database_is_refused_until_an_operator_adopts_it(
-    database: Make, cluster: Cluster
-) -> None:
-    db = await prepared(database)
-    await send(cluster, *story_of(6, 300))
-    consumer = consumer_of(db, cluster)
-    async with running(consumer):
-        await eventually(lambda: applied(db, 300))
-    async with admin(cluster) as client:
-        await client.delete_topics([cluster.physical(TICKETS.name)])
-    await eventually(lambda: _make_again(cluster))
-    await send(cluster, *story_of(6, 60, start=300))
-    consumer = consumer_of(db, cluster)
-    async with running(consumer):
-        await eventually(lambda: _has_problem(consumer, "behind the database"))
-        assert not consumer.loaded
-        async with db.begin() as tx:
-            logs = await bounds(cluster, [TICKETS.name])
-            # The same cluster, so only what is refused is begun anew.
-            assert 0 < len(await adopt_cluster(tx, await cluster_id(cluster), logs)) <= len(logs)
-            assert await adopt_cluster(tx, await cluster_id(cluster), logs) == []
-        await eventually(lambda: applied(db, 360))
-    await require_each_once(db, 360)
-
-
-async def _make_again(cluster: Cluster) -> bool:
-    try:
-        await make_topics(cluster)
-    except Exception:
-        return False
-    return True
-
-
-async def _has_problem(consumer: Any, text: str) -> bool:
-    return text in (consumer.problem or "")
-
-
-async def test_another_cluster_is_refused(database: Make, cluster: Cluster) -> None:
-    db = await prepared(database)
-    async with db.begin() as tx:
-        await adopt_cluster(tx, "a-cluster-of-long-ago", {})
-    await send(cluster, *story_of(3, 30))
-    consumer = consumer_of(db, cluster)
-    async with running(consumer):
-        await eventually(lambda: _has_problem(consumer, "adopt-cluster"))
-        assert await db.count("SELECT count(*) FROM public.effects") == 0
-
-
-async def test_a_database_restored_from_an_older_dump_catches_up_by_itself(
-    database: Make, cluster: Cluster, postgres_url: str
-) -> None:
-    db = await prepared(database)
-    await send(cluster, *story_of(6, 300))
-    async with running(consumer_of(db, cluster)):
-        await eventually(lambda: applied(db, 300))
-    # A database is copied only while nobody is connected to it, and an engine that was closed stays closed.
-    await db.engine.dispose()
-    dump = f"{db.name}_dump"
-    await clone_database(postgres_url, db.name, dump)
-    going_on = Database(db.name, postgres_url, make_engine(db.url, application="test"))
-    restored = Database(dump, postgres_url, make_engine(db.url.replace(db.name, dump), application="test"))
-    try:
-        await send(cluster, *story_of(6, 300, start=300))
-        async with running(consumer_of(going_on, cluster)):
-            await eventually(lambda: applied(going_on, 600))
-        assert await restored.count("SELECT count(*) FROM public.effects") == 300
-        async with running(consumer_of(restored, cluster)):
-            await eventually(lambda: applied(restored, 600))
-        await require_each_once(restored, 600)
-    finally:
-        await going_on.engine.dispose()
-        await restored.engine.dispose()
-        await drop_database(postgres_url, dump)
-
-
-async def test_stored_offsets_set_back_to_zero_change_nothing(database: Make, cluster: Cluster) -> None:
-    db = await prepared(database)
-    await send(cluster, *story_of(6, 300))
-    async with running(consumer_of(db, cluster)):
-        await eventually(lambda: applied(db, 300))
-    before = await effects(db)
-    async with db.connect() as connection:
-        await connection.execute("UPDATE runtime.offsets SET next_offset = 0")
-    async with running(consumer_of(db, cluster)):
-        await eventually(lambda: _reached_end(db, cluster))
-    assert await effects(db) == before
-
-
-async def test_a_deleted_group_changes_nothing(database: Make, cluster: Cluster) -> None:
-    db = await prepared(database)
-    await send(cluster, *story_of(6, 300))
-    async with running(consumer_of(db, cluster)):
-        await eventually(lambda: applied(db, 300))
-    before = await effects(db)
-
-    group = cluster.physical("desk-test")
-
-    async def group_is_gone() -> bool:
-        async with admin(cluster) as client:
-            coordinator = await client.find_coordinator(group)
-            answer = await client._send_request(DeleteGroupsRequest([group]), coordinator)
-            return all(code == 0 for _, code in answer.results)
-
-    await eventually(group_is_gone, what="a group that is empty can be deleted")
-    async with running(consumer_of(db, cluster)):
-        await send(cluster, *story_of(6, 30, start=300))
-        await eventually(lambda: applied(db, 330))
-    rows = await effects(db)
-    assert rows[:300] == before
-    await require_each_once(db, 330)
 
 
 async def test_messages_shuffled_across_topics_end_in_the_same_state(database: Make, cluster: Cluster) -> None:

@@ -14,14 +14,14 @@ from jsonschema import Draft202012Validator, FormatChecker
 from shared.contracts.documents import SCHEMAS, open_example_of, read_json
 from shared.contracts.envelope import Cause, Event, Received, Sealed
 from shared.contracts.open_copy import OPEN
-from shared.contracts.topics import TICKETS
+from shared.contracts.topics import OPEN_COPIES
 from shared.messaging.kafka import Cluster
 from shared.messaging.outbox import publish
 from tests.contracts.messages import TYPES, example, record_of
 from tests.shared.messaging.story import relay_of, running, send
 from tests.support.eventually import eventually
 
-COPY = TICKETS.open_copy
+COPIES = {topic.name for topic in OPEN_COPIES}
 
 # In the order of their positions, in which the relay sends.
 EXAMPLES = sorted((example(name) for name in TYPES), key=lambda one: str(one["headers"]["ce_sequence"]))
@@ -105,8 +105,8 @@ async def test_it_reads_what_went_through_archive_outbox_and_relay(
     async with running(relay_of(db, cluster)):
         await eventually(is_drained)
     everything = await consume(foreign, cluster)
-    copies = [one for one in everything if one["topic"] == COPY]
-    read = as_examples([one for one in everything if one["topic"] != COPY])
+    copies = [one for one in everything if one["topic"] in COPIES]
+    read = as_examples([one for one in everything if one["topic"] not in COPIES])
     # The relay of this test tells in its own name, and the archive gives the positions.
     own = ("ce_source", "ce_sequence")
     assert {name: _without(one, *own) for name, one in read.items()} == {
@@ -117,7 +117,7 @@ async def test_it_reads_what_went_through_archive_outbox_and_relay(
     assert {one["headers"]["ce_source"] for one in read.values()} == {"/desk/test"}
     # What the relay tells on the open copy is the example of the copy, and valid under the schema that it names.
     assert {name: _without(one, *own) for name, one in as_examples(copies).items()} == {
-        event.type: _without(open_example_of(event), *own) for event in TICKETS.events
+        event.type: _without(open_example_of(event), *own) for topic in OPEN_COPIES for event in topic.events
     }
     for one in copies:
         name = one["headers"]["ce_dataschema"].removeprefix("urn:desk:schema:").replace(":open", OPEN)

@@ -10,7 +10,7 @@ import pytest
 
 from shared import clock
 from shared.contracts.envelope import Received
-from shared.contracts.topics import TICKETS
+from shared.contracts.topics import CLIENTS, TICKETS
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.messaging import parking
@@ -178,6 +178,30 @@ async def test_whatever_a_stranger_writes_the_partition_goes_on(
 
 async def _every_offset_stored(db: Database, records: int) -> bool:
     return await db.count("SELECT sum(next_offset) FROM runtime.offsets WHERE topic = $1", TICKETS.name) == records
+
+
+@pytest.mark.parametrize(
+    ("topic", "source", "problem"),
+    [
+        (CLIENTS.name, TICKETS.source, f"desk.ticket.opened.v1 belongs on {TICKETS.name}, not on {CLIENTS.name}"),
+        (TICKETS.name, CLIENTS.source, f"ce_source: desk.ticket.opened.v1 is told by {TICKETS.source} alone"),
+    ],
+)
+async def test_an_event_on_another_topic_or_of_another_source_is_parked_and_not_applied(
+    database: Make, cluster: Cluster, topic: str, source: str, problem: str
+) -> None:
+    """Rights on Kafka end at a topic: whoever may write one may not tell what belongs to another."""
+    db = await prepared(database)
+    _, key, value, headers = message(opened(1), 1)
+    stated = [(name, source.encode() if name == "ce_source" else text) for name, text in headers]
+    async with running(consumer_of(db, cluster, reactions(replicas=True))):
+        await send(cluster, (topic, key, value, stated), message(opened(2), 2))
+        await eventually(lambda: counted(db, 1))
+        await eventually(lambda: waiting(db))
+    async with db.connect() as connection:
+        (row,) = await connection.fetch("SELECT topic, reason, problem FROM runtime.parked")
+    assert tuple(row) == (topic, "invalid", problem)
+    assert [row["number"] for row in await effects(db)] == [2]
 
 
 async def test_a_doubled_invalid_message_is_parked_once(database: Make, cluster: Cluster) -> None:

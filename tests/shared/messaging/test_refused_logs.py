@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from shared.messaging.batch import OffsetsMoved
 from shared.messaging.fingerprint import Log, Stood, Younger
 from shared.messaging.kafka import Cluster, admin, bounds, cluster_id
 from tests.conftest import make_topics
+from tests.shared.messaging import process
 from tests.shared.messaging.story import consumer_of, effects, running, send
 from tests.shared.messaging.test_consumer import applied, prepared, require_each_once, story_of
 from tests.shared.messaging.test_halted import readyz
@@ -35,7 +37,13 @@ async def read_once(database: Make, cluster: Cluster, events: int = 60) -> Datab
     await send(cluster, *story_of(6, events))
     async with running(consumer_of(db, cluster)):
         await eventually(lambda: applied(db, events))
+        await eventually(lambda: dated(db))
     return db
+
+
+async def dated(db: Database) -> bool:
+    """Whether the log can be known again as far as it was read: that is stored after the batch."""
+    return await db.count("SELECT count(*) FROM runtime.offsets WHERE dated_below IS DISTINCT FROM next_offset") == 0
 
 
 async def make_anew(cluster: Cluster) -> None:
@@ -67,6 +75,29 @@ async def test_a_log_made_anew_is_refused_although_it_grew_past_the_database(dat
     async with running(consumer):
         await eventually(lambda: refuses(consumer))
         assert len(await effects(db)) == 60
+
+
+async def test_a_log_behind_the_database_is_refused_until_an_operator_adopts_it(
+    database: Make, cluster: Cluster
+) -> None:
+    db = await prepared(database)
+    await send(cluster, *story_of(6, 300))
+    consumer = consumer_of(db, cluster)
+    async with running(consumer):
+        await eventually(lambda: applied(db, 300))
+    await make_anew(cluster)
+    await send(cluster, *story_of(6, 60, start=300))
+    consumer = consumer_of(db, cluster)
+    async with running(consumer):
+        await eventually(lambda: refuses(consumer, "behind the database"))
+        assert not consumer.loaded
+        async with db.begin() as tx:
+            logs = await bounds(cluster, [TICKETS.name])
+            # The same cluster, so only what is refused is begun anew.
+            assert 0 < len(await adopt_cluster(tx, await cluster_id(cluster), logs)) <= len(logs)
+            assert await adopt_cluster(tx, await cluster_id(cluster), logs) == []
+        await eventually(lambda: applied(db, 360))
+    await require_each_once(db, 360)
 
 
 async def test_a_refusal_outlives_the_growth_of_the_log_and_a_restart(database: Make, cluster: Cluster) -> None:
@@ -114,6 +145,7 @@ async def test_a_topic_made_anew_beneath_a_running_consumer_is_refused(database:
     consumer = consumer_of(db, cluster)
     async with running(consumer):
         await eventually(lambda: applied(db, 60))
+        await eventually(lambda: dated(db))
         async with admin(cluster) as client:
             await client.delete_topics([cluster.physical(TICKETS.name)])
         await eventually(lambda: refuses(consumer, "topics do not exist: desk.tickets.v1"))
@@ -121,6 +153,31 @@ async def test_a_topic_made_anew_beneath_a_running_consumer_is_refused(database:
         await send(cluster, *story_of(6, 180, start=60))
         await eventually(lambda: refuses(consumer), within=60)
     await require_each_once(db, 60)
+
+
+async def test_a_log_replaced_beneath_a_frozen_consumer_is_refused_although_nothing_tells_of_it(
+    database: Make, cluster: Cluster
+) -> None:
+    """It wakes up as a member of its group, and its next fetch goes on in the middle of the other log."""
+    db = await prepared(database)
+    await send(cluster, *story_of(6, 60))
+    async with process.started("consumer", db, cluster, session_ms=30_000) as consumer:
+        await eventually(lambda: applied(db, 60))
+        consumer.send_signal(signal.SIGSTOP)
+        await make_anew(cluster)
+        await send(cluster, *story_of(6, 180, start=60))
+        consumer.send_signal(signal.SIGCONT)
+        await eventually(lambda: noted(db), within=30)
+        logs = await bounds(cluster, [TICKETS.name])
+        async with db.begin() as tx:
+            await adopt_log(tx, TICKETS.name, logs)
+        await eventually(lambda: applied(db, 240))
+    rows = await effects(db)
+    assert len({row["event_id"] for row in rows}) == len(rows) == 240
+
+
+async def noted(db: Database) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.refused_logs") > 0
 
 
 async def test_an_adopted_log_is_read_from_its_beginning_by_the_running_consumer(
@@ -163,10 +220,10 @@ async def test_the_same_log_is_known_again_by_whoever_reads_on(database: Make, c
             await eventually(partial(is_well, again))
             await send(cluster, *story_of(6, 50, start=start))
             await eventually(partial(applied, db, start + 50))
+            await eventually(lambda: dated(db))
         # While nobody reads.
         await send(cluster, *story_of(6, 10, start=start + 50))
     assert await db.count("SELECT count(*) FROM runtime.refused_logs") == 0
-    assert await db.count("SELECT count(*) FROM runtime.offsets WHERE newest_at IS NULL AND next_offset > 0") == 0
 
 
 async def test_what_an_earlier_release_read_without_times_is_no_other_log(database: Make, cluster: Cluster) -> None:
@@ -320,6 +377,7 @@ async def test_another_cluster_is_told_by_every_part_until_it_is_the_right_one_a
         async with db.begin() as tx:
             (row,) = await refusals.refused(tx)
         assert row.topic == refusals.WHOLE_CLUSTER
+        assert await effects(db) == []
         assert "a-cluster-of-long-ago" in row.why
         async with db.begin() as tx:
             await tx.execute(sql("UPDATE runtime.cluster SET id = :id"), {"id": await cluster_id(cluster)})

@@ -9,10 +9,10 @@ import pytest
 
 from shared import clock
 from shared.contracts.inventory import ClientRecorded
-from shared.contracts.tickets import TicketOpened
+from shared.contracts.tickets import TicketEscalated, TicketOpened
 from shared.contracts.topics import TICKETS
 from shared.messaging import skipped
-from shared.messaging.adopting import NothingSkipped, accept_skipped, replay
+from shared.messaging.adopting import NothingSkipped, accept_skipped, adopt_log, replay
 from shared.messaging.batch import BatchApplier
 from shared.messaging.kafka import Cluster, bounds
 from shared.messaging.reactions import Reaction, Reactions
@@ -30,7 +30,7 @@ from tests.shared.messaging.story import (
     running,
     send,
 )
-from tests.shared.messaging.test_consumer import applied, prepared, story_of
+from tests.shared.messaging.test_consumer import applied, prepared, reached_end, story_of
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.support.statements import counted
@@ -60,15 +60,6 @@ async def after_the_earlier_release(database: Make, cluster: Cluster, events: in
         await eventually(lambda: applied(db, events // 2))
         await eventually(lambda: reached_end(db, cluster))
     return db
-
-
-async def reached_end(db: Database, cluster: Cluster) -> bool:
-    logs = await bounds(cluster, [TICKETS.name])
-    async with db.connect() as connection:
-        rows = await connection.fetch("SELECT * FROM runtime.offsets WHERE topic = $1", TICKETS.name)
-    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows} == {
-        place: each.end for place, each in logs.items()
-    }
 
 
 async def has_problem(consumer: Any, words: str) -> bool:
@@ -126,6 +117,36 @@ async def test_what_was_passed_over_can_be_left_out_for_a_reason(database: Make,
         await eventually(lambda: applied(db, 40))
     assert await types_of_effects(db) == ["assigned"] * 5 + ["opened"] * 35
     assert await db.count("SELECT count(*) FROM runtime.accepted_skips WHERE reason = 'told by hand'") > 0
+
+
+async def test_what_was_left_out_stays_so_when_another_type_is_replayed(database: Make, cluster: Cluster) -> None:
+    """The partitions are set back behind it, and the inbox does not know it."""
+    db = await prepared(database)
+    await send(cluster, *mixed(60))
+    neither = Reactions([Reaction(TicketEscalated, count_effect, False)])
+    async with running(consumer_of(db, cluster, neither)):
+        await eventually(lambda: reached_end(db, cluster))
+    async with db.begin() as tx:
+        await accept_skipped(tx, ASSIGNED, "told by hand", clock.now())
+    # Both go on, while releases change: what comes after the decision is nothing that was decided.
+    await send(cluster, *mixed(20, start=60))
+    async with running(consumer_of(db, cluster, neither)):
+        await eventually(lambda: reached_end(db, cluster))
+    async with db.begin() as tx:
+        logs = await bounds(cluster, [TICKETS.name])
+        for type_name in (TicketOpened.type, ASSIGNED):
+            await replay(tx, type_name, logs)
+    consumer = consumer_of(db, cluster)
+    async with running(consumer):
+        await eventually(lambda: applied(db, 50))
+        await eventually(lambda: reached_end(db, cluster))
+        assert consumer.problem is None
+    assert await types_of_effects(db) == ["assigned"] * 10 + ["opened"] * 40
+    # In another log their offsets mean something else.
+    async with db.begin() as tx:
+        await adopt_log(tx, TICKETS.name, logs)
+    async with running(consumer_of(db, cluster)):
+        await eventually(lambda: applied(db, 80))
 
 
 async def test_an_earlier_release_that_goes_on_after_the_decision_is_noticed_again(

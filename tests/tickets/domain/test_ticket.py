@@ -24,7 +24,9 @@ from shared.contracts.tickets import (
     TicketResponded,
 )
 from shared.errors import Conflict, Forbidden
+from shared.instants import STEP
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, OPENING, new_ticket, ticket_in
+from tickets.domain.dating import OccurredBeforeItBegan
 from tickets.domain.escalation import EVERYWHERE, LEVEL_OF, LevelSkipped, NotAStep, NotYoursToDerive, Reach
 from tickets.domain.ticket import AlreadyAssigned, Handover, Ticket
 
@@ -150,7 +152,7 @@ def test_only_the_first_answer_to_the_client_is_the_first() -> None:
 
 
 def test_releasing_tells_the_reason_of_the_hold_that_ended() -> None:
-    ticket, (event,) = ticket_in("on_hold").release()
+    ticket, (event,) = ticket_in("on_hold").release(at=NOW)
     assert isinstance(event, TicketReleased)
     assert event.reason == "waiting-for-client"
     assert (ticket.hold_reason, ticket.hold_note, ticket.held_at) == (None, None, None)
@@ -162,6 +164,31 @@ def test_resolving_ends_a_running_hold(status: Any, was_held: bool) -> None:
     assert isinstance(event, TicketResolved)
     assert event.was_held is was_held
     assert (ticket.hold_reason, ticket.held_at, ticket.resolved_at) == (None, None, NOW)
+
+
+def test_work_rests_and_goes_on_in_the_order_of_what_happened_whenever_it_is_told() -> None:
+    held, _ = new_ticket().hold("waiting-for-client", "x", at=NOW + timedelta(minutes=20))
+    with pytest.raises(OccurredBeforeItBegan, match="T-000001 was put on hold"):
+        held.release(at=NOW + timedelta(minutes=20) - STEP)
+    released, (event,) = held.release(at=NOW + timedelta(minutes=20), late_reason="sin línea")
+    assert isinstance(event, TicketReleased)
+    assert event.occurred_late_reason == "sin línea"
+    with pytest.raises(OccurredBeforeItBegan, match="T-000001 was released"):
+        released.hold("third-party", "x", at=NOW + timedelta(minutes=19))
+    with pytest.raises(OccurredBeforeItBegan, match="T-000001 was released"):
+        released.resolve("configuracion", "x", at=NOW + timedelta(minutes=19))
+    resolved, _ = released.resolve("configuracion", "x", at=NOW + timedelta(minutes=20))
+    assert resolved.course_at == resolved.resolved_at == NOW + timedelta(minutes=20)
+
+
+def test_what_the_client_was_told_does_not_depend_on_when_the_work_rested() -> None:
+    held, _ = new_ticket().hold("waiting-for-client", "x", at=NOW + timedelta(minutes=20))
+    answered, _ = held.respond("phone", "x", at=NOW + timedelta(minutes=5))
+    assert (answered.first_responded_at, answered.course_at) == (NOW + timedelta(minutes=5), held.held_at)
+    with pytest.raises(OccurredBeforeItBegan, match="was first told something"):
+        answered.respond("phone", "x", at=NOW + timedelta(minutes=4))
+    with pytest.raises(OccurredBeforeItBegan, match="T-000001 was reported"):
+        held.respond("phone", "x", at=NOW - STEP)
 
 
 class TicketLife(RuleBasedStateMachine):
@@ -203,7 +230,7 @@ class TicketLife(RuleBasedStateMachine):
 
     @rule()
     def release(self) -> None:
-        self.take(Ticket.release)
+        self.take(Ticket.release, at=NOW)
 
     @rule()
     def respond(self) -> None:

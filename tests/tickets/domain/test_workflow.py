@@ -17,7 +17,7 @@ DO: dict[Action, Callable[[Ticket], tuple[Ticket, tuple[TicketEvent, ...]]]] = {
     "assign": lambda ticket: ticket.assign("carla"),
     "escalate": lambda ticket: ticket.escalate(UUID(int=7), "analysts", "no alcanza el nivel 1", NOTHING_KNOWN),
     "hold": lambda ticket: ticket.hold("third-party", "esperamos a ARCA", at=NOW),
-    "release": lambda ticket: ticket.release(),
+    "release": lambda ticket: ticket.release(at=NOW),
     "respond": lambda ticket: ticket.respond("phone", "lo estamos viendo", at=NOW),
     "resolve": lambda ticket: ticket.resolve("configuracion", "listo", at=NOW),
     "close": lambda ticket: ticket.close(at=NOW),

@@ -241,14 +241,48 @@ _MANY_CLOSED = """
            '', 'phone', $1, $1, 'ana', 1 FROM generate_series(1, 5000) n
 """
 
+_ANOTHERS = "UPDATE tickets.tickets SET client_id = 'aguero', assignee = 'eva' WHERE number = 'C-9'"
 
-async def test_what_the_newest_do_not_have_is_found_by_its_trigrams(desk: Database) -> None:
-    page, values = lists._page(TicketFilter(status=["closed"], q="balanza"), "opened", None, 51)
+
+async def plan_of(desk: Database, wanted: TicketFilter) -> str:
+    """How PostgreSQL finds a page among five thousand closed tickets of one client, one of them of another."""
+    page, values = lists._page(wanted, "opened", None, 51)
     statement = sql(page)
     async with desk.connect(OWNER) as connection:
         await connection.execute(_MANY_CLOSED, NOW)
+        await connection.execute(_ANOTHERS)
         await connection.execute("ANALYZE tickets.tickets")
-        rows = await connection.fetch(f"EXPLAIN {statement.text}", *statement.arguments(values))
-    plan = "\n".join(row[0] for row in rows)
-    assert "Bitmap Index Scan on closed_by_title" in plan, plan
+        rows = await connection.fetch(f"EXPLAIN ANALYZE {statement.text}", *statement.arguments(values))
+    return "\n".join(row[0] for row in rows)
+
+
+def line(plan: str, words: str) -> str:
+    """The line of a plan that says so."""
+    (found,) = [one for one in plan.splitlines() if words in one]
+    return found
+
+
+async def test_what_the_newest_do_not_have_is_found_by_its_trigrams(
+    desk: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "_WINDOW", 100)
+    plan = await plan_of(desk, TicketFilter(status=["closed"], q="balanza"))
+    assert "never" not in line(plan, "Bitmap Index Scan on closed_by_title"), plan
     assert "One-Time Filter" in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("narrow", "index"), [({"client": "aguero"}, "closed_by_client"), ({"assignee": "eva"}, "closed_by_assignee")]
+)
+async def test_where_nothing_is_left_to_look_through_the_trigrams_are_not_asked(
+    desk: Database, narrow: dict[str, str], index: str
+) -> None:
+    plan = await plan_of(desk, TicketFilter(status=["closed"], q="balanza", **narrow))  # type: ignore[arg-type]
+    assert index in plan, plan
+    assert "never executed" in line(plan, "closed_by_title"), plan
+
+
+async def test_a_number_is_looked_up_by_its_own_index(desk: Database) -> None:
+    plan = await plan_of(desk, TicketFilter(status=["closed"], q="17"))
+    assert "Index Scan using tickets_number_key" in plan, plan
+    assert "closed_by" not in plan, plan

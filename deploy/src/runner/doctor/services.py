@@ -37,7 +37,9 @@ _WAITING = sql(f"""
            (SELECT min(parked_at) FROM runtime.parked WHERE state = 'waiting') AS parked_since,
            (SELECT count(*) FROM runtime.blocked_keys) AS blocked,
            (SELECT count(*) FROM runtime.blocked_keys WHERE gave_up) AS gave_up,
-           (SELECT count(*) FROM runtime.blocked_rows) AS blocked_rows
+           (SELECT count(*) FROM runtime.blocked_rows) AS blocked_rows,
+           (SELECT count(*) FROM runtime.set_aside) AS set_aside,
+           (SELECT count(*) FROM runtime.errands WHERE state = 'given-up') AS given_up
 """)
 
 
@@ -152,6 +154,7 @@ async def _check_database(engine: Engine, service: str, patient: Patient) -> Asy
         yield _judge_guards(service, missing)
         for finding in (*judge_waiting(service, waiting, clock.now()), *judge_stopped(service, stopped)):
             yield finding
+        yield judge_work(service, waiting)
 
 
 def _judge_guards(service: str, missing: list[str]) -> Finding:
@@ -214,6 +217,19 @@ def _judge_withheld(name: str, command: str, waiting: Any) -> Iterator[Finding]:
             f"{waiting.blocked_rows} keys cannot be sent",
             f"{command} backlog` says why; mend that, then `... release TOPIC KEY` lets the relay try again",
         )
+
+
+def judge_work(service: str, waiting: Any) -> Finding:
+    """What is said of work that nobody does any more."""
+    name, command = f"{service}: work", f"`desk service {service} work"
+    if waiting.set_aside or waiting.given_up:
+        return problem(
+            name,
+            f"{waiting.set_aside} pieces of work set aside, {waiting.given_up} calls to other systems given up",
+            f"{command} set-aside` shows each with its reason; mend that, then `... work retry JOB KEY`, or forget one "
+            "with `... work discard JOB KEY`",
+        )
+    return ok(name, "none was set aside, none given up")
 
 
 def judge_stopped(service: str, stopped: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:

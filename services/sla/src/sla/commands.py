@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts.envelope import Cause, Sealed
-from shared.contracts.sla import PromisedTarget
+from shared.contracts.sla import ClockEvent, PromisedTarget
 from shared.contracts.tickets import Kind
 from shared.db.transaction import Row, Transaction
 from shared.errors import Conflict, Invalid, Unavailable
@@ -206,7 +206,13 @@ def _dated(happening: Happening, cause: Cause) -> datetime:
 async def _publish(
     tx: Transaction, changes: Iterable[tuple[TicketClock, Cause, list[Happening]]], by_time: bool = False
 ) -> None:
-    """Publishes what happened to locked clocks, each event dated when it happened; what time did, in due order.
+    await publish(tx, _sealed(changes, by_time))
+
+
+def _sealed(
+    changes: Iterable[tuple[TicketClock, Cause, list[Happening]]], by_time: bool = False
+) -> list[Sealed[ClockEvent]]:
+    """What happened to clocks as events with their ids, each dated when it happened; what time did, in due order.
 
     Whatever an imported ticket's clock does is an import too, also when somebody works on that ticket today.
     """
@@ -217,8 +223,8 @@ async def _publish(
     ]
     if by_time:
         told.sort(key=lambda one: one[0].at)
-    sealed = seal_each((cause, happening.event) for happening, cause in told)
-    await publish(tx, [_as_time_told_it(one, happening) for one, (happening, _) in zip(sealed, told, strict=True)])
+    with_ids = seal_each((cause, happening.event) for happening, cause in told)
+    return [_as_time_told_it(one, happening) for one, (happening, _) in zip(with_ids, told, strict=True)]
 
 
 def _instant(happening: Happening, cause: Cause, by_time: bool) -> datetime:
@@ -226,12 +232,15 @@ def _instant(happening: Happening, cause: Cause, by_time: bool) -> datetime:
 
 
 def _as_time_told_it(sealed: Sealed[Any], happening: Happening) -> Sealed[Any]:
-    """What time did has an id of its own, whether a timer noticed it or a fact that came later."""
-    if happening.alarm is None:
+    """What time did has an id of its own: the clock, the share of its target, the instant, and nothing else.
+
+    So it is the same whether a timer noticed it or a fact that came later, and in a database that was restored, which
+    may hear of timers and facts in another order.
+    """
+    if happening.percent is None:
         return sealed
     milliseconds = int(happening.at.timestamp() * 1000)
-    identity = (sealed.data.type, sealed.data.subject(), *happening.alarm)
-    return replace(sealed, id=derived_id(milliseconds, *identity))
+    return replace(sealed, id=derived_id(milliseconds, sealed.data.type, sealed.data.subject(), happening.percent))
 
 
 async def _wake_worker(tx: Transaction, clocks: Iterable[TicketClock], now: datetime) -> None:

@@ -13,6 +13,7 @@ from shared import clock
 from shared.contracts.envelope import Code
 from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Severity, Target
 from shared.http.auth import Caller, CauseDep, needs
+from shared.http.dating import Dated
 from shared.http.etag import etag_of
 from shared.http.idempotency import Idempotency
 from shared.http.limits import NO_NUL, Clean, CleanLine, CleanText
@@ -59,8 +60,8 @@ Order = Annotated[
     ),
 ]
 
-_BY_OPENING = Keyset("tickets-opened", datetime, UUID)
-_BY_DUE = Keyset("tickets-due", int, int, int, int, UUID)
+BY_OPENING = Keyset("tickets-opened", datetime, UUID)
+BY_DUE = Keyset("tickets-due", int, int, int, int, UUID)
 _HISTORY = Keyset("history", int)
 _CLIENTS = Keyset("clients", str, str)
 
@@ -130,21 +131,25 @@ class EscalateBody(Body):
     reason: CleanText
 
 
-class HoldBody(Body):
+class HoldBody(Body, Dated):
     """What is waited for, and what was asked or agreed."""
 
     reason: HoldReason
     note: CleanText
 
 
-class RespondBody(Body):
+class ReleaseBody(Body, Dated):
+    """When the waiting was over; now without a body."""
+
+
+class RespondBody(Body, Dated):
     """What the client was told."""
 
     channel: Channel = "phone"
     text: CleanText
 
 
-class ResolveBody(Body):
+class ResolveBody(Body, Dated):
     """How the matter was settled."""
 
     code: Code = Field(examples=["error-corregido"])
@@ -213,16 +218,28 @@ async def hold_ticket(
     expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: HoldBody
 ) -> Response:
     """Stops the work for a reason; whether a clock pauses is the contract's matter."""
-    done = await commands.hold_ticket(tx, cause, ticket_id, reason=body.reason, note=body.note, expected=expected)
+    done = await commands.hold_ticket(
+        tx, body.dated(cause), ticket_id, reason=body.reason, note=body.note, late_reason=body.occurred_late_reason,
+        expected=expected,
+    )  # fmt: skip
     return await _answer(idempotency, done)
 
 
 @router.post("/tickets/{ticket_id}/release", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def release_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID
+    expected: IfMatch,
+    tx: Tx,
+    cause: CauseDep,
+    idempotency: Idempotency,
+    ticket_id: UUID,
+    body: ReleaseBody | None = None,
 ) -> Response:
     """Ends the hold."""
-    return await _answer(idempotency, await commands.release_ticket(tx, cause, ticket_id, expected=expected))
+    told = body or ReleaseBody()
+    done = await commands.release_ticket(
+        tx, told.dated(cause), ticket_id, late_reason=told.occurred_late_reason, expected=expected
+    )
+    return await _answer(idempotency, done)
 
 
 @router.post("/tickets/{ticket_id}/respond", response_model=TicketChanged, dependencies=[needs("ticket:work")])
@@ -230,7 +247,10 @@ async def respond_ticket(
     expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: RespondBody
 ) -> Response:
     """Notes what the client was told; the first time stops the response clock."""
-    done = await commands.respond_ticket(tx, cause, ticket_id, channel=body.channel, text=body.text, expected=expected)
+    done = await commands.respond_ticket(
+        tx, body.dated(cause), ticket_id, channel=body.channel, text=body.text, late_reason=body.occurred_late_reason,
+        expected=expected,
+    )  # fmt: skip
     return await _answer(idempotency, done)
 
 
@@ -239,7 +259,10 @@ async def resolve_ticket(
     expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: ResolveBody
 ) -> Response:
     """Says how the matter was settled; the resolution clock stops, a running hold ends."""
-    done = await commands.resolve_ticket(tx, cause, ticket_id, code=body.code, text=body.text, expected=expected)
+    done = await commands.resolve_ticket(
+        tx, body.dated(cause), ticket_id, code=body.code, text=body.text, late_reason=body.occurred_late_reason,
+        expected=expected,
+    )  # fmt: skip
     return await _answer(idempotency, done)
 
 
@@ -299,7 +322,7 @@ async def list_tickets(
         severity=severity,
         q=q,
     )
-    keyset = _BY_OPENING if sort == "opened" else _BY_DUE
+    keyset = BY_OPENING if sort == "opened" else BY_DUE
     start: Any = keyset.start(after)
     rows = await lists.list_tickets(connection, wanted, sort=sort, after=start, limit=limit + 1, now=clock.now())
     return _page(keyset, rows, limit)

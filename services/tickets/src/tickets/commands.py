@@ -117,33 +117,65 @@ async def escalate_ticket(
 
 
 async def hold_ticket(
-    tx: Transaction, cause: Cause, ticket_id: UUID, *, reason: HoldReason, note: str, expected: Expected = ANYTHING
+    tx: Transaction,
+    cause: Cause,
+    ticket_id: UUID,
+    *,
+    reason: HoldReason,
+    note: str,
+    late_reason: str | None = None,
+    expected: Expected = ANYTHING,
 ) -> Done:
-    """Stops work on a ticket for a reason. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    """Stops work on a ticket for a reason; `late_reason` says, here and below, why it is told after it happened.
+
+    Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
+    """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.hold(reason, note, at=cause.occurred_at))
+    return await _store(tx, cause, *ticket.hold(reason, note, at=cause.occurred_at, late_reason=late_reason))
 
 
-async def release_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
-    """Ends a ticket's hold. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+async def release_ticket(
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, late_reason: str | None = None, expected: Expected = ANYTHING
+) -> Done:
+    """Ends a ticket's hold. Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan."""
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.release())
+    return await _store(tx, cause, *ticket.release(at=cause.occurred_at, late_reason=late_reason))
 
 
 async def respond_ticket(
-    tx: Transaction, cause: Cause, ticket_id: UUID, *, channel: Channel, text: str, expected: Expected = ANYTHING
+    tx: Transaction,
+    cause: Cause,
+    ticket_id: UUID,
+    *,
+    channel: Channel,
+    text: str,
+    late_reason: str | None = None,
+    expected: Expected = ANYTHING,
 ) -> Done:
-    """Notes what the client was told. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    """Notes what the client was told.
+
+    Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
+    """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.respond(channel, text, at=cause.occurred_at))
+    return await _store(tx, cause, *ticket.respond(channel, text, at=cause.occurred_at, late_reason=late_reason))
 
 
 async def resolve_ticket(
-    tx: Transaction, cause: Cause, ticket_id: UUID, *, code: str, text: str, expected: Expected = ANYTHING
+    tx: Transaction,
+    cause: Cause,
+    ticket_id: UUID,
+    *,
+    code: str,
+    text: str,
+    late_reason: str | None = None,
+    expected: Expected = ANYTHING,
 ) -> Done:
-    """Says how the matter was settled. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    """Says how the matter was settled.
+
+    Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
+    """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.resolve(code, text, at=cause.occurred_at))
+    return await _store(tx, cause, *ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason))
 
 
 async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
@@ -153,7 +185,11 @@ async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expect
 
 
 async def record_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> None:
-    """Writes what other services did about tickets into the history; the event's id is the fact's."""
+    """Writes what other services did about tickets into the history; the event's id is the fact's.
+
+    The projection of the same events, which comes before, has locked their tickets: an entry's position is drawn under
+    that lock, or a reader could page past it before it is committed.
+    """
     await repository.add_reactions(tx, events)
 
 

@@ -5,7 +5,8 @@ Nothing here writes history, outbox or the ticket itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
@@ -135,13 +136,24 @@ def _started(event: Received[SlaClockStarted]) -> Row:
     )
 
 
+# A fact that comes late may undo a breach, and sla then tells the state that is true: where seconds are left, there was
+# none (decision 0005).
+def _breach(event: Received[Any], at: Any) -> Row:
+    return {"breached_at": at, "breach_sequence": event.sequence}
+
+
 def _paused(event: Received[SlaClockPaused]) -> Row:
     data = event.data
-    return _clock(event, **_course(event, "paused", data.paused_at, data.remaining_seconds, data.reason))
+    breach = _breach(event, None) if data.remaining_seconds >= 0 else {}
+    return _clock(event, **_course(event, "paused", data.paused_at, data.remaining_seconds, data.reason), **breach)
 
 
 def _resumed(event: Received[SlaClockResumed]) -> Row:
-    return _clock(event, **_course(event, "running", event.data.resumed_at, None), **_due(event))
+    data = event.data
+    # One that ran out again before anybody heard of it did so at its due; that was perhaps announced before.
+    ran_out = data.due_at if data.due_at < event.recorded_at else None
+    breach = _breach(event, ran_out) if data.due_at >= data.resumed_at else {}
+    return _clock(event, **_course(event, "running", data.resumed_at, None), **_due(event), **breach)
 
 
 def _warned(event: Received[SlaClockWarned]) -> Row:
@@ -149,11 +161,12 @@ def _warned(event: Received[SlaClockWarned]) -> Row:
 
 
 def _breached(event: Received[SlaClockBreached]) -> Row:
-    return _clock(event, breached_at=event.data.breached_at, breach_sequence=event.sequence, **_due(event))
+    return _clock(event, **_breach(event, event.data.breached_at), **_due(event))
 
 
 def _met(event: Received[SlaClockMet]) -> Row:
-    return _clock(event, **_course(event, "met", event.data.stopped_at, event.data.remaining_seconds))
+    course = _course(event, "met", event.data.stopped_at, event.data.remaining_seconds)
+    return _clock(event, **course, **_breach(event, None))
 
 
 def _stopped(event: Received[SlaClockStopped]) -> Row:
@@ -183,6 +196,17 @@ def _status_changed(event: Received[DevTaskStatusChanged]) -> Row:
     return _task(event, **event.data.model_dump(include={"tracker_status", "reason", "fix_version"}))
 
 
+@asynccontextmanager
+async def _with_the_queue(tx: Transaction, tables: Collection[str]) -> AsyncIterator[None]:
+    """The queue follows from tickets and clocks: whoever puts clocks right puts it right.
+
+    Tickets are locked before their clocks, as everybody does it: whatever is told of one meanwhile waits.
+    """
+    locked = await repository.lock_every_open(tx) if CLOCK.table in tables else []
+    yield
+    await repository.refresh_open(tx, locked)
+
+
 PROJECTIONS = Projections(
     "tickets",
     {
@@ -203,26 +227,24 @@ PROJECTIONS = Projections(
         DevTaskLinked: (TASK, _linked),
         DevTaskStatusChanged: (TASK, _status_changed),
     },
+    putting_right=_with_the_queue,
 )
 
 
 async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Applies events of any of the known types, in any order and any number of times; one statement per table.
 
-    What clocks say also moves their tickets in the queue, which are locked before: a command on the same ticket waits
-    for this, or this for the command, and whoever comes later sees both.
+    The tickets that are told about are locked before, in the order of their ids. So what is told of a ticket enters its
+    history (`commands.record_reactions`) in the order of commits, as what people do enters it; and what clocks say
+    moves their tickets in the queue: a command on the same ticket waits for this, or this for the command, and whoever
+    comes later sees both.
     """
     rows = PROJECTIONS.rows_of(events)
     if events[0].replayed:
         await PROJECTIONS.write(tx, rows, replayed=True)
         return
-    timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
-    locked = await repository.lock_tickets(tx, timed) if timed else []
+    told_of = {row["ticket_id"] for table in rows.values() for row in table if "ticket_id" in row}
+    locked = await repository.lock_tickets(tx, told_of) if told_of else []
     await PROJECTIONS.write(tx, rows)
-    await repository.refresh_open(tx, locked)
-
-
-async def after_rebuild(tx: Transaction, tables: Collection[str]) -> None:
-    """The queue follows from tickets and clocks: whoever puts clocks right puts it right."""
-    if CLOCK.table in tables:
-        await repository.refresh_open(tx, await repository.lock_every_open(tx))
+    timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
+    await repository.refresh_open(tx, timed.intersection(locked))

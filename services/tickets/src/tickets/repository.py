@@ -86,13 +86,15 @@ _KNOWN = query("""
 """)
 
 
+# Whether a ticket `t` is P1/S1, for every statement that asks it.
+IMMEDIATE = "t.severity = 1 AND t.priority = 1"
 # Clocks that have not come yet may be anything, so such a ticket is looked at first. Then what must not wait at all,
 # what runs out next, and what is paused, by the seconds that it has left. Last is where nothing runs out any more.
-_PLACE = """
+_PLACE = f"""
     SELECT CASE
                WHEN t.status = 'resolved' THEN 4
                WHEN c.clocks = 'pending' THEN 0
-               WHEN c.clocks = 'running' AND t.severity = 1 AND t.priority = 1 THEN 1
+               WHEN c.clocks = 'running' AND {IMMEDIATE} THEN 1
                WHEN c.clocks = 'running' THEN 2
                WHEN c.clocks = 'paused' THEN 3
                ELSE 4
@@ -122,7 +124,7 @@ _OPEN_OF_TICKET = (
     "level", "target", "assignee",
 )  # fmt: skip
 _OPEN_OF_CLOCKS = ("clocks", "due_kind", "due_at", "breached")
-_OPEN_COLUMNS = (*_OPEN_OF_TICKET, *_OPEN_OF_CLOCKS, "immediate", "turn", "turn_by")
+_OPEN_COLUMNS = (*_OPEN_OF_TICKET, *_OPEN_OF_CLOCKS, "turn", "turn_by")
 
 
 def _refresh(tickets: str) -> Statement:
@@ -136,7 +138,7 @@ def _refresh(tickets: str) -> Statement:
         MERGE INTO tickets.open_tickets o
         USING (SELECT {", ".join(f"t.{name}" for name in _OPEN_OF_TICKET)},
                       {", ".join(f"c.{name}" for name in _OPEN_OF_CLOCKS)},
-                      t.severity = 1 AND t.priority = 1 AS immediate, p.turn, p.turn_by
+                      p.turn, p.turn_by
                  FROM {tickets} t CROSS JOIN LATERAL ({_CLOCKS}) c CROSS JOIN LATERAL ({_PLACE}) p) now
            ON o.id = now.id
          WHEN MATCHED AND now.status IN ({_ENDED}) THEN DELETE

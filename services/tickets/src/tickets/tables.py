@@ -52,6 +52,8 @@ tickets = Table(
     text("opened_by"),
     # The instant of its latest own fact, so that the next one comes after it.
     instant("last_fact_at", server_default=sql("'epoch'")),
+    # Since when the work runs, rests or is done as it does.
+    instant("course_at", server_default=sql("'epoch'")),
     _integer("level"),
     text("target", nullable=True),
     text("assignee", nullable=True),
@@ -94,7 +96,6 @@ open_tickets = Table(
     text("module_id", nullable=True),
     _integer("severity"),
     _integer("priority"),
-    _flag("immediate"),
     _integer("level"),
     text("target", nullable=True),
     text("assignee", nullable=True),

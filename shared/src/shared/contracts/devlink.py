@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.envelope import Event
+from shared.contracts.personal import Personal
 
 TaskStatus = Literal["new", "triaged", "in_progress", "in_review", "fixed", "released", "declined"]
 
@@ -36,6 +37,9 @@ class DevTaskLinked(DevTaskEvent):
     url: str
     status: TaskStatus
 
+    def told_apart_by(self) -> tuple[object, ...]:
+        return (self.display_id,)
+
 
 class DevTaskStatusChanged(DevTaskEvent):
     """Development moved the task."""
@@ -44,5 +48,5 @@ class DevTaskStatusChanged(DevTaskEvent):
     status: TaskStatus
     previous_status: TaskStatus
     tracker_status: str = Field(description="the tracker's own name of the status, for display")
-    reason: str | None = Field(default=None, description="needed when the task was declined")
+    reason: Personal[str] | None = Field(default=None, description="needed when the task was declined")
     fix_version: str | None = None

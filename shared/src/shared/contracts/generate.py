@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,13 +27,33 @@ from shared.contracts.topics import BY_TYPE, OPEN_COPIES
 Committed = Callable[[Path], bytes | None]
 
 
+class NoCheckout(Exception):
+    """Nobody can say what was committed, so that everything that was kept would be taken for a draft."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"nothing was written: {folder} is in no git checkout, or git is not installed. Only the last commit says "
+            "which earlier versions were promised: run `make contracts` in a git checkout."
+        )
+
+
 def last_commit(path: Path) -> bytes | None:
-    """The file as the last commit has it: what only stands in the working tree is promised to nobody."""
-    shown = subprocess.run(
-        ["git", "-c", "safe.directory=*", "show", f"HEAD:./{path.name}"],
-        cwd=path.parent, capture_output=True, check=False,
-    )  # fmt: skip
-    return shown.stdout if shown.returncode == 0 else None
+    """The file as the last commit has it: what only stands in the working tree is promised to nobody.
+
+    Raises NoCheckout outside a git checkout.
+    """
+    shown = _git(path.parent, "show", f"HEAD:./{path.name}")
+    if shown.returncode == 0:
+        return shown.stdout
+    if _git(path.parent, "rev-parse", "--is-inside-work-tree").returncode != 0:
+        raise NoCheckout(path.parent)
+    return None
+
+
+def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+    if shutil.which("git") is None:
+        raise NoCheckout(folder)
+    return subprocess.run(["git", "-c", "safe.directory=*", *words], cwd=folder, capture_output=True, check=False)
 
 
 def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES, committed: Committed = last_commit) -> list[str]:
@@ -40,6 +61,7 @@ def refresh(schemas: Path = SCHEMAS, examples: Path = EXAMPLES, committed: Commi
 
     What differs in meaning from the last commit keeps that version with its example, so that the checks can hold every
     later one against it. A draft that was written since, and what was kept beside it, is written over.
+    Raises NoCheckout, before it has written anything, where nobody knows the last commit.
     """
     told = []
     schemas.mkdir(parents=True, exist_ok=True)
@@ -107,8 +129,14 @@ def _keep(path: Path, committed: Committed) -> str:
 
 
 def main() -> int:
-    """Refreshes schemas, document and pages; 1 when an example message is still to be written, and no page then."""
-    for line in refresh():
+    """Refreshes schemas, document and pages; 1 when an example message is still to be written, and no page then, and
+    outside a git checkout."""
+    try:
+        told = refresh()
+    except NoCheckout as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    for line in told:
         sys.stdout.write(line + "\n")
     missing = missing_examples()
     for name in missing:

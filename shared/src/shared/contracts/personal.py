@@ -20,15 +20,17 @@ class PersonalMark:
 Personal = Annotated[T, PersonalMark(), Field(json_schema_extra={"x-personal": True})]
 
 
-def holds_personal(annotation: Any) -> bool:
+def holds_personal(annotation: Any, _above: frozenset[Any] = frozenset()) -> bool:
     """Whether a type is marked `Personal`, or a part of it is: arm of a union, element, field of a nested model."""
     if isinstance(annotation, PersonalMark):
         return True
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        fields = annotation.model_fields.values()
-        return any(holds_personal(part) for found in fields for part in (found.annotation, *found.metadata))
+        if annotation in _above:  # a model that holds itself
+            return False
+        inside, fields = _above | {annotation}, annotation.model_fields.values()
+        return any(holds_personal(part, inside) for found in fields for part in (found.annotation, *found.metadata))
     parts = (*get_args(annotation), *getattr(annotation, "__metadata__", ()))
-    return any(holds_personal(part) for part in parts)
+    return any(holds_personal(part, _above) for part in parts)
 
 
 @lru_cache(maxsize=1024)

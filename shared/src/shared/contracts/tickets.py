@@ -45,6 +45,12 @@ class TicketEvent(Event):
         return str(self.ticket_id)
 
 
+class DatedTicketEvent(TicketEvent):
+    """A fact that may be told after it happened; the envelope's `occurred_at` says when it did."""
+
+    occurred_late_reason: Personal[str] | None = Field(default=None, description="why it was told late")
+
+
 class TicketOpened(TicketEvent):
     """A representative registered an incident or a question; clocks start at `reported_at`."""
 
@@ -101,7 +107,7 @@ class TicketEscalated(TicketEvent):
     resolution_due_at: AwareDatetime | None = None
 
 
-class TicketResponded(TicketEvent):
+class TicketResponded(DatedTicketEvent):
     """The client was told something of substance; the first one stops the response clock."""
 
     type = "desk.ticket.responded.v1"
@@ -110,7 +116,7 @@ class TicketResponded(TicketEvent):
     text: Personal[str]
 
 
-class TicketHeld(TicketEvent):
+class TicketHeld(DatedTicketEvent):
     """Work stopped for a reason; whether a clock pauses is the contract's matter."""
 
     type = "desk.ticket.held.v1"
@@ -118,14 +124,14 @@ class TicketHeld(TicketEvent):
     note: Personal[str]
 
 
-class TicketReleased(TicketEvent):
+class TicketReleased(DatedTicketEvent):
     """The hold ended."""
 
     type = "desk.ticket.released.v1"
     reason: HoldReason = Field(description="the reason of the hold that ended")
 
 
-class TicketResolved(TicketEvent):
+class TicketResolved(DatedTicketEvent):
     """The service works again for the client, or the question is answered."""
 
     type = "desk.ticket.resolved.v1"

@@ -119,7 +119,12 @@ CONTRACTS = Topic(
     cleanup="compact",
     keyed_by="the kind of record and its id, as in contract:acme-2026",
 )
-DEVLINK = Topic("desk.devlink.v1", "devlink", (devlink.DevTaskLinked, devlink.DevTaskStatusChanged))
+DEVLINK = Topic(
+    "desk.devlink.v1",
+    "devlink",
+    (devlink.DevTaskLinked, devlink.DevTaskStatusChanged),
+    open_copy="desk.dev-task-facts.v1",
+)
 
 # The topics of the facts and records, each type on one of them.
 TOPICS: tuple[Topic, ...] = (TICKETS, ENVIRONMENTS, CLIENTS, SLA, CONTRACTS, DEVLINK)

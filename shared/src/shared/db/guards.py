@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from shared.db.connection import STATEMENT_SECONDS
 from shared.db.statement import sql
 from shared.db.transaction import Reader
+from shared.errors import Unavailable
 
 # Milliseconds, as PostgreSQL keeps them.
 GUARDS: Mapping[str, int] = {
@@ -24,6 +25,20 @@ GUARDS: Mapping[str, int] = {
 HOW_TO_SET = "let whoever makes the databases do it again (ALTER ROLE ... IN DATABASE ... SET)"
 
 _STANDING = sql("SELECT name, setting FROM pg_settings WHERE name = ANY(CAST(:names AS text[]))")
+
+
+class GuardsMissing(Unavailable):
+    """The sessions of this process may hold what they locked for longer than anybody waits, or for ever."""
+
+    code = "guards-missing"
+    title = "The serving role lacks its guards"
+
+
+async def require_guards(reader: Reader) -> None:
+    """Raises GuardsMissing, with what to do, where this session's role lacks one."""
+    if missing := await missing_guards(reader):
+        # A session keeps what its role had when it began, so those that are open stay without.
+        raise GuardsMissing(f"{', '.join(missing)}: {HOW_TO_SET}, and start this process again")
 
 
 async def missing_guards(reader: Reader) -> list[str]:

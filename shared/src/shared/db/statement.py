@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Select, text
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
+TOLD_CHARACTERS = 160
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 _PLACE = re.compile(r"\$(\d+)")
 _WITH = re.compile(r"\s*WITH\b", re.IGNORECASE)
-_CHANGES = re.compile(r"\s*(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM)\s+([\w.]+)", re.IGNORECASE)
+_CHANGES = re.compile(r"\s*(?:INSERT\s+INTO|MERGE\s+INTO|UPDATE|DELETE\s+FROM)\s+(?:ONLY\s+)?([\w.]+)", re.IGNORECASE)
 _LOCKS = re.compile(
     r"\bFOR\s+(?:NO\s+KEY\s+)?(?:UPDATE|SHARE|KEY\s+SHARE)\b|\w*advisory\w*|\bpg_notify\b", re.IGNORECASE
 )
@@ -38,6 +39,12 @@ class Statement:
     def arguments(self, parameters: Mapping[str, Any]) -> list[Any]:
         """The values in the order of their places. Raises KeyError for a parameter that is missing."""
         return [parameters[name] for name in self.names]
+
+    def told(self) -> str:
+        """Its beginning on one line and the names of its parameters: enough to find it, and nothing of anybody's."""
+        words = " ".join(self.text.split())
+        shown = words if len(words) <= TOLD_CHARACTERS else f"{words[:TOLD_CHARACTERS]} …"
+        return f"{shown} (given: {', '.join(self.names)})" if self.names else shown
 
 
 @lru_cache(maxsize=1024)

@@ -31,7 +31,13 @@ class Row(asyncpg.Record):  # type: ignore[misc]
 
 
 class UnexpectedRows(RuntimeError):
-    """A statement that answers exactly one row, or at most one, answered another number of them."""
+    """A statement that answers exactly one row, or at most one, answered another number of them.
+
+    It names the statement and what it was given, never the values: those may be personal.
+    """
+
+    def __init__(self, expected: str, found: int, statement: Statement) -> None:
+        super().__init__(f"{expected} row was expected, not {found}, of: {statement.told()}")
 
 
 class CommitUnanswered(ConnectionError):
@@ -47,24 +53,25 @@ class Reader:
 
     async def fetch(self, statement: Statement | Select[Any], parameters: Parameters = _NONE) -> list[Row]:
         """All rows of the answer."""
-        if not isinstance(statement, Statement):
-            statement, parameters = composed(statement)
+        statement, parameters = _written(statement, parameters)
         await self._prepare(statement)
         rows: list[Row] = await self._connection.fetch(statement.text, *statement.arguments(parameters))
         return rows
 
     async def fetch_one(self, statement: Statement | Select[Any], parameters: Parameters = _NONE) -> Row:
         """The row of an answer that always has exactly one. Raises UnexpectedRows."""
+        statement, parameters = _written(statement, parameters)
         rows = await self.fetch(statement, parameters)
         if len(rows) != 1:
-            raise UnexpectedRows(f"one row was expected, not {len(rows)}")
+            raise UnexpectedRows("one", len(rows), statement)
         return rows[0]
 
     async def fetch_first(self, statement: Statement | Select[Any], parameters: Parameters = _NONE) -> Row | None:
         """The row of an answer that has one or none. Raises UnexpectedRows for more."""
+        statement, parameters = _written(statement, parameters)
         rows = await self.fetch(statement, parameters)
         if len(rows) > 1:
-            raise UnexpectedRows(f"at most one row was expected, not {len(rows)}")
+            raise UnexpectedRows("at most one", len(rows), statement)
         return rows[0] if rows else None
 
     async def fetch_value(self, statement: Statement | Select[Any], parameters: Parameters = _NONE) -> Any:
@@ -196,6 +203,10 @@ async def begin_on(connection: Any) -> AsyncIterator[Transaction]:
     except BaseException:
         await tx.rollback()
         raise
+
+
+def _written(statement: Statement | Select[Any], parameters: Parameters) -> tuple[Statement, Parameters]:
+    return (statement, parameters) if isinstance(statement, Statement) else composed(statement)
 
 
 def _count(status: str) -> int:

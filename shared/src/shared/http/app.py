@@ -25,11 +25,12 @@ from shared.http.limits import BODY_LIMIT, BODY_SECONDS
 from shared.http.openapi import OF_EVERY_ADDRESS, PROBLEM_RESPONSES, complete
 from shared.http.permissions import Permission
 from shared.http.problems import answer_problem
-from shared.http.signatures import SignedDoor
+from shared.http.signatures import HmacVerifier, SignedDoor
 from shared.http.tokens import Authenticator
 
 OPENAPI_PATH = "/openapi.json"
 ASYNCAPI_PATH = "/asyncapi.json"
+# Whoever asks for these is asked for nothing. Everything else has a door, whether it exists or not.
 OPEN_PATHS = (*PATHS, OPENAPI_PATH, ASYNCAPI_PATH)
 
 
@@ -46,7 +47,7 @@ _AS_EVERY_SERVICE: dict[str, Any] = {
 
 
 class UndeclaredDoor(RuntimeError):
-    """A route does not say how its caller is known, or says it twice, so nobody may be let in by it."""
+    """A route does not say how its caller is known, says it twice, or shares it: nobody may be let in by it."""
 
 
 class DeskApi(FastAPI):
@@ -74,7 +75,8 @@ def create_app(
 ) -> FastAPI:
     """The application of a service. Its routers say their whole paths (`prefix="/v1/tickets"`).
 
-    Raises UndeclaredDoor for a route that does not declare once how its caller is known: `needs(...)`, `signed(...)`.
+    Raises UndeclaredDoor for a route that does not declare once how its caller is known (`needs(...)`, `signed(...)`),
+    or shares a verifier of signatures with another.
     """
     described = f"{description}\n\n{OF_EVERY_ADDRESS}"
     app = DeskApi(title=f"PSA Desk: {service}", description=described, lifespan=lifespan, **_AS_EVERY_SERVICE)
@@ -105,18 +107,37 @@ def _events_route(service: str) -> Route:
 
 
 def _require_declarations(app: FastAPI) -> None:
+    for verifier, doors in _doors_of_verifiers(app).items():
+        if len(doors) > 1:
+            raise UndeclaredDoor(
+                f"{app.title}: {', '.join(sorted(doors))}: one {type(verifier).__name__} each; neither method nor "
+                "path is signed, so what was signed for one would be good at the other"
+            )
     if undeclared := [f"{door.method} {door.path}" for door in doors_of(app) if door.known is None]:
         raise UndeclaredDoor(
             f"{app.title}: {', '.join(undeclared)}: say dependencies=[needs(...)] or [signed(...)], and one of them"
         )
 
 
-def _signed_doors(app: FastAPI) -> Iterator[SignedDoor]:
+def _signatures(app: FastAPI) -> Iterator[tuple[str, Any, HmacVerifier]]:
+    """Every method of every route that is known by a signature: the methods that it declares, and no other."""
     for route in _flat(app):
         for declared in declared_by(getattr(route, "dependencies", ())):
             if isinstance(declared, Signature):
                 for method in sorted(route.methods or ()):
-                    yield SignedDoor(method, route.path_regex, declared.verifier)
+                    yield method, route, declared.verifier
+
+
+def _signed_doors(app: FastAPI) -> Iterator[SignedDoor]:
+    for method, route, verifier in _signatures(app):
+        yield SignedDoor(method, route.path_regex, verifier)
+
+
+def _doors_of_verifiers(app: FastAPI) -> dict[HmacVerifier, set[str]]:
+    found: dict[HmacVerifier, set[str]] = {}
+    for method, route, verifier in _signatures(app):
+        found.setdefault(verifier, set()).add(f"{method} {route.path}")
+    return found
 
 
 def _answer_problems(app: FastAPI) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.db.engine import Engine
+from shared.db.guards import require_guards
 from shared.db.server_clock import require_same_time
 from shared.db.statement import sql
 from shared.http.server import serve
@@ -52,6 +53,16 @@ def clock_check(engine: Engine) -> Check:
             await require_same_time(connection)
 
     return Check("clock", compare)
+
+
+def guards_check(engine: Engine) -> Check:
+    """Passes when the serving role has its guards: a database that somebody else prepared may come without."""
+
+    async def ask() -> None:
+        async with engine.connect() as connection:
+            await require_guards(connection)
+
+    return Check("guards", ask)
 
 
 class Health:

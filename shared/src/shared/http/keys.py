@@ -19,6 +19,9 @@ from shared.telemetry.logs import get_logger
 Key = jwk.RSAKey | jwk.ECKey
 Environment = Literal["development", "production"]
 
+# What a token may be signed with.
+ALGORITHMS = ("RS256", "ES256")
+
 # With this the runner's issuer says in its configuration what it is, so that no proxy before it can hide it.
 DEVELOPMENT_MARK = "psa_desk_development"
 
@@ -135,10 +138,26 @@ class IssuerKeys:
                 raise TypeError("the issuer's configuration has no address of its keys")
             self._check_address(address)
             answer = await client.get(address)
-            keys = tuple(islice(_usable(answer.raise_for_status().json()["keys"]), _MOST_KEYS))
+            published = answer.raise_for_status().json()["keys"]
+        self._tell_other_algorithms(published)
+        keys = tuple(islice(_usable(published), _MOST_KEYS))
         if not keys:
-            raise ValueError("the issuer publishes no key for RS256 or ES256 signatures")
+            raise ValueError(f"the issuer publishes no key for {' or '.join(ALGORITHMS)} signatures")
         return keys
+
+    def _tell_other_algorithms(self, published: Iterable[Any]) -> None:
+        """For whoever wonders why a key of the issuer is not believed; a key for encryption is no such."""
+        others = [
+            {"kid": str(each.get("kid"))[:100], "alg": each["alg"][:100]}
+            for each in published
+            if isinstance(each, dict) and isinstance(each.get("alg"), str)
+            if each["alg"] not in ALGORITHMS and each.get("use", "sig") == "sig"
+        ]
+        if others:
+            log.info(
+                "keys of the issuer are passed over: their algorithm is not allowed",
+                issuer=self.issuer, count=len(others), first=others[0], allowed=ALGORITHMS,
+            )  # fmt: skip
 
     def _check_address(self, address: str) -> None:
         parts = urlsplit(address)
@@ -181,6 +200,8 @@ def _key_of(published: Any) -> Key | None:
         return None
     uses = published.get("key_ops")
     if told.get("use", "sig") != "sig" or (isinstance(uses, list) and "verify" not in uses):
+        return None
+    if told.get("alg", ALGORITHMS[0]) not in ALGORITHMS:
         return None
     try:
         key = jwk.import_key(told) if told.get("kty") in {"RSA", "EC"} else None

@@ -14,9 +14,8 @@ from joserfc.errors import BadSignatureError, ExpiredTokenError, JoseError
 from shared import clock
 from shared.errors import Unauthenticated
 from shared.http.context import Actor
-from shared.http.keys import Environment, IssuerKeys, Key
+from shared.http.keys import ALGORITHMS, Environment, IssuerKeys, Key
 
-ALGORITHMS = ("RS256", "ES256")
 LEEWAY_SECONDS = 30
 LONGEST_TOKEN_BYTES = 8 * 1024
 _MOST_REMEMBERED = 10_000

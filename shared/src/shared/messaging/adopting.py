@@ -46,11 +46,18 @@ _SET_BACK = sql("""
 _FORGET_REPLICAS = sql("DELETE FROM runtime.replicas WHERE topic = ANY(CAST(:topics AS text[]))")
 _FORGET_HALTS = sql("DELETE FROM runtime.halts WHERE topic = ANY(CAST(:topics AS text[]))")
 _FORGET_SKIPPED = sql("DELETE FROM runtime.skipped_types WHERE topic = ANY(CAST(:topics AS text[]))")
+# Their offsets mean something else in another log.
+_FORGET_LEFT_OUT = sql("""
+    UPDATE runtime.accepted_skips SET until_offset = 0
+    WHERE until_offset > 0 AND topic = ANY(CAST(:topics AS text[]))
+""")
 _SETTLE = sql("DELETE FROM runtime.skipped_types WHERE topic = :topic AND type = :type")
 _ACCEPT = sql("""
-    INSERT INTO runtime.accepted_skips (topic, partition, type, first_offset, first_at, reason, accepted_at)
-    SELECT topic, partition, type, first_offset, first_at, :reason, :now FROM runtime.skipped_types
-    WHERE topic = :topic AND type = :type
+    INSERT INTO runtime.accepted_skips
+        (topic, partition, type, first_offset, until_offset, first_at, reason, accepted_at)
+    SELECT s.topic, s.partition, s.type, s.first_offset, coalesce(o.next_offset, 0), s.first_at, :reason, :now
+    FROM runtime.skipped_types s LEFT JOIN runtime.offsets o USING (topic, partition)
+    WHERE s.topic = :topic AND s.type = :type
 """)
 
 
@@ -113,7 +120,8 @@ async def replay(
 
 
 async def accept_skipped(tx: Transaction, type_name: str, reason: str, now: datetime) -> list[Partition]:
-    """Leaves out for good what was passed over of a type until now, with the reason. Raises NothingSkipped."""
+    """Leaves out for good what was passed over of a type until now, with the reason: even when a partition is set back
+    behind it, for another type. Raises NothingSkipped."""
     stored = await _locked(tx)
     first = await _first_skipped(tx, type_name)
     words = {"topic": TOPIC_OF[type_name].name, "type": type_name}
@@ -148,7 +156,7 @@ def _from_the_beginning(
 
 async def _begin_anew(tx: Transaction, stored: Mapping[Partition, int], topics: Collection[str]) -> None:
     await _set_back(tx, {place: 0 for place in stored if place[0] in topics}, forget=True)
-    for statement in (_FORGET_REPLICAS, _FORGET_HALTS, _FORGET_SKIPPED):
+    for statement in (_FORGET_REPLICAS, _FORGET_HALTS, _FORGET_SKIPPED, _FORGET_LEFT_OUT):
         await tx.execute(statement, {"topics": sorted(topics)})
 
 

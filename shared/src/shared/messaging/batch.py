@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from shared import clock
+from shared.contracts.envelope import type_of
 from shared.db.engine import Engine
 from shared.db.failures import is_transient, problem_of
 from shared.db.statement import sql
@@ -30,11 +31,9 @@ _LOCK_OFFSETS = sql("""
 """)
 _STORE_OFFSETS = sql(
     """
-    UPDATE runtime.offsets o
-    SET next_offset = greatest(o.next_offset, n.next_offset), newest_at = greatest(o.newest_at, n.newest_at),
-        dated_below = CASE WHEN n.newest_at IS NULL THEN o.dated_below ELSE greatest(o.dated_below, n.next_offset) END
-    FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]),
-                CAST(:newest AS bigint[])) AS n(topic, partition, next_offset, newest_at)
+    UPDATE runtime.offsets o SET next_offset = greatest(o.next_offset, n.next_offset)
+    FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:offsets AS bigint[]))
+         AS n(topic, partition, next_offset)
     WHERE o.topic = n.topic AND o.partition = n.partition
     RETURNING o.topic, o.partition, o.next_offset
     """,
@@ -70,6 +69,8 @@ class BatchApplier:
         self.reactions = reactions
         self.hint = hint
         self.skipped = skipped.SkippedTypes()
+        # Of what is read again; whoever loads the offsets sets it.
+        self.left_out: skipped.LeftOut = {}
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Applies a batch and stores how far it came, in one transaction.
@@ -86,6 +87,8 @@ class BatchApplier:
 
     async def _apply(self, records: Sequence[Record]) -> None:
         messages = [read_record(record, self.reactions) for record in records]
+        if self.left_out:
+            messages = [self._unless_left_out(one) for one in messages]
         try:
             with metrics.consumer_batch_seconds.time(), told_after_commit():
                 async with begin(self.engine, self.hint) as tx:
@@ -100,6 +103,16 @@ class BatchApplier:
         self.skipped.remember(outcome.skipped, outcome.generations)
         _count(outcome.applied)
 
+    def _unless_left_out(self, message: Read) -> Read:
+        if isinstance(message, Skipped):
+            return message
+        record = message.record
+        stated = type_of(record.headers, record.value) or ""
+        ranges = self.left_out.get(((record.topic, record.partition), stated), ())
+        if any(first <= record.offset < until for first, until in ranges):
+            return Skipped(record, stated, left_out=True)
+        return message
+
     async def pass_over(self, passed: Mapping[Partition, tuple[int, int]]) -> None:
         """Stores that nothing is left between two offsets of each partition. Raises OffsetsMoved when the database does
         not stand at the first of them."""
@@ -108,7 +121,7 @@ class BatchApplier:
             for place, (reached, _) in passed.items():
                 if stored[place] != reached:
                     raise OffsetsMoved(f"{place} is at {stored[place]} and was at {reached}: a restored database?")
-            await store_offsets(tx, {place: position for place, (_, position) in passed.items()}, {}, clock.now())
+            await store_offsets(tx, {place: offset for place, (_, offset) in passed.items()}, clock.now())
 
     # -- all at once --------------------------------------------------------------------------------------------
 
@@ -164,7 +177,9 @@ class BatchApplier:
         self, tx: Transaction, messages: Sequence[Read], generations: Mapping[Partition, int], now: datetime
     ) -> skipped.Found:
         """Records types that are passed over for the first time; what is recorded already costs no statement."""
-        found = self.skipped.new_among([one for one in messages if isinstance(one, Skipped)], generations)
+        found = self.skipped.new_among(
+            [one for one in messages if isinstance(one, Skipped) and not one.left_out], generations
+        )
         if found:
             await skipped.record(tx, found, now)
         return found
@@ -220,15 +235,11 @@ class BatchApplier:
 
     async def _store(self, tx: Transaction, messages: Sequence[Read], now: datetime) -> None:
         reached: dict[Partition, int] = {}
-        newest: dict[Partition, int] = {}
         for one in messages:
-            record = one.record
-            place = (record.topic, record.partition)
-            if record.offset >= reached.get(place, 0):
-                reached[place] = record.offset + 1
-            if record.appended_at is not None and record.appended_at > newest.get(place, -1):
-                newest[place] = record.appended_at
-        await store_offsets(tx, reached, newest, now)
+            place = (one.record.topic, one.record.partition)
+            if one.record.offset >= reached.get(place, 0):
+                reached[place] = one.record.offset + 1
+        await store_offsets(tx, reached, now)
 
     # -- one by one ---------------------------------------------------------------------------------------------
 
@@ -283,11 +294,8 @@ class BatchApplier:
         return None
 
 
-async def store_offsets(
-    tx: Transaction, reached: Mapping[Partition, int], newest: Mapping[Partition, int], now: datetime
-) -> None:
-    """Stores the next offset of each partition and, where it is known, the youngest time below it (milliseconds); marks
-    replicas that are filled by it."""
+async def store_offsets(tx: Transaction, reached: Mapping[Partition, int], now: datetime) -> None:
+    """Stores the next offset of each partition; marks replicas that are filled by it."""
     places: list[Any] = sorted(reached)
     await tx.write(
         _STORE_OFFSETS,
@@ -295,7 +303,6 @@ async def store_offsets(
             "topics": [place[0] for place in places],
             "partitions": [place[1] for place in places],
             "offsets": [reached[place] for place in places],
-            "newest": [newest.get(place) for place in places],
         },
     )
     await tx.write(_MARK_FILLED, {"now": now})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
@@ -25,10 +24,12 @@ from shared.messaging.batch import BatchApplier, OffsetsMoved
 from shared.messaging.fingerprint import LogBegunAnew
 from shared.messaging.kafka import Cluster, missing_topics
 from shared.messaging.limit import ParkingRunsWild
+from shared.messaging.loading import LOOK_SECONDS, Loader
 from shared.messaging.offsets import Standing
 from shared.messaging.reactions import Reactions
 from shared.messaging.records import Partition, Record
-from shared.messaging.refusals import Refusal, Refused
+from shared.messaging.refusals import Refusal
+from shared.messaging.witness import Witness
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +37,6 @@ MAX_BATCH = 500
 FETCH_MS = 1000
 # A batch, or Kafka's answer at the start, may take longer than a loop that turns; what takes longer than this hangs.
 LONGEST_WORK_SECONDS = 300.0
-# How often it looks whether an operator has decided something.
-LOOK_SECONDS = 3.0
 
 
 class Consumer:
@@ -67,14 +66,14 @@ class Consumer:
         self.max_batch = max_batch
         # Each is set and ended by its own part of this class, so that none hides another that is still there.
         self.halted: str | None = None
-        self.refused: str | None = None
         self._joining: str | None = "not started"
-        self._waiting: str | None = None
         self._gone: str | None = None
         self._failing: str | None = None
         self._unfetched: str | None = None
         self._retried: Sequence[Any] = ()
         self._standing: Standing | None = None
+        self._loader = Loader(engine, cluster, reactions)
+        self._witness = Witness()
         # The partitions whose stored offsets are loaded, and the offset that each has reached.
         self.loaded: dict[TopicPartition, int] = {}
         self._turned = time.monotonic()
@@ -90,7 +89,7 @@ class Consumer:
     @property
     def stopped(self) -> str | None:
         """What only an operator can end: too much would have been parked, or the logs are refused."""
-        return self.halted or self.refused
+        return self.halted or self._loader.refused
 
     @property
     def problem(self) -> str | None:
@@ -101,7 +100,10 @@ class Consumer:
     def trouble(self) -> str | None:
         """The same without what is only a step on its way: a moment in which partitions move is no trouble."""
         retried = f"tries again: {limit.told(self._retried)}" if self._retried else None
-        return self.stopped or self._gone or self._waiting or self._failing or retried or self._unfetched
+        return (
+            self.stopped or self._gone or self._loader.waiting or self._failing or retried
+            or self._unfetched
+        )  # fmt: skip
 
     @property
     def last_turn(self) -> float:
@@ -133,6 +135,7 @@ class Consumer:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._tend())
                 group.create_task(self._watch())
+                group.create_task(self._look_back())
         finally:
             await self._end_loading()
             await courtesies.say_goodbye(broker)
@@ -143,12 +146,12 @@ class Consumer:
                 with self._at_work():
                     missing = await missing_topics(self.cluster, [topic.name for topic in self.reactions.topics])
                 if not missing:
-                    self._joining, self._waiting = "waits for its partitions", None
+                    self._joining, self._loader.waiting = "waits for its partitions", None
                     return
-                self._waiting = _told_missing(missing)
+                self._loader.waiting = _told_missing(missing)
             except (KafkaError, OSError) as error:
-                self._waiting = f"Kafka does not answer: {error!r}"
-            log.warning("consumer waits", problem=self._waiting)
+                self._loader.waiting = f"Kafka does not answer: {error!r}"
+            log.warning("consumer waits", problem=self._loader.waiting)
             await asyncio.sleep(1)
 
     @contextlib.contextmanager
@@ -178,6 +181,9 @@ class Consumer:
                 return
             try:
                 read_to = {one: await self._require_kafka().position(one) for one in self.loaded}
+                if self._in_hand:
+                    # Taken out while this asked: what it was told may lie behind records that are not yet applied.
+                    return
                 passed = {one: at for one, at in read_to.items() if at > self.loaded[one]}
                 if passed:
                     await self.applier.pass_over({self._place(one): (self.loaded[one], passed[one]) for one in passed})
@@ -206,6 +212,26 @@ class Consumer:
                     self._reload(self._require_kafka().assignment())
                 elif self.loaded and decisions != known:
                     self._reload(set(self.loaded))
+
+    async def _look_back(self) -> None:
+        """After a batch, once a second at most: whether the logs are still the ones that were read, and how far that is
+        certain."""
+        while True:
+            await self._witness.read_on.wait()
+            self._witness.read_on.clear()
+            assignment = self._assignment
+            try:
+                found, certain = await self._witness.look(self._require_kafka(), self.cluster)
+                await offsets.date(self.engine, certain)
+            except Exception as error:
+                log.warning("cannot look whether the logs are the same", problem=problem_of(error))
+                self._witness.read_on.set()
+            else:
+                async with self._batch:
+                    # Otherwise whoever loads finds the same, by what is stored.
+                    if found and assignment == self._assignment:
+                        self._reload(set(self.loaded), found)
+            await asyncio.sleep(1)
 
     # -- fetching and applying ----------------------------------------------------------------------------------
 
@@ -242,14 +268,16 @@ class Consumer:
             if self._fetched_in != self._assignment:
                 return
             try:
+                records = [self._record(one) for one in delivered]
                 with self._at_work():
-                    await self.applier.apply([self._record(one) for one in delivered])
+                    await self.applier.apply(records)
             except ParkingRunsWild as wild:
                 self._halt(wild)
             except Exception as error:
                 pause = self._fail(error)
             else:
                 self._failures, self._failing = 0, None
+                self._witness.saw(records)
                 for one in delivered:
                     partition = TopicPartition(one.topic, one.partition)
                     self.loaded[partition] = self._to_acknowledge[partition] = one.offset + 1
@@ -261,7 +289,8 @@ class Consumer:
     def _record(self, one: ConsumerRecord[Any, Any]) -> Record:
         topic, reached = self.cluster.logical(one.topic), self.loaded[TopicPartition(one.topic, one.partition)]
         if one.offset < reached:
-            raise LogBegunAnew((topic, one.partition), one.offset, reached)
+            generation = self._standing.stood[topic, one.partition].generation if self._standing is not None else 0
+            raise LogBegunAnew((topic, one.partition), one.offset, reached, generation)
         appended_at = one.timestamp if one.timestamp_type == fingerprint.APPENDED else None
         return Record(topic, one.partition, one.offset, one.key, tuple(one.headers), one.value, reached, appended_at)
 
@@ -272,7 +301,7 @@ class Consumer:
         log.warning("batch will be tried again", problem=problem_of(error), failures=self._failures)
         self._seek_back()
         if isinstance(error, (OffsetsMoved, LogBegunAnew)):
-            self._reload(set(self.loaded), error if isinstance(error, LogBegunAnew) else None)
+            self._reload(set(self.loaded), [error.refusal] if isinstance(error, LogBegunAnew) else [])
         return pause_after(self._failures, first=0.1)
 
     def _seek_back(self) -> None:
@@ -292,7 +321,7 @@ class Consumer:
         async with self._batch:
             self._assignment += 1
             self._failures, self._failing, self._retried = 0, None, ()
-            self._joining, self._waiting = "waits for its partitions", None
+            self._joining, self._loader.waiting = "waits for its partitions", None
             self.loaded.clear()
         await self._end_loading()
 
@@ -307,15 +336,17 @@ class Consumer:
             self._loading = asyncio.create_task(self._load(partitions, self._assignment))
         elif not partitions:
             # Others read them all, and this one stands by.
-            self._joining = self.refused = None
+            self._joining = None
+            self._loader.forget()
 
-    def _reload(self, mine: Collection[TopicPartition], begun_anew: LogBegunAnew | None = None) -> None:
+    def _reload(self, mine: Collection[TopicPartition], found: Sequence[Refusal] = ()) -> None:
+        """Loads again, after noting for good what was found of the logs."""
         self.loaded.clear()
         self._assignment += 1
-        self._joining, self._waiting = "loads its offsets", None
+        self._joining, self._loader.waiting = "loads its offsets", None
         if self._loading is not None:
             self._loading.cancel()
-        self._loading = asyncio.create_task(self._load(set(mine), self._assignment, begun_anew))
+        self._loading = asyncio.create_task(self._load(set(mine), self._assignment, found))
 
     async def _end_loading(self) -> None:
         loading, self._loading = self._loading, None
@@ -323,27 +354,8 @@ class Consumer:
             loading.cancel()
             await asyncio.gather(loading, return_exceptions=True)
 
-    async def _load(
-        self, partitions: set[TopicPartition], assignment: int, begun_anew: LogBegunAnew | None = None
-    ) -> None:
-        failures = 0
-        standing: Standing | None = None
-        while standing is None:
-            try:
-                if begun_anew is not None:
-                    await self._refuse(begun_anew)
-                standing = await self._stand(partitions)
-            except Refused as refusal:
-                self.refused, begun_anew = str(refusal), None
-                log.critical("consumer refuses the logs", problem=self.refused)
-                await asyncio.sleep(LOOK_SECONDS)
-            except Exception as error:
-                failures += 1
-                # Decided otherwise meanwhile: then the log is looked at like any other.
-                begun_anew = None if isinstance(error, OffsetsMoved) else begun_anew
-                self._waiting = f"offsets cannot be loaded: {problem_of(error)}"
-                log.warning("offsets cannot be loaded", problem=problem_of(error), failures=failures)
-                await asyncio.sleep(pause_after(failures, first=0.1))
+    async def _load(self, partitions: set[TopicPartition], assignment: int, found: Sequence[Refusal] = ()) -> None:
+        standing = await self._loader.load(self._require_kafka, partitions, found)
         # From here to the end no await: nothing may be fetched between the seek and the mark.
         if assignment == self._assignment:
             self._begin(partitions, standing)
@@ -354,31 +366,13 @@ class Consumer:
             with contextlib.suppress(IllegalStateError):  # no longer ours, and its rebalance is on its way
                 self._require_kafka().seek(partition, offset)
                 self.loaded[partition] = offset
-        self._standing, self._joining, self._waiting, self.refused = standing, None, None, None
+        self._standing, self._joining = standing, None
+        self._loader.forget()
+        self._witness.begin(standing.stood)
+        self.applier.left_out = standing.left_out
         # Where one stopped before, the same batch comes first: not before it is through is all well.
         self._retried = [one for one in standing.halts if self._physical(one) in self.loaded]
         log.info("partitions loaded", partitions=len(self.loaded))
-
-    async def _refuse(self, begun_anew: LogBegunAnew) -> None:
-        """Notes the refusal for good: what is delivered below what was reached cannot be the log that was read."""
-        generations = self._standing.generations if self._standing is not None else {}
-        found = Refusal(
-            *begun_anew.place, begun_anew.reached, generations.get(begun_anew.place, 0),
-            "the log began again beneath a running consumer", f"it delivered offset {begun_anew.offset}",
-        )  # fmt: skip
-        await offsets.refuse(self.engine, [found], [topic.name for topic in self.reactions.topics])
-
-    async def _stand(self, partitions: set[TopicPartition]) -> Standing:
-        kafka = self._require_kafka()
-        compacted = {topic.name for topic in self.reactions.replicas}
-        replicated = {
-            TopicPartition(topic, number)
-            for topic in map(self.cluster.physical, compacted)
-            for number in kafka.partitions_for_topic(topic) or ()
-        }
-        places = {self._place(one) for one in partitions | replicated}
-        look = functools.partial(fingerprint.look, kafka, self.cluster)
-        return await offsets.load(self.engine, self.cluster, places, self.reactions, look)
 
     def _place(self, partition: TopicPartition) -> Partition:
         return self.cluster.logical(partition.topic), partition.partition

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.messaging.kafka import Cluster
 from shared.messaging.records import Partition
+from shared.messaging.refusals import Refusal
 
 # The time of a record is its broker's (LogAppendTime), not its producer's.
 APPENDED = 1
@@ -23,9 +25,11 @@ READ_WITHIN_SECONDS = 30.0
 class LogBegunAnew(Exception):
     """Records came that lie before what was already applied: the log was cut or made anew beneath this consumer."""
 
-    def __init__(self, place: Partition, offset: int, reached: int) -> None:
+    def __init__(self, place: Partition, offset: int, reached: int, generation: int) -> None:
         super().__init__(f"{place[0]}/{place[1]} delivers offset {offset} after {reached}")
-        self.place, self.offset, self.reached = place, offset, reached
+        self.refusal = Refusal(
+            *place, reached, generation, "the log began again beneath a running consumer", f"it delivered {offset}"
+        )
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,19 @@ async def look(kafka: AIOKafkaConsumer, cluster: Cluster, stood: Mapping[Partiti
     places = {TopicPartition(cluster.physical(topic), number): (topic, number) for topic, number in sorted(stood)}
     ends = await kafka.end_offsets(list(places))
     begins = await kafka.beginning_offsets(list(places))
-    younger = await _younger(kafka, cluster, {one: stood[place] for one, place in places.items()})
-    return {place: Log(begins[one], ends[one], younger.get(one)) for one, place in places.items()}
+    found = await younger(kafka, cluster, stood)
+    return {place: Log(begins[one], ends[one], found.get(place)) for one, place in places.items()}
 
 
-async def _younger(
-    kafka: AIOKafkaConsumer, cluster: Cluster, stood: Mapping[TopicPartition, Stood]
-) -> dict[TopicPartition, Younger]:
-    known = {one: at for one, at in stood.items() if at.newest_at is not None and at.dated_below > 0}
+async def younger(
+    kafka: AIOKafkaConsumer, cluster: Cluster, stood: Mapping[Partition, Stood]
+) -> dict[Partition, Younger]:
+    """What cannot have been read, of the partitions that hold such a record. Raises as `look` does."""
+    known = {
+        TopicPartition(cluster.physical(topic), number): at
+        for (topic, number), at in sorted(stood.items())
+        if at.newest_at is not None and at.dated_below > 0
+    }
     if not known:
         return {}
     # For each the earliest offset that is at least as young. In the log that was read only the youngest itself can lie
@@ -79,7 +88,21 @@ async def _younger(
         for one, first in found.items()
         if first is not None and first.offset < known[one].dated_below and first.timestamp > known[one].newest_at
     }
-    return await _read(cluster, suspects, known) if suspects else {}
+    read = await _read(cluster, suspects, known) if suspects else {}
+    return {(cluster.logical(one.topic), one.partition): record for one, record in read.items()}
+
+
+def made_anew(place: Partition, at: Stood, record: Younger) -> Refusal:
+    """What is refused of a partition that holds a record which cannot have been read."""
+    return Refusal(
+        *place, at.next_offset, at.generation, "the log was made anew or cut",
+        f"its offset {record.offset} was appended at {_instant(record.appended_at)}, after everything that was read "
+        f"({_instant(at.newest_at or 0)})",
+    )  # fmt: skip
+
+
+def _instant(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 async def _read(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faststream import AckPolicy
@@ -19,6 +20,20 @@ from shared.messaging.kafka import Cluster
 GRACEFUL_SECONDS = 35.0
 # A topic that was made anew is assigned to nobody before the client knows of it; its default is five minutes.
 METADATA_MS = 10_000
+
+
+class SamePartitionsAssignor(RangePartitionAssignor):
+    """Partition n of every topic to the same member: what reacts to one ticket never waits for another member.
+
+    A group agrees on the name of an assignor, and whoever leads it assigns. This one goes by the name that earlier
+    releases offer, so that it joins a group in which one of them still runs. Offered as a second one beside it, the
+    group would hardly come to rest: aiokafka (pull request 1168) joins once per assignor, each time anew.
+    """
+
+    name = RoundRobinPartitionAssignor.name
+
+
+ASSIGNORS: tuple[type[AbstractPartitionAssignor], ...] = (SamePartitionsAssignor,)
 
 
 class Member(Protocol):
@@ -60,9 +75,7 @@ def subscriber_of(
         batch=True,
         group_id=group,
         ack_policy=AckPolicy.MANUAL,
-        # Partition n of every topic to the same member: what reacts to one ticket never waits for another member. The
-        # second is what earlier releases speak, beside which this one must be able to join the group.
-        partition_assignment_strategy=(RangePartitionAssignor, RoundRobinPartitionAssignor),
+        partition_assignment_strategy=ASSIGNORS,
         auto_offset_reset="earliest",
         # Whoever writes state records is fenced by transactions; what was given up in one must not be applied.
         isolation_level="read_committed",

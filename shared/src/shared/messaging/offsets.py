@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -13,7 +12,7 @@ from shared import clock
 from shared.db.engine import Engine
 from shared.db.statement import query, sql
 from shared.db.transaction import Reader, Transaction, begin
-from shared.messaging import limit, refusals, skipped
+from shared.messaging import fingerprint, limit, refusals, skipped
 from shared.messaging.batch import OffsetsMoved, store_offsets
 from shared.messaging.fingerprint import Log, Stood
 from shared.messaging.kafka import Cluster, cluster_id
@@ -46,6 +45,21 @@ _AIM = sql("""
                 CAST(:reached AS bigint[])) AS n(topic, partition, target, reached)
     ON CONFLICT DO NOTHING
 """)
+# Locked in the order in which batches lock them.
+_DATE = sql("""
+    WITH read AS (
+        SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[]), CAST(:newest AS bigint[]),
+                             CAST(:below AS bigint[]), CAST(:generations AS int[]))
+               AS n(topic, partition, newest_at, dated_below, generation)
+    ), locked AS MATERIALIZED (
+        SELECT o.topic, o.partition, n.newest_at, n.dated_below FROM runtime.offsets o
+        JOIN read n USING (topic, partition, generation) WHERE o.next_offset >= n.dated_below
+        ORDER BY o.topic, o.partition FOR UPDATE OF o
+    )
+    UPDATE runtime.offsets o SET newest_at = greatest(o.newest_at, n.newest_at),
+                                 dated_below = greatest(o.dated_below, n.dated_below)
+    FROM locked n WHERE (o.topic, o.partition) = (n.topic, n.partition)
+""")
 _DECISIONS = query("""
     SELECT (SELECT coalesce(sum(generation), 0) FROM runtime.offsets) AS generations,
            (SELECT count(*) FROM runtime.refused_logs WHERE topic = ANY(CAST(:topics AS text[]))) AS refused
@@ -58,9 +72,10 @@ class Standing:
     `decisions` later must load again."""
 
     starts: dict[Partition, int]
-    generations: dict[Partition, int]
+    stood: dict[Partition, Stood]
     decisions: tuple[int, int]
     halts: Sequence[Any] = ()
+    left_out: skipped.LeftOut = field(default_factory=dict)
 
 
 async def load(
@@ -80,6 +95,7 @@ async def load(
         await skipped.require_settled(tx, reactions)
         stood = await _stored(tx, places)
         halts = await limit.halted(tx)
+        left_out = await skipped.left_out(tx, reactions, {place: at.next_offset for place, at in stood.items()})
     logs = await look(stood)
     await refuse(engine, others(stood, logs), topics)
     async with begin(engine, lambda: None) as tx:
@@ -87,13 +103,13 @@ async def load(
         await _aim(tx, {place: logs[place] for place in logs if place[0] in compacted}, stood)
         if gone := {place: logs[place].begin for place, at in stood.items() if at.next_offset < logs[place].begin}:
             # What retention deleted will never come: from here on the database stands where the log begins.
-            await store_offsets(tx, gone, {}, clock.now())
+            await store_offsets(tx, gone, clock.now())
     for place, at in stood.items():
         if 0 < at.next_offset < logs[place].begin:
             log.error("retention deleted events before they were applied", partition=place, stored=at.next_offset)
     starts = {place: max(at.next_offset, logs[place].begin) for place, at in stood.items()}
     halts = [one for one in halts if starts.get((one.topic, one.partition), one.offset + 1) <= one.offset]
-    return Standing(starts, {place: at.generation for place, at in stood.items()}, decisions, halts)
+    return Standing(starts, stood, decisions, halts, left_out)
 
 
 async def decided(tx: Reader, topics: Collection[str]) -> tuple[int, int]:
@@ -123,20 +139,29 @@ def others(stood: Mapping[Partition, Stood], logs: Mapping[Partition, Log]) -> l
         seen = logs[topic, number]
         if at.next_offset > seen.end:
             why, shows = "the log is behind the database", f"it ends at {seen.end}"
+            found.append(Refusal(topic, number, at.next_offset, at.generation, why, shows))
         elif seen.younger is not None:
-            why = "the log was made anew or cut"
-            shows = (
-                f"its offset {seen.younger.offset} was appended at {_instant(seen.younger.appended_at)}, "
-                f"after everything that was read ({_instant(at.newest_at or 0)})"
-            )
-        else:
-            continue
-        found.append(Refusal(topic, number, at.next_offset, at.generation, why, shows))
+            found.append(fingerprint.made_anew((topic, number), at, seen.younger))
     return found
 
 
-def _instant(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+async def date(engine: Engine, stood: Mapping[Partition, Stood]) -> None:
+    """Stores the youngest time of what was read of each partition, for whoever loads it next. Leaves out what an
+    operator set back meanwhile, or a restored database."""
+    places = sorted(place for place, at in stood.items() if at.newest_at is not None)
+    if not places:
+        return
+    async with begin(engine, lambda: None) as tx:
+        await tx.execute(
+            _DATE,
+            {
+                "topics": [place[0] for place in places],
+                "partitions": [place[1] for place in places],
+                "newest": [stood[place].newest_at for place in places],
+                "below": [stood[place].dated_below for place in places],
+                "generations": [stood[place].generation for place in places],
+            },
+        )
 
 
 async def _require_cluster(engine: Engine, identity: str) -> None:

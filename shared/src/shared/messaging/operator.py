@@ -228,7 +228,6 @@ async def rebuild(service: Any, tables: Sequence[str], *, change: bool) -> dict[
         reactions=_reactions(service.module("subscribers")),
         projections=projections.PROJECTIONS,
         tables=tables,
-        after=getattr(projections, "after_rebuild", None),
         tell=_progress,
     )
     found = await work.run(change=change)

@@ -52,22 +52,24 @@ def seal_each(told: Iterable[tuple[Cause, Event]]) -> list[Sealed[Any]]:
     """The same where each event has a cause of its own.
 
     What another event caused has an id that is derived from that event, so that a reaction that runs again, after its
-    database was restored, tells nobody the same thing twice. One cause may tell of one subject several times: give all
-    that it tells in one call, in a fixed order.
+    database was restored, tells nobody the same thing twice. What that database chose itself is in the id as well
+    (`Event.told_apart_by`). One cause may tell of one subject several times: give all that it tells in one call, in a
+    fixed order.
     """
-    tallies: dict[tuple[str, str, str], int] = {}
+    tallies: dict[tuple[object, ...], int] = {}
     sealed = []
     for cause, event in told:
         if cause.causation_id is None:
             sealed.append(Sealed(id=new_id(), data=event, cause=cause))
             continue
-        key = (cause.causation_id, event.type, event.subject())
-        tallies[key] = tally = tallies.get(key, 0) + 1
+        key = (event.type, event.subject(), *event.told_apart_by())
+        tallies[cause.causation_id, *key] = tally = tallies.get((cause.causation_id, *key), 0) + 1
         sealed.append(Sealed(id=_caused(cause, *key, *([tally] if tally > 1 else [])), data=event, cause=cause))
     return sealed
 
 
-def _caused(cause: Cause, causation_id: str, *identity: object) -> UUID:
+def _caused(cause: Cause, *identity: object) -> UUID:
+    causation_id = str(cause.causation_id)
     return derived_id(milliseconds_of(UUID(causation_id), cause.occurred_at), causation_id, *identity)
 
 

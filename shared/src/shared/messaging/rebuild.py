@@ -11,7 +11,7 @@ is killed has changed nothing, and one that finds no difference has proved the p
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,6 +44,9 @@ _ENSURE_OFFSETS = sql("""
 _LOCK_OFFSETS = sql("""
     SELECT topic, partition, next_offset FROM runtime.offsets WHERE topic = ANY(CAST(:topics AS text[]))
     ORDER BY topic, partition FOR UPDATE
+""")
+_LOCK_BLOCKED = sql("""
+    SELECT FROM runtime.blocked_keys WHERE topic = ANY(CAST(:topics AS text[])) ORDER BY topic, key FOR UPDATE
 """)
 _OFFSETS = sql("SELECT topic, partition, next_offset FROM runtime.offsets WHERE topic = ANY(CAST(:topics AS text[]))")
 
@@ -105,10 +108,8 @@ class Rebuild:
         reactions: Reactions,
         projections: Projections,
         tables: Collection[str],
-        after: Callable[[Transaction, Collection[str]], Any] | None = None,
         tell: Tell = lambda _line: None,
     ) -> None:
-        """`after(tx, tables)` does what follows from the tables, in the transaction that puts them right."""
         if unknown := sorted(set(tables) - set(projections.tables)):
             raise Invalid(f"{service} projects no {', '.join(unknown)}; it projects {', '.join(projections.tables)}")
         self.service = service
@@ -116,7 +117,6 @@ class Rebuild:
         self.cluster = cluster
         self.projections = projections
         self.tables = sorted(tables) or sorted(projections.tables)
-        self.after = after
         self.tell = tell
         wanted = frozenset().union(*(projections.events_of(table) for table in self.tables))
         self.functions: Mapping[type[Event], Function] = {
@@ -238,10 +238,16 @@ class Rebuild:
                 await self._write(tx, records)
             await tx.flush()
             self._require_all_read()
-            found = [await self._put_right(tx, table, change=change) for table in self.tables]
-            if change and self.after is not None:
-                await self.after(tx, self.tables)
-        return found
+            return await self.compare(tx, change=change)
+
+    async def compare(self, tx: Transaction, *, change: bool) -> list[Difference]:
+        """Compares what was told again with the tables and, with `change`, puts them right."""
+        if not change:
+            return [await self._put_right(tx, table, change=False) for table in self.tables]
+        # What is parked is told again too, and whoever retries it writes the same rows: it goes on after this.
+        await tx.execute(_LOCK_BLOCKED, {"topics": self.topics})
+        async with self.projections.putting_right(tx, self.tables):
+            return [await self._put_right(tx, table, change=True) for table in self.tables]
 
     def _require_all_read(self) -> None:
         """A row that an unreadable event made would be taken for one that should not be there."""

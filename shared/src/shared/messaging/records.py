@@ -56,10 +56,11 @@ class Applicable:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A record of a type or version that this service does not read."""
+    """A record of a type or version that this service does not read, or `left_out` by an operator's decision."""
 
     record: Record
     type: str
+    left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,10 @@ _OURS = re.compile(r"desk\.[a-z0-9-]+\.[a-z0-9-]+\.v[0-9]+")
 Found = dict[tuple[str, int, str], int]
 
 
+# Of a partition and a type: the offsets from the first up to the second were left out for good.
+LeftOut = dict[tuple[Partition, str], list[tuple[int, int]]]
+
+
 class PassedOver(Refused):
     """This release reacts to a type of which this service has passed events over."""
 
@@ -37,6 +41,12 @@ _RECORD = sql("""
 _OF_TYPES = query("""
     SELECT topic, partition, type, first_offset, first_at FROM runtime.skipped_types
     WHERE type = ANY(CAST(:types AS text[])) ORDER BY type, topic, partition
+""")
+
+
+_LEFT_OUT = query("""
+    SELECT topic, partition, type, first_offset, until_offset FROM runtime.accepted_skips
+    WHERE until_offset > 0 AND topic = ANY(CAST(:topics AS text[])) AND type = ANY(CAST(:types AS text[]))
 """)
 
 
@@ -108,6 +118,17 @@ async def require_settled(tx: Reader, reactions: Reactions) -> None:
     """Raises PassedOver when this release would begin in the middle of a type's events."""
     if rows := await passed_over(tx, reactions.by_type):
         raise PassedOver(told(rows))
+
+
+async def left_out(tx: Reader, reactions: Reactions, starts: Mapping[Partition, int]) -> LeftOut:
+    """What was left out for good and lies where the partitions are read again; usually nothing."""
+    topics = sorted({topic for topic, _ in starts})
+    found: LeftOut = {}
+    for row in await tx.fetch(_LEFT_OUT, {"topics": topics, "types": sorted(reactions.by_type)}):
+        place = (row.topic, row.partition)
+        if place in starts and starts[place] < row.until_offset:
+            found.setdefault((place, row.type), []).append((row.first_offset, row.until_offset))
+    return found
 
 
 def told(rows: Sequence[Any]) -> str:

@@ -122,7 +122,8 @@ skipped_types = Table(
     PrimaryKeyConstraint("topic", "partition", "type"),
 )
 
-# The same, after somebody said that what was passed over shall never be applied.
+# The same, after somebody said that what was passed over shall never be applied: below `until_offset`, whatever is read
+# again for another reason. It is 0 when the log is another one than that.
 accepted_skips = Table(
     "accepted_skips",
     metadata,
@@ -133,6 +134,7 @@ accepted_skips = Table(
     instant("first_at"),
     text_column("reason"),
     instant("accepted_at"),
+    Column("until_offset", BigInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("topic", "partition", "type", "accepted_at"),
 )
 
@@ -246,7 +248,8 @@ idempotency = Table(
 Index("idempotency_by_age", idempotency.c.answered_at)
 
 # Work that calls out: wanted in the transaction of its cause, done outside any, its answer recorded in another one.
-# `due_at` is when it is tried next, or when the lease of whoever is at it ends.
+# `due_at` is when it is tried next, or when the lease of whoever is at it ends. `uncounted` is how many of the attempts
+# do not count towards the most that are made.
 errands = Table(
     "errands",
     metadata,
@@ -255,6 +258,7 @@ errands = Table(
     document("payload"),
     text_column("state", server_default=text("'waiting'")),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("uncounted", Integer, nullable=False, server_default=text("0")),
     instant("due_at"),
     instant("wanted_at"),
     instant("ended_at", nullable=True),
@@ -263,6 +267,13 @@ errands = Table(
 )
 Index("errands_due", errands.c.kind, errands.c.due_at, postgresql_where=text("state IN ('waiting', 'running')"))
 Index("errands_given_up", errands.c.ended_at, postgresql_where=text("state = 'given-up'"))
+Index(
+    "errands_standing",
+    errands.c.kind,
+    errands.c.state,
+    postgresql_where=text("state IN ('waiting', 'running', 'given-up')"),
+)
+Index("errands_ended", errands.c.ended_at, postgresql_where=text("state IN ('done', 'discarded')"))
 
 # Pieces of a job's work that raised, set aside so that the others of their portion go on.
 set_aside = Table(

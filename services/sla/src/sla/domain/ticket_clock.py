@@ -50,12 +50,13 @@ class Alarm:
 class Happening:
     """An event and when it happened, which is not when it was noticed.
 
-    `alarm` is generation and percentage of the alarm that tells it or would have told it; None for what no time did.
+    `percent` is the share of the target that was used up at that instant, WHOLE_TARGET for a breach; None for what no
+    time did.
     """
 
     at: datetime
     event: ClockEvent
-    alarm: tuple[int, int] | None = None
+    percent: int | None = None
 
 
 @dataclass(slots=True)
@@ -100,12 +101,12 @@ class TicketClock:
         course = fold(self.terms, facts, self.judged_until)
         if course is None:
             return []
-        alarm, before, generation = self.alarm(), self.clock, self.generation
+        alarm, before = self.alarm(), self.clock
         self.clock = course.clock
         if self.alarm() != alarm:
             self.generation += 1
             self.to_arm = self.alarm()
-        return self._differences(before, course, noticed_at, generation)
+        return self._differences(before, course, noticed_at)
 
     def pass_time(self, now: datetime) -> list[Happening]:
         """Judges the clock up to `now`, sets the next alarm, returns the warnings and the breach that this brings."""
@@ -116,13 +117,11 @@ class TicketClock:
         self.judged_until = now if self.judged_until is None else max(now, self.judged_until)
         self.to_arm = self.alarm()
         return [
-            *self._warnings(before, self.clock, crossings, now, self.generation),
-            *self._breach(before, self.clock, now, self.generation),
+            *self._warnings(before, self.clock, crossings, now),
+            *self._breach(before, self.clock, now),
         ]
 
-    def _differences(
-        self, before: Clock | None, course: Course, noticed_at: datetime, generation: int
-    ) -> list[Happening]:
+    def _differences(self, before: Clock | None, course: Course, noticed_at: datetime) -> list[Happening]:
         after = course.clock
         told: list[Happening] = []
         if before is None:
@@ -130,8 +129,8 @@ class TicketClock:
             told = [self._started(before)]
         changes = [
             *self._movement(before, after),
-            *self._warnings(before, after, course.crossings, noticed_at, generation),
-            *self._breach(before, after, noticed_at, generation),
+            *self._warnings(before, after, course.crossings, noticed_at),
+            *self._breach(before, after, noticed_at),
             *self._end(before, after),
         ]
         # Sorting is stable: what happened in the same second keeps the order of the list above.
@@ -163,9 +162,9 @@ class TicketClock:
         return []
 
     def _warnings(
-        self, before: Clock, after: Clock, crossings: Iterable[Crossing], noticed_at: datetime, generation: int
+        self, before: Clock, after: Clock, crossings: Iterable[Crossing], noticed_at: datetime
     ) -> list[Happening]:
-        """What the alarm of that generation tells, or would have told.
+        """What the alarms tell, or would have told.
 
         Nobody is warned of a clock that has already ended, nor of anything that was imported.
         """
@@ -181,13 +180,13 @@ class TicketClock:
                     due_at=run_out_at(after, self.terms),
                     late_by_seconds=_whole_seconds(noticed_at - crossing.at),
                 ),
-                alarm=(generation, crossing.percent),
+                percent=crossing.percent,
             )
             for crossing in crossings
             if crossing.percent > before.warned_percent
         ]
 
-    def _breach(self, before: Clock, after: Clock, noticed_at: datetime, generation: int) -> list[Happening]:
+    def _breach(self, before: Clock, after: Clock, noticed_at: datetime) -> list[Happening]:
         if after.breached_at is None or before.breached_at is not None:
             return []
         breached = SlaClockBreached(
@@ -196,7 +195,7 @@ class TicketClock:
             due_at=after.breached_at,
             late_by_seconds=_whole_seconds(noticed_at - after.breached_at),
         )
-        return [Happening(after.breached_at, breached, alarm=(generation, WHOLE_TARGET))]
+        return [Happening(after.breached_at, breached, percent=WHOLE_TARGET)]
 
     def _end(self, before: Clock, after: Clock) -> list[Happening]:
         if after.state != "ended" or (before.state, before.since, before.counted_seconds) == (

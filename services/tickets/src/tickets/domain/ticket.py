@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +28,7 @@ from shared.contracts.tickets import (
     TicketResponded,
 )
 from shared.errors import Conflict, NotFound
+from tickets.domain.dating import require_after
 from tickets.domain.escalation import ANALYSTS, EVERYWHERE, LEVEL_OF, Reach, check_step
 from tickets.domain.urgency import needs_immediate_attention
 from tickets.domain.workflow import Action, Status, status_after
@@ -71,11 +74,17 @@ class Handover:
     resolution_due_at: datetime | None
 
 
+_NO_HOLD: Mapping[str, None] = {"hold_reason": None, "hold_note": None, "held_at": None}
+# What brought the work where it is; in any other status it goes on after a hold.
+_CAME_TO: Mapping[Status, str] = {"on_hold": "was put on hold", "resolved": "was resolved"}
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """A ticket as its facts left it. `target` is None while the call centre has it; `version` counts commands.
 
-    `last_fact_at` is when the latest of its own facts was recorded: the next one comes after it.
+    `last_fact_at` is when the latest of its own facts was recorded: the next one comes after it. `course_at` is when
+    the work on it came to run, rest or be done as it does: what is told late of that happened after it.
     """
 
     id: UUID
@@ -86,6 +95,7 @@ class Ticket:
     opened_at: datetime
     opened_by: str
     last_fact_at: datetime
+    course_at: datetime
     level: int = 1
     target: Target | None = None
     assignee: str | None = None
@@ -115,33 +125,16 @@ class Ticket:
             opened_at=at,
             opened_by=by,
             last_fact_at=at,
+            course_at=opening.reported_at,
         )
-        event = ticket.tell(
-            TicketOpened,
-            kind=opening.kind,
-            groups=opening.groups,
-            installation_id=opening.installation_id,
-            severity=opening.severity,
-            severity_to_review=opening.severity_to_review,
-            impact=impact,
-            priority=opening.priority,
-            title=opening.title,
-            description=opening.description,
-            reporter=opening.reporter,
-            channel=opening.channel,
-            reported_at=opening.reported_at,
-            reported_late_reason=opening.reported_late_reason,
-            opened_by=by,
-        )
-        return ticket, (event,)
+        return ticket, (ticket.fact_of(TicketOpened, impact=impact),)
 
     def assign(self, assignee: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Puts the ticket into somebody's hands. Raises AlreadyAssigned, or what the workflow raises."""
         ticket = self._moved("assign", assignee=assignee)
         if assignee == self.assignee:
             raise AlreadyAssigned(f"{self.number} is already assigned to {assignee}")
-        event = ticket.tell(TicketAssigned, assignee=assignee, previous_assignee=self.assignee, level=ticket.level)
-        return ticket, (event,)
+        return ticket, (ticket.fact_of(TicketAssigned, previous_assignee=self.assignee),)
 
     def escalate(
         self, escalation_id: UUID, target: Target, reason: str, handover: Handover, reach: Reach = ANALYSTS
@@ -153,68 +146,91 @@ class Ticket:
         """
         ticket = self._moved("escalate", level=LEVEL_OF[target], target=target, assignee=None)
         check_step(self.number, self.target, target, EVERYWHERE if self.is_immediate else reach)
-        event = ticket.tell(
+        event = ticket.fact_of(
             TicketEscalated,
             escalation_id=escalation_id,
             from_level=self.level,
             to_level=ticket.level,
-            target=target,
             reason=reason,
-            groups=self.opening.groups,
-            kind=self.opening.kind,
-            severity=self.opening.severity,
-            priority=self.opening.priority,
-            title=self.opening.title,
-            description=self.opening.description,
             environment=handover.environment,
             resolution_due_at=handover.resolution_due_at,
         )
         return ticket, (event,)
 
-    def hold(self, reason: HoldReason, note: str, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
-        """Stops work for a reason; whether a clock pauses is the contract's matter."""
-        ticket = self._moved("hold", hold_reason=reason, hold_note=note, held_at=at)
-        return ticket, (ticket.tell(TicketHeld, reason=reason, note=note),)
+    def hold(
+        self, reason: HoldReason, note: str, *, at: datetime, late_reason: str | None = None
+    ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Stops work for a reason; whether a clock pauses is the contract's matter.
 
-    def release(self) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        As for `release` and `resolve`, `at` is not before the work came to run or rest as it does, and `late_reason`
+        says why it is told late. Raises OccurredBeforeItBegan, or what the workflow raises.
+        """
+        ticket = self._turned("hold", at, hold_reason=reason, hold_note=note, held_at=at)
+        return ticket, (ticket.fact_of(TicketHeld, reason=reason, note=note, occurred_late_reason=late_reason),)
+
+    def release(self, *, at: datetime, late_reason: str | None = None) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Ends the hold."""
-        ticket = self._moved("release", hold_reason=None, hold_note=None, held_at=None)
-        return ticket, (ticket.tell(TicketReleased, reason=self.hold_reason),)
+        ticket = self._turned("release", at, **_NO_HOLD)
+        return ticket, (ticket.fact_of(TicketReleased, reason=self.hold_reason, occurred_late_reason=late_reason),)
 
-    def respond(self, channel: Channel, text: str, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
-        """Notes what the client was told; the first time stops the response clock."""
+    def respond(
+        self, channel: Channel, text: str, *, at: datetime, late_reason: str | None = None
+    ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Notes what the client was told; the first time stops the response clock, and none is told before that one.
+
+        Raises OccurredBeforeItBegan, or what the workflow raises.
+        """
         first = self.first_responded_at is None
         ticket = self._moved("respond", first_responded_at=at if first else self.first_responded_at)
-        return ticket, (ticket.tell(TicketResponded, first=first, channel=channel, text=text),)
-
-    def resolve(self, code: str, text: str, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
-        """The service works again, or the question is answered; a running hold ends with it."""
-        ticket = self._moved(
-            "resolve",
-            resolution_code=code,
-            resolution_text=text,
-            resolved_at=at,
-            hold_reason=None,
-            hold_note=None,
-            held_at=None,
+        if self.first_responded_at is not None:
+            require_after(at, self.first_responded_at, f"the client of {self.number} was first told something")
+        require_after(at, self.opening.reported_at, f"{self.number} was reported")
+        event = ticket.fact_of(
+            TicketResponded, first=first, channel=channel, text=text, occurred_late_reason=late_reason
         )
-        event = ticket.tell(TicketResolved, code=code, text=text, was_held=self.hold_reason is not None)
+        return ticket, (event,)
+
+    def resolve(
+        self, code: str, text: str, *, at: datetime, late_reason: str | None = None
+    ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """The service works again, or the question is answered; a running hold ends with it."""
+        ticket = self._turned("resolve", at, resolution_code=code, resolution_text=text, resolved_at=at, **_NO_HOLD)
+        was_held = self.hold_reason is not None
+        event = ticket.fact_of(
+            TicketResolved, code=code, text=text, was_held=was_held, occurred_late_reason=late_reason
+        )
         return ticket, (event,)
 
     def close(self, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Ends the ticket for good."""
-        ticket = self._moved("close", closed_at=at)
-        return ticket, (ticket.tell(TicketClosed),)
+        ticket = self._turned("close", at, closed_at=at)
+        return ticket, (ticket.fact_of(TicketClosed),)
 
     @property
     def is_immediate(self) -> bool:
         """Whether it is P1/S1."""
         return needs_immediate_attention(self.opening.severity, self.opening.priority)
 
+    def fact_of(self, event: type[TicketEvent], **told: Any) -> TicketEvent:
+        """The event of a fact of this ticket, as it is now; what is not told is the field of that name."""
+        own, of_opening = _fields_of(event)
+        known = {name: getattr(self, name) for name in own} | {name: getattr(self.opening, name) for name in of_opening}
+        return event(**(known | {"ticket_id": self.id} | told))
+
     def _moved(self, action: Action, **changes: Any) -> Ticket:
         status = status_after(self.number, self.status, action)
         return replace(self, status=status, version=self.version + 1, **changes)
 
-    def tell(self, event: type[TicketEvent], **data: Any) -> TicketEvent:
-        """The event of a fact of this ticket, with the version that it has now."""
-        return event(ticket_id=self.id, number=self.number, version=self.version, **data)
+    def _turned(self, action: Action, at: datetime, **changes: Any) -> Ticket:
+        """Moved by an action after which the work runs, rests or is done since that instant."""
+        ticket = self._moved(action, course_at=at, **changes)
+        require_after(at, self.opening.reported_at, f"{self.number} was reported")
+        require_after(at, self.course_at, f"{self.number} {_CAME_TO.get(self.status, 'was released')}")
+        return ticket
+
+
+@lru_cache
+def _fields_of(event: type[TicketEvent]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which fields of a ticket, and of its opening, an event has by the same name."""
+    of_ticket = tuple(one.name for one in fields(Ticket) if one.name in event.model_fields)
+    return of_ticket, tuple(one.name for one in fields(Opening) if one.name in event.model_fields)

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
@@ -25,9 +24,6 @@ from tickets.queries.written import View, literal, object_of
 Sort = Literal["opened", "due"]
 # A status, or a word for several: `open` is all but closed.
 StatusWord = Literal[Status, "open", "all"]
-# By opening: instant and id. By turn: where a ticket stands in the queue, ties by severity, priority and age.
-ByOpening = tuple[datetime, UUID]
-ByTurn = tuple[int, int, int, int, UUID]
 
 
 class NextDue(View):
@@ -89,6 +85,7 @@ _CONDITIONS = {
     "severity": "t.severity = :severity",
 }
 _STATUS = "t.status = ANY (CAST(:status AS text[]))"
+# By opening: instant and id. By due: where a ticket stands in the queue, ties by severity, priority and age.
 _KEYS: dict[Sort, tuple[str, ...]] = {
     "opened": ("opened_at", "id"),
     "due": ("turn", "turn_by", "severity", "priority", "id"),
@@ -114,7 +111,7 @@ _PLACES = {key: f"CAST(:after_{key} AS bigint)" for key in _KEYS["due"]} | {
     "id": ":after_id", "opened_at": ":after_opened_at",
 }  # fmt: skip
 
-_PAGE = "SELECT {keys} FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT {limit}"
+_PAGE = "SELECT {keys} FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT :limit"
 
 # A question with less than three letters or digits has no trigram.
 _SHORTEST = 3
@@ -122,25 +119,33 @@ _SHORTEST = 3
 _WINDOW = 10_000
 # As their indexes say it.
 _CLOSED = "t.status = 'closed'"
+# The closed tickets of a client, and of somebody's hands, have an index in the order of the list, too.
+_INDEXED = ("client", "assignee")
 # No index gives both the order and the words, and nobody can say beforehand how many titles have a word. So the newest
-# tickets are looked through first, in their order, until the page is full; what is so rare that they do not fill it is
-# found by its trigrams, and then there are few to sort. OFFSET keeps the planner from looking through all in order.
+# tickets are looked through first, in their order, until the page is full or nothing is left; what is so rare that many
+# do not fill it is found by its trigrams, and then there are few to sort. OFFSET 0 keeps the planner from looking
+# through all in order.
 _SEARCH = """
     WITH newest AS MATERIALIZED (
         SELECT {keys} FROM (SELECT * FROM tickets.tickets t WHERE {near} ORDER BY {order} LIMIT {window}) t
-         WHERE {said} AND {fits} LIMIT {limit})
-    SELECT {keys} FROM newest t WHERE (SELECT count(*) FROM newest) = {limit}
+         WHERE {said} AND {fits} LIMIT :limit),
+    enough AS MATERIALIZED (
+        SELECT CASE WHEN (SELECT count(*) FROM newest) = :limit THEN true
+                    ELSE NOT EXISTS (SELECT FROM tickets.tickets t WHERE {near} ORDER BY {order} OFFSET {window})
+               END AS found)
+    SELECT {keys} FROM newest t WHERE (SELECT found FROM enough)
     UNION ALL
     (SELECT {keys} FROM (SELECT * FROM tickets.tickets t WHERE {closed} AND {said} OFFSET 0) t
-      WHERE (SELECT count(*) FROM newest) < {limit} AND {near} AND {fits} ORDER BY {order} LIMIT {limit})
+      WHERE NOT (SELECT found FROM enough) AND {near} AND {fits} ORDER BY {order} LIMIT :limit)
 """
-_BOTH = "SELECT {keys} FROM (({queue}) UNION ALL ({closed})) t ORDER BY {order} LIMIT {limit}"
+# Two sources of one page; UNION, as a ticket may have the number and the words.
+_BOTH = "SELECT {keys} FROM (({one}) UNION ({other})) t ORDER BY {order} LIMIT :limit"
 
 
 async def list_tickets(
     connection: Reader, wanted: TicketFilter, *, sort: Sort, after: tuple[Any, ...] | None, limit: int, now: datetime
 ) -> list[tuple[Any, ...]]:
-    """At most `limit` rows after a sort key, each as its sort key (ByOpening or ByTurn) and then its JSON.
+    """At most `limit` rows after a sort key, each as its sort key and then its JSON.
 
     Sorted by `opened`, the newest first, or by `due`, which is the order of the queue. Raises ClosedTicketsHaveNoDue
     and QuestionTooShort.
@@ -161,30 +166,42 @@ def _page(wanted: TicketFilter, sort: Sort, after: tuple[Any, ...] | None, limit
     ended = [status for status in statuses if status in ENDED]
     if ended and sort == "due":
         raise ClosedTicketsHaveNoDue("leave `closed` out of `status`, or sort by `opened`")
-    said, words = _said(wanted.q, everywhere=not ended)
+    said = _said(wanted.q, everywhere=not ended)
     near, place = _after(sort, after)
     given = {name: getattr(wanted, name) for name in _CONDITIONS if getattr(wanted, name) is not None}
+    values = {**given, **said, **place, "limit": limit}
     fits = [_CONDITIONS[name] for name in given]
     if wanted.status is not None:
         fits.append(_STATUS)
-        given["status"] = statuses
-    pieces = {"keys": ", ".join(f"t.{key}" for key in _KEYS[sort]), "order": _order(sort, "t"), "limit": int(limit)}
+        values["status"] = statuses
+    pieces = {"keys": ", ".join(f"t.{key}" for key in _KEYS[sort]), "order": _order(sort, "t")}
     pages = []
     if len(ended) < len(statuses):
-        pages.append(_PAGE.format(table="tickets.open_tickets", conditions=_all(near, said, *fits), **pieces))
+        pages.append(_PAGE.format(table="tickets.open_tickets", conditions=_all(near, _any(said), *fits), **pieces))
     if ended:
-        pages.append(_closed(near, said, fits, **pieces))
-    page = pages[0] if len(pages) == 1 else _BOTH.format(queue=pages[0], closed=pages[1], **pieces)
-    return page, {**given, **words, **place}
+        narrow = [_CONDITIONS[name] for name in _INDEXED if name in given]
+        pages += _closed(_all(_CLOSED, near, *narrow), said, _all(*fits), **pieces)
+    page, *others = pages
+    for other in others:
+        page = _BOTH.format(one=page, other=other, **pieces)
+    return page, values
 
 
-def _closed(near: str | None, said: str | None, fits: Sequence[str], **pieces: Any) -> str:
-    """The SQL of a page of closed tickets; their status is among the conditions where it has to be."""
-    if said is None:
-        return _PAGE.format(table="tickets.tickets", conditions=_all(_CLOSED, near, *fits), **pieces)
-    # The tickets of one client have an index in the order of the list, too.
-    near = _all(_CLOSED, near, *[condition for condition in fits if condition == _CONDITIONS["client"]])
-    return _SEARCH.format(closed=_CLOSED, near=near, said=said, fits=_all(*fits), window=_WINDOW, **pieces)
+def _closed(near: str, said: Collection[str], fits: str, **pieces: str) -> list[str]:
+    """The SQL of pages of closed tickets, which together have all that is asked for.
+
+    `near` is what indexes in the order of the list know; the status is among what `fits` where it has to be.
+    """
+    table = "tickets.tickets"
+    if not said:
+        return [_PAGE.format(table=table, conditions=_all(near, fits), **pieces)]
+    pages = []
+    if "number" in said:
+        pages.append(_PAGE.format(table=table, conditions=_all(_SAID["number"], near, fits), **pieces))
+    if "pattern" in said:
+        search = {"closed": _CLOSED, "near": near, "said": _SAID["pattern"], "fits": fits, "window": _WINDOW}
+        pages.append(_SEARCH.format(**search, **pieces))
+    return pages
 
 
 def statuses_of(words: Sequence[str] | None) -> list[str]:
@@ -193,18 +210,22 @@ def statuses_of(words: Sequence[str] | None) -> list[str]:
     return sorted({status for word in (words or ["open"]) for status in meant.get(word, (word,))})
 
 
-def _said(q: str | None, *, everywhere: bool) -> tuple[str | None, dict[str, str]]:
-    """The condition that a question puts, and its parameters. `everywhere`: each title may be looked through."""
+def _said(q: str | None, *, everywhere: bool) -> dict[str, str]:
+    """What a question asks for: a number, a pattern of titles. `everywhere`: each title may be looked through."""
     key = search_key(q or "")
     if q is None or not key:
-        return None, {}
+        return {}
     number = _number(q)
     of_title = everywhere or sum(map(str.isalnum, key)) >= _SHORTEST
     if not of_title and number is None:
         raise QuestionTooShort("among closed tickets, ask with at least three letters or digits, or with a number")
-    values = {"number": number, "pattern": f"%{literal(key)}%" if of_title else None}
-    given = {name: value for name, value in values.items() if value is not None}
-    return f"({' OR '.join(_SAID[name] for name in given)})", given
+    said = {"number": number, "pattern": f"%{literal(key)}%" if of_title else None}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _any(said: Collection[str]) -> str | None:
+    """The condition of a ticket that has what a question asks for, one or the other."""
+    return f"({' OR '.join(_SAID[name] for name in said)})" if said else None
 
 
 def _number(q: str) -> str | None:

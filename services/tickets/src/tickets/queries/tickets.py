@@ -20,6 +20,7 @@ from tickets.domain.workflow import Status
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
 from tickets.queries.written import View, array_of, object_of
+from tickets.repository import IMMEDIATE
 
 
 class Named(View):
@@ -146,7 +147,7 @@ def _where(column: str, written: str) -> str:
 
 # What of a ticket `t` is more than its column, for every answer that has a TicketSummary in it.
 SUMMARY = {
-    "immediate": "t.severity = 1 AND t.priority = 1",
+    "immediate": IMMEDIATE,
     "groups": object_of(
         GroupsView,
         "t",

@@ -1,4 +1,7 @@
-"""The instant of a ticket's latest fact, so that the next one comes after it."""
+"""The instants of a ticket's latest fact, so that the next one comes after it, and of what it did last to its work.
+
+Every ticket is written while the table is locked, so the older release is stopped first.
+"""
 
 from alembic import op
 
@@ -15,6 +18,14 @@ STATEMENTS = (
        SET last_fact_at = greatest(t.opened_at, (
             SELECT max(greatest(h.occurred_at, h.recorded_at)) FROM tickets.history h
              WHERE h.ticket_id = t.id AND h.source = 'tickets'))
+    """,
+    "ALTER TABLE tickets.tickets ADD COLUMN course_at timestamptz NOT NULL DEFAULT 'epoch'",
+    """
+    UPDATE tickets.tickets t
+       SET course_at = greatest(t.reported_at, (
+            SELECT max(h.occurred_at) FROM tickets.history h
+             WHERE h.ticket_id = t.id AND h.type IN ('desk.ticket.held.v1', 'desk.ticket.released.v1',
+                   'desk.ticket.resolved.v1', 'desk.ticket.closed.v1')))
     """,
 )
 

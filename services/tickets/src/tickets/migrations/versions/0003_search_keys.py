@@ -1,4 +1,7 @@
-"""Names and tax ids in the one form in which they are looked for; a history is paged as it was recorded."""
+"""Names and tax ids in the one form in which they are looked for; a history is paged as it was recorded.
+
+Every ticket is written and stays locked until all are, so the older release is stopped first.
+"""
 
 from alembic import op
 
@@ -10,10 +13,10 @@ down_revision = "tickets_0002"
 
 
 def upgrade() -> None:
+    fill("tickets", "title_key", "title", search_key)
+    fill("clients", "name_key", "name", sort_key)
     op.execute("ALTER TABLE tickets.clients ADD COLUMN tax_key text")
     fill("clients", "tax_key", "tax_id", search_key)
-    fill("clients", "name_key", "name", sort_key)
-    fill("tickets", "title_key", "title", search_key)
     # The history of one ticket is short: by the time of its facts it is sorted when it is shown.
     op.execute("DROP INDEX tickets.history_by_ticket")
     op.execute("CREATE INDEX history_by_ticket ON tickets.history (ticket_id, position)")

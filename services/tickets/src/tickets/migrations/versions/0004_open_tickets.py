@@ -23,7 +23,6 @@ CREATE TABLE tickets.open_tickets (
     module_id text,
     severity integer NOT NULL,
     priority integer NOT NULL,
-    immediate boolean NOT NULL,
     level integer NOT NULL,
     target text,
     assignee text,
@@ -40,8 +39,7 @@ CREATE TABLE tickets.open_tickets (
 FILL = """
 INSERT INTO tickets.open_tickets
 SELECT t.id, t.number, t.title_key, t.opened_at, t.status, t.client_id, t.product_id, t.module_id, t.severity,
-       t.priority, t.severity = 1 AND t.priority = 1, t.level, t.target, t.assignee, c.clocks, c.due_kind, c.due_at,
-       c.breached,
+       t.priority, t.level, t.target, t.assignee, c.clocks, c.due_kind, c.due_at, c.breached,
        CASE
            WHEN t.status = 'resolved' THEN 4
            WHEN c.clocks = 'pending' THEN 0

@@ -1,4 +1,7 @@
-"""Whoever changes a record that was changed meanwhile is told by whom: that is looked up in the archive."""
+"""Whoever changes a record that was changed meanwhile is told by whom: that is looked up in the archive.
+
+Nobody can publish while the index is built, so the older release is stopped first.
+"""
 
 from alembic import op
 

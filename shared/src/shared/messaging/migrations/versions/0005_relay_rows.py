@@ -1,4 +1,7 @@
-"""Rows that wait for a topic or behind another leave the relay's way; a restored database is moved on."""
+"""Rows that wait for a topic or behind another leave the relay's way; a restored database is moved on.
+
+An older relay knows neither the new name nor the rows that wait, so the older release is stopped first.
+"""
 
 from alembic import op
 

@@ -1,0 +1,1 @@
+"""A service that has nothing but jobs, one of each kind, in a database of the runtime alone."""
