@@ -14,8 +14,17 @@ from shared.messaging import outgoing
 from shared.messaging.kafka import Cluster, admin, end_offsets
 from shared.messaging.topics import create_topics
 from tests.conftest import delete_topics
-from tests.shared.messaging.story import opened, publish_all, read_topic, relay_of, running, ticket
-from tests.shared.messaging.test_relay import first_deliveries, outbox_empty, require_order
+from tests.shared.messaging.story import (
+    first_deliveries,
+    opened,
+    outbox_empty,
+    publish_all,
+    read_topic,
+    relay_of,
+    require_order,
+    running,
+    ticket,
+)
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 
