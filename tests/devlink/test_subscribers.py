@@ -12,12 +12,17 @@ import pytest
 from devlink import queries
 from devlink.subscribers import create_task
 from shared.contracts.devlink import DevTaskLinked
+from shared.contracts.envelope import Received
+from shared.contracts.tickets import TicketEscalated
+from shared.db.statement import sql
 from shared.ids import new_id
 from tests.devlink.scene import AT, DUE, escalated, published, put_on_board
 from tests.support.databases import Database, dumped
 from tests.support.statements import counted
 
 Databases = Callable[[str], Awaitable[Database]]
+# In about one of fifty, two met at another key before that was mended.
+ROUNDS = 150
 
 
 async def tasks(database: Database) -> int:
@@ -132,6 +137,22 @@ async def test_consumers_that_get_the_same_escalations_at_once_make_each_task_on
     assert await tasks(devlink) == 5
     told = await published(devlink)
     assert sorted(one["data"]["escalation_id"] for one in told) == sorted(map(str, ids))
+
+
+async def test_consumers_in_the_very_same_moment_fail_over_none_of_a_task_s_keys(database: Databases) -> None:
+    """Its id follows from the escalation too: of two that look at one key, one may meet the other at another key."""
+    devlink = await database("devlink")
+
+    async def react(ready: asyncio.Barrier, one: Received[TicketEscalated]) -> None:
+        async with devlink.begin() as tx:
+            await tx.fetch_value(sql("SELECT 1"))  # the connection is there, and waits for the others
+            await ready.wait()
+            await create_task(tx, [one])
+
+    for _ in range(ROUNDS):
+        ready, one = asyncio.Barrier(6), escalated()
+        await asyncio.gather(*(react(ready, one) for _ in range(6)))
+    assert await tasks(devlink) == len(await published(devlink)) == ROUNDS
 
 
 async def test_two_escalations_of_one_ticket_have_a_task_each(database: Databases) -> None:

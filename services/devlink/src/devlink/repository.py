@@ -27,7 +27,8 @@ _CREATE = sql("""
         SELECT id, escalation_id, title, support_block, client_id, product_id, module_id, severity, priority, due_at,
                'new', 1, recorded_at, recorded_at
         FROM wanted ORDER BY escalation_id
-        ON CONFLICT (escalation_id) DO NOTHING
+        -- Whichever of its keys meets first: the id follows from the escalation too.
+        ON CONFLICT DO NOTHING
         RETURNING id, number
     ), linked AS (
         INSERT INTO devlink.links (escalation_id, task_id, ticket_id, ticket_number, client_id, linked_at)

@@ -358,7 +358,9 @@ class Consumer:
         standing = await self._loader.load(self._require_kafka, partitions, found)
         # From here to the end no await: nothing may be fetched between the seek and the mark.
         if assignment == self._assignment:
-            self._begin(partitions, standing)
+            # Stopped meanwhile: nobody asks for it any more.
+            with contextlib.suppress(ConsumerStoppedError):
+                self._begin(partitions, standing)
 
     def _begin(self, partitions: set[TopicPartition], standing: Standing) -> None:
         for partition in partitions:
