@@ -168,11 +168,11 @@ def names(events: Sequence[dict[str, Any]]) -> list[str]:
     return [f"{event['kind']} {event['type'].removeprefix('sla-clock.')}" for event in events]
 
 
-async def timers(database: Database) -> list[tuple[str, int, datetime]]:
-    """The timers that are not void: kind of clock, percent, instant."""
+async def timers(database: Database) -> list[tuple[str, datetime]]:
+    """The timers that are not void: kind of clock, instant."""
     async with database.connect() as connection:
         rows = await connection.fetch(
-            "SELECT c.kind, t.percent, t.due_at FROM sla.timers t"
+            "SELECT c.kind, t.due_at FROM sla.timers t"
             " JOIN sla.clocks c ON c.id = t.clock_id AND c.generation = t.generation ORDER BY t.due_at, c.kind"
         )
-    return [(row["kind"], row["percent"], row["due_at"]) for row in rows]
+    return [(row["kind"], row["due_at"]) for row in rows]

@@ -13,10 +13,15 @@ from shared.http.auth import Authenticator
 from shared.ids import new_id
 from sla.api import router
 from tests.shared.http.issuer import LocalIssuer
-from tests.sla.telling import RESOLUTION, ZERO, Story, frozen, published, tell
+from tests.sla.telling import RESOLUTION, ZERO, Story, at, frozen, published, tell
 from tests.support.databases import Database
 
 FACTS: dict[str, Any] = {"client_id": "acme", "contract_type": "oro", "valid_from": "2026-01-01T00:00:00-03:00"}
+
+
+def shown(seconds: float) -> str:
+    """An instant of a story as an answer has it."""
+    return at(seconds).isoformat().replace("+00:00", "Z")
 
 
 @pytest.fixture
@@ -153,6 +158,19 @@ async def test_a_clock_is_shown_as_breached_even_before_its_timer_fired(
         ("resolution", "breached", True),
     ]
     assert clocks[1]["remaining_seconds"] == -90
+
+
+async def test_a_clock_shows_each_threshold_and_when_it_was_reached(http: httpx2.AsyncClient, sla: Database) -> None:
+    story = Story()
+    await tell(sla, story.opened(), story.held(600), story.released(1600))
+    with frozen(RESOLUTION * 0.8):
+        clock = (await http.get(f"/v1/tickets/{story.ticket_id}/clocks")).json()["clocks"][1]
+    half, most, nearly = RESOLUTION // 2, RESOLUTION * 3 // 4, RESOLUTION * 9 // 10
+    assert clock["thresholds"] == [
+        {"seconds": half, "said_as": "50%", "reached_at": shown(half + 1000)},
+        {"seconds": most, "said_as": "75%", "reached_at": shown(most + 1000)},
+        {"seconds": nearly, "said_as": "90%", "reached_at": None},
+    ]
 
 
 async def test_a_paused_clock_shows_what_is_left_and_no_due(http: httpx2.AsyncClient, sla: Database) -> None:

@@ -98,7 +98,7 @@ async def test_a_clock_keeps_the_version_under_which_it_started(sla: Database) -
     await record(sla, contract(targets=TARGETS, warnings=WarningFacts(response=(10,), resolution=(20,))))
     early = Story(client="acme", severity=2)
     await tell(sla, early.opened())
-    assert await timers(sla) == [("response", 10, at(120)), ("resolution", 20, at(2400))]
+    assert await timers(sla) == [("response", at(120)), ("resolution", at(2400))]
     await record(sla, contract(contract_type="platino"))
     late = Story(client="acme", severity=2)
     await tell(sla, early.held(60), early.released(160), late.opened(200))

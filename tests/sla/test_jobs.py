@@ -33,6 +33,9 @@ from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 from tests.support.statements import counted
 
+HALF = {"seconds": RESPONSE // 2, "said_as": "50%"}
+FOUR_FIFTHS = {"seconds": RESPONSE * 4 // 5, "said_as": "80%"}
+
 Make = Callable[[str], Awaitable[Database]]
 
 
@@ -67,10 +70,10 @@ async def test_each_threshold_warns_once_and_then_the_target_is_missed(sla: Data
         assert await fire(sla, at(seconds + 0.02)) == 0
     told = (await published(sla, story.ticket_id))[2:]
     assert names(told) == ["response warned", "response warned", "response breached"]
-    assert [one.get("percent") for one in told] == [50, 80, None]
+    assert [one.get("threshold") for one in told] == [HALF, FOUR_FIFTHS, None]
     assert [one["occurred_at"] for one in told] == [at(RESPONSE * 0.5), at(RESPONSE * 0.8), at(RESPONSE)]
     assert {one["late_by_seconds"] for one in told} == {0}
-    assert [kind for kind, _, _ in await timers(sla)] == ["resolution"]
+    assert [kind for kind, _ in await timers(sla)] == ["resolution"]
     clock = (await clocks_of(sla, story.ticket_id))["response"]
     assert (clock["state"], clock["breached_at"]) == ("running", at(RESPONSE))
 
@@ -84,9 +87,13 @@ async def test_after_a_downtime_everything_overdue_is_told_at_once_in_due_order_
     while await fire(sla, at(now)):
         pass
     told = (await published(sla))[4:]
-    assert [(one["ticket_id"], one["type"], one.get("percent")) for one in told] == [
-        (str(ticket), kind, percent)
-        for kind, percent in (("sla-clock.warned", 50), ("sla-clock.warned", 80), ("sla-clock.breached", None))
+    assert [(one["ticket_id"], one["type"], one.get("threshold")) for one in told] == [
+        (str(ticket), kind, threshold)
+        for kind, threshold in (
+            ("sla-clock.warned", HALF),
+            ("sla-clock.warned", FOUR_FIFTHS),
+            ("sla-clock.breached", None),
+        )
         for ticket in (first.ticket_id, second.ticket_id)
     ]
     assert told[0]["late_by_seconds"] == now - RESPONSE // 2
@@ -101,7 +108,7 @@ async def test_a_timer_of_an_older_generation_is_deleted_and_says_nothing(sla: D
     before = await published(sla)
     assert await fire(sla, at(RESOLUTION / 2 + 1)) == 2
     assert await published(sla) == before
-    assert await timers(sla) == [("resolution", 50, at(RESOLUTION / 2 + 4000))]
+    assert await timers(sla) == [("resolution", at(RESOLUTION / 2 + 4000))]
 
 
 async def test_a_late_hold_takes_the_breach_back_and_the_next_one_is_told_again(sla: Database) -> None:
@@ -111,7 +118,7 @@ async def test_a_late_hold_takes_the_breach_back_and_the_next_one_is_told_again(
     assert (await clocks_of(sla, story.ticket_id))["resolution"]["breached_at"] == at(RESOLUTION)
     await tell(sla, story.held(1000), noticed=RESOLUTION + 20)
     clock = (await clocks_of(sla, story.ticket_id))["resolution"]
-    assert (clock["state"], clock["breached_at"], clock["warned_percent"]) == ("paused", None, 0)
+    assert (clock["state"], clock["breached_at"], clock["warned_seconds"]) == ("paused", None, 0)
     await tell(sla, story.released(2000), noticed=RESOLUTION + 30)
     assert (await clocks_of(sla, story.ticket_id))["resolution"]["due_at"] == at(RESOLUTION + 1000)
     assert await fire(sla, at(RESOLUTION + 1001)) > 0
@@ -126,7 +133,7 @@ async def test_a_live_clock_equals_its_facts_folded_again(sla: Database) -> None
     live = (await clocks_of(sla, story.ticket_id))["resolution"]
     async with sla.begin() as tx:
         await tx.execute(
-            sql("UPDATE sla.clocks SET state = 'ended', warned_percent = 0, due_at = NULL, since = :z"),
+            sql("UPDATE sla.clocks SET state = 'ended', warned_seconds = 0, due_at = NULL, since = :z"),
             {
                 "z": ZERO,
             },
@@ -134,7 +141,7 @@ async def test_a_live_clock_equals_its_facts_folded_again(sla: Database) -> None
     # A release when nothing is held changes nothing by itself; it makes the clock fold all of its facts again.
     await tell(sla, story.released(600), noticed=RESOLUTION * 0.8)
     again = (await clocks_of(sla, story.ticket_id))["resolution"]
-    names_of_state = ("state", "since", "counted_seconds", "due_at", "breached_at", "warned_percent", "judged_until")
+    names_of_state = ("state", "since", "counted_seconds", "due_at", "breached_at", "warned_seconds", "judged_until")
     assert {name: again[name] for name in names_of_state} == {name: live[name] for name in names_of_state}
 
 
@@ -245,7 +252,7 @@ async def test_a_clock_that_cannot_be_judged_is_set_aside_and_the_others_go_on(s
     async with sla.begin() as tx:
         (aside,) = await set_aside.all_of(tx)
     assert (aside.job, aside.key, aside.times) == ("sla-timers", str(guilty), 1)
-    assert "pausing_holds" in aside.problem
+    assert "thresholds" in aside.problem
     # The cause is mended, and an operator says so.
     async with sla.connect(OWNER) as owner:
         await owner.execute("UPDATE sla.clocks SET terms = $2::jsonb WHERE id = $1", guilty, terms)

@@ -31,10 +31,11 @@ async def by_time(sla: Database) -> dict[tuple[Any, ...], UUID]:
     """What time did, and the id under which it was told; twice the same, and the test ends here."""
     async with sla.connect() as connection:
         rows = await connection.fetch(
-            "SELECT id, type, subject, convert_from(value, 'UTF8')::json ->> 'percent' AS percent, occurred_at "
+            "SELECT id, type, subject, convert_from(value, 'UTF8')::json #>> '{threshold,said_as}' AS said_as, "
+            "occurred_at "
             "FROM runtime.archive WHERE type ~ 'warned|breached'"
         )
-    told = {(row["type"], row["subject"], row["percent"], row["occurred_at"]): row["id"] for row in rows}
+    told = {(row["type"], row["subject"], row["said_as"], row["occurred_at"]): row["id"] for row in rows}
     assert len(told) == len(rows), "the same thing was told twice"
     return told
 

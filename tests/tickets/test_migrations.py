@@ -168,3 +168,16 @@ async def test_open_tickets_of_an_earlier_release_stand_in_the_queue_where_this_
                 "WITH (fastupdate=off) WHERE (status = 'closed'::text)",
             )
         ]
+
+
+async def test_what_an_earlier_release_was_warned_of_is_said_as_the_contract_says_it(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    clocks = (
+        "INSERT INTO tickets.clocks (id, ticket_id, kind, start_sequence, course_sequence, due_sequence, "
+        "warned_percent, warned_sequence, breach_sequence) SELECT gen_random_uuid(), gen_random_uuid(), 'response', "
+        "1, 1, 1, percent, sequence, 0 FROM (VALUES (75, 7), (NULL, 0)) AS given (percent, sequence)"
+    )
+    async with carried_over(postgres_url, tmp_path, "tickets", "0005", [clocks]) as rows:
+        told = await rows("SELECT warned_sequence, warned_as FROM tickets.clocks ORDER BY 1")
+    assert told == [(0, None), (7, "75%")]

@@ -54,13 +54,13 @@ async def test_the_whole_story_in_order_gives_the_rows_written_by_hand(desk: Dat
         "id": RESPONSE, "ticket_id": TICKET, "kind": "response", "contract_id": "c-molinos", "contract_version": 3,
         "target_seconds": 3600, "started_at": NOW, "start_sequence": 200, "course": "met", "course_at": later(5),
         "remaining_seconds": 3300, "pause_reason": None, "course_sequence": 202, "due_at": later(60),
-        "due_sequence": 200, "warned_percent": None, "warned_sequence": 0, "breached_at": None, "breach_sequence": 202,
+        "due_sequence": 200, "warned_as": None, "warned_sequence": 0, "breached_at": None, "breach_sequence": 202,
     }  # fmt: skip
     assert resolution == {
         "id": RESOLUTION, "ticket_id": TICKET, "kind": "resolution", "contract_id": "c-molinos", "contract_version": 3,
         "target_seconds": 86_400, "started_at": NOW, "start_sequence": 201, "course": "stopped",
         "course_at": later(1500), "remaining_seconds": -2400, "pause_reason": None, "course_sequence": 208,
-        "due_at": later(1460), "due_sequence": 207, "warned_percent": 75, "warned_sequence": 206,
+        "due_at": later(1460), "due_sequence": 207, "warned_as": "75%", "warned_sequence": 206,
         "breached_at": later(1460), "breach_sequence": 207,
     }  # fmt: skip
     assert found["tasks"] == [

@@ -17,6 +17,7 @@ from shared.contracts.sla import (
     SlaClockStarted,
     SlaClockStopped,
     SlaClockWarned,
+    Threshold,
 )
 from tests.tickets.desk import HOUR, NOW, received
 
@@ -69,8 +70,9 @@ def resumed(ticket_id: UUID, sequence: int) -> Received[Any]:
 
 
 def warned(ticket_id: UUID, sequence: int, *, percent: int = 50) -> Received[Any]:
+    threshold = Threshold(seconds=864 * percent, said_as=f"{percent}%")
     data = SlaClockWarned(
-        ticket_id=ticket_id, clock_id=RESOLUTION, kind="resolution", percent=percent, crossed_at=later(740),
+        ticket_id=ticket_id, clock_id=RESOLUTION, kind="resolution", threshold=threshold, crossed_at=later(740),
         due_at=later(1460),
     )  # fmt: skip
     return received(data, sequence=sequence, at=later(740))

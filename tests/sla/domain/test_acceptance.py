@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from shared.contracts.envelope import Cause
 from shared.instants import under_lock
-from sla.domain.clock import Fact, FactKind, Terms, fold
+from sla.domain.clock import Fact, FactKind, Terms, fold, share
 from sla.domain.ticket_clock import TicketClock
 
 ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-TERMS = Terms("resolution", 12, frozenset({"waiting-for-client"}), (50, 75))
+TERMS = Terms("resolution", 12, frozenset({"waiting-for-client"}), (share(50, 12), share(75, 12)))
 # What hosts say that take requests within a few seconds of each other, each clock wrong by up to two.
 _readings = st.lists(st.floats(-2, 14).map(lambda seconds: ZERO + timedelta(seconds=seconds)), max_size=9)
 

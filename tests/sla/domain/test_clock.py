@@ -9,8 +9,9 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.contracts.sla import Threshold
 from shared.contracts.tickets import HoldReason
-from sla.domain.clock import Clock, Course, Fact, FactKind, Terms, advance, fold, reached
+from sla.domain.clock import Clock, Course, Fact, FactKind, Terms, advance, fold, reached, share
 
 ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOLDS: tuple[HoldReason, ...] = ("waiting-for-client", "agreed-date", "third-party", "development")
@@ -21,12 +22,20 @@ def at(seconds: float) -> datetime:
     return ZERO + timedelta(seconds=seconds)
 
 
+def shares(target: int, *percents: int) -> tuple[Threshold, ...]:
+    return tuple(share(percent, target) for percent in percents)
+
+
+def before(left: int, target: int) -> Threshold:
+    return Threshold(seconds=target - left, said_as=f"{left}s before")
+
+
 def resolution(target: int = 10, holds: Sequence[HoldReason] = ("waiting-for-client",)) -> Terms:
-    return Terms("resolution", target, frozenset(holds), (50, 75, 90))
+    return Terms("resolution", target, frozenset(holds), shares(target, 50, 75, 90))
 
 
 def response(target: int = 10) -> Terms:
-    return Terms("response", target, frozenset(), (50, 80))
+    return Terms("response", target, frozenset(), shares(target, 50, 80))
 
 
 _counter = iter(range(1, 1_000_000))
@@ -70,13 +79,20 @@ def lives(draw: st.DrawFn) -> list[Fact]:
     return list(draw(st.permutations(facts)))
 
 
-terms_of_any_kind = st.builds(
-    Terms,
-    kind=st.just("resolution"),
-    target_seconds=st.integers(1, 30),
-    pausing_holds=st.frozensets(st.sampled_from(HOLDS)),
-    warn_percents=st.just((50, 75, 90)),
-)
+@st.composite
+def terms_of_any_kind(draw: st.DrawFn) -> Terms:
+    """Three shares of a target and perhaps some seconds before it; of a short one, several fall on the same second."""
+    target = draw(st.integers(1, 30))
+    ahead_of_it = draw(st.sets(st.integers(1, target - 1), max_size=2)) if target > 1 else set()
+    thresholds = [*shares(target, 50, 75, 90), *(before(left, target) for left in ahead_of_it)]
+    thresholds.sort(key=lambda threshold: threshold.seconds)
+    return Terms("resolution", target, draw(st.frozensets(st.sampled_from(HOLDS))), tuple(thresholds))
+
+
+def is_reached(said_as: str, elapsed: int, target: int) -> bool:
+    """By what the contract says, whatever second that was made into."""
+    number = int(said_as.removesuffix("%").removesuffix("s before"))
+    return elapsed * 100 >= target * number if said_as.endswith("%") else target - elapsed <= number
 
 
 def play(terms: Terms, facts: Sequence[Fact], horizon: int) -> dict[str, object]:
@@ -85,14 +101,15 @@ def play(terms: Terms, facts: Sequence[Fact], horizon: int) -> dict[str, object]
     later = [one for one in facts if one.kind != "start"]
     later.sort(key=lambda one: (one.occurred_at, RANKS.index(one.kind), one.sequence))
     state, hold, elapsed, breached, warned = "running", None, 0, None, 0
+    ahead = [threshold.said_as for threshold in terms.thresholds]
     last_count = None
     for second in range(start, horizon + 1):
         if last_count is not None:
             if elapsed == terms.target_seconds + 1 and breached is None:
                 breached = last_count
-            for percent in terms.warn_percents:
-                if elapsed * 100 >= terms.target_seconds * percent:
-                    warned = max(warned, percent)
+            for said_as in [one for one in ahead if is_reached(one, elapsed, terms.target_seconds)]:
+                ahead.remove(said_as)
+                warned = elapsed
         for one in later:
             if max(start, int((one.occurred_at - ZERO).total_seconds())) != second:
                 continue
@@ -123,17 +140,17 @@ def seen(clock: Clock, horizon: int) -> dict[str, object]:
         "hold": clock.hold,
         "elapsed": clock.elapsed_seconds(at(horizon)),
         "breached_at": clock.breached_at,
-        "warned": clock.warned_percent,
+        "warned": clock.warned_seconds,
     }
 
 
-@given(terms_of_any_kind, lives(), st.integers(0, 30))
+@given(terms_of_any_kind(), lives(), st.integers(0, 30))
 def test_the_fold_agrees_with_counting_second_by_second(terms: Terms, facts: list[Fact], extra: int) -> None:
     horizon = max(int((one.occurred_at - ZERO).total_seconds()) for one in facts) + extra
     assert seen(folded(terms, *facts, judged_until=at(horizon)), horizon) == play(terms, facts, horizon)
 
 
-@given(terms_of_any_kind, lives(), st.data())
+@given(terms_of_any_kind(), lives(), st.data())
 def test_any_order_and_any_repetition_fold_to_the_same_course(
     terms: Terms, facts: list[Fact], data: st.DataObject
 ) -> None:
@@ -142,12 +159,12 @@ def test_any_order_and_any_repetition_fold_to_the_same_course(
     assert fold(terms, [*repeated, *shuffled]) == fold(terms, facts)
 
 
-@given(terms_of_any_kind, lives(), st.integers(0, 70))
+@given(terms_of_any_kind(), lives(), st.integers(0, 70))
 def test_time_passing_on_a_clock_equals_folding_again(terms: Terms, facts: list[Fact], until: int) -> None:
     assert advance(folded(terms, *facts), terms, at(until)) == folded(terms, *facts, judged_until=at(until))
 
 
-@given(terms_of_any_kind, lives(), st.integers(0, 30))
+@given(terms_of_any_kind(), lives(), st.integers(0, 30))
 def test_the_intervals_cover_the_whole_life_and_add_up(terms: Terms, facts: list[Fact], extra: int) -> None:
     found = course(terms, *facts)
     end = found.clock.since + timedelta(seconds=extra)
@@ -159,7 +176,7 @@ def test_the_intervals_cover_the_whole_life_and_add_up(terms: Terms, facts: list
     assert counted == found.clock.elapsed_seconds(end)
 
 
-@given(terms_of_any_kind, lives())
+@given(terms_of_any_kind(), lives())
 def test_a_running_clock_runs_out_exactly_at_its_due(terms: Terms, facts: list[Fact]) -> None:
     clock = folded(terms, *facts)
     if clock.state == "running" and clock.breached_at is None:
@@ -169,11 +186,11 @@ def test_a_running_clock_runs_out_exactly_at_its_due(terms: Terms, facts: list[F
         assert advance(clock, terms, clock.due_at + timedelta(microseconds=1)).breached_at == clock.due_at
 
 
-@given(terms_of_any_kind, lives())
+@given(terms_of_any_kind(), lives())
 def test_thresholds_are_reached_in_ascending_order_and_each_once(terms: Terms, facts: list[Fact]) -> None:
     crossings = course(terms, *facts, judged_until=at(200)).crossings
-    percents = [crossing.percent for crossing in crossings]
-    assert percents == sorted(set(percents))
+    told = [crossing.threshold for crossing in crossings]
+    assert tuple(told) == terms.thresholds[: len(told)]
     assert [crossing.at for crossing in crossings] == sorted(crossing.at for crossing in crossings)
 
 
@@ -279,14 +296,43 @@ def test_a_late_hold_takes_a_breach_back() -> None:
     assert folded(terms, *life, judged_until=at(20)).breached_at == at(10)
     late = fact("pause", 5, "waiting-for-client")
     clock = folded(terms, *life, late, judged_until=at(20))
-    assert (clock.breached_at, clock.due_at, clock.warned_percent) == (None, at(35), 50)
+    assert (clock.breached_at, clock.due_at, clock.warned_seconds) == (None, at(35), 5)
 
 
 def test_thresholds_are_whole_seconds_rounded_up() -> None:
     terms = resolution(15)
-    assert [terms.threshold_seconds(percent) for percent in (50, 75, 90)] == [8, 12, 14]
+    assert [(one.seconds, one.said_as) for one in terms.thresholds] == [(8, "50%"), (12, "75%"), (14, "90%")]
     clock = folded(terms, fact("start", 0))
-    assert [(one.percent, one.at) for one in reached(clock, terms, at(12))] == [(50, at(8)), (75, at(12))]
+    assert [(one.threshold.said_as, one.at) for one in reached(clock, terms, at(12))] == [
+        ("50%", at(8)),
+        ("75%", at(12)),
+    ]
+
+
+def test_thresholds_of_the_same_second_are_reached_together_and_each_once() -> None:
+    terms = resolution(2)
+    running = folded(terms, fact("start", 0))
+    later = advance(running, terms, at(2))
+    assert [(one.threshold.said_as, one.at) for one in reached(running, terms, at(2))] == [
+        ("50%", at(1)),
+        ("75%", at(2)),
+        ("90%", at(2)),
+    ]
+    assert (later.warned_seconds, reached(later, terms, at(9))) == (2, ())
+
+
+def test_a_threshold_may_be_said_as_a_time_before_the_target_as_well_as_a_share_of_it() -> None:
+    half, soon = share(50, 7200), Threshold(seconds=7200 - 1800, said_as="30min before")
+    terms = Terms("resolution", 7200, frozenset({"waiting-for-client"}), (half, soon))
+    found = course(
+        terms,
+        fact("start", 0),
+        fact("pause", 4000, "waiting-for-client"),
+        fact("resume", 5000),
+        judged_until=at(6400),
+    )
+    assert [(one.threshold, one.at) for one in found.crossings] == [(half, at(3600)), (soon, at(6400))]
+    assert (found.clock.warned_seconds, found.clock.due_at) == (5400, at(8200))
 
 
 def test_equal_states_come_from_halves_of_seconds_too() -> None:

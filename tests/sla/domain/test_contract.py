@@ -65,6 +65,17 @@ def test_first_response_never_pauses_whatever_the_contract_says() -> None:
     assert PROMISES.terms_of("resolution", "incident", 1).pausing_holds == {"agreed-date", "waiting-for-client"}
 
 
+def test_percentages_become_seconds_on_the_way_to_the_target_of_each_clock() -> None:
+    terms = PROMISES.terms_of("response", "incident", 2)
+    assert [(one.seconds, one.said_as) for one in terms.thresholds] == [(600, "50%"), (960, "80%")]
+    terms = PROMISES.terms_of("resolution", "question", 1)
+    assert [(one.seconds, one.said_as) for one in terms.thresholds] == [
+        (12_000, "50%"),
+        (18_000, "75%"),
+        (21_600, "90%"),
+    ]
+
+
 @pytest.mark.parametrize("percents", [(0,), (100,), (50, 50)])
 def test_warnings_are_different_percentages_below_a_hundred(percents: tuple[int, ...]) -> None:
     wanted = replace(CONTRACT, promises=replace(PROMISES, warnings=Warnings(percents, (50,))))

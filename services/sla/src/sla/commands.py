@@ -232,19 +232,19 @@ def _instant(happening: Happening, cause: Cause, by_time: bool) -> datetime:
 
 
 def _as_time_told_it(sealed: Sealed[Any], happening: Happening) -> Sealed[Any]:
-    """What time did has an id of its own: the clock, the share of its target, the instant, and nothing else.
+    """What time did has an id of its own: the clock, what it had reached, the instant, and nothing else.
 
     So it is the same whether a timer noticed it or a fact that came later, and in a database that was restored, which
     may hear of timers and facts in another order.
     """
-    if happening.percent is None:
+    if happening.reached is None:
         return sealed
     milliseconds = int(happening.at.timestamp() * 1000)
-    return replace(sealed, id=derived_id(milliseconds, sealed.data.type, sealed.data.subject(), happening.percent))
+    return replace(sealed, id=derived_id(milliseconds, sealed.data.type, sealed.data.subject(), happening.reached))
 
 
 async def _wake_worker(tx: Transaction, clocks: Iterable[TicketClock], now: datetime) -> None:
-    if any(clock.to_arm is not None and clock.to_arm.at <= now + WAKE_WITHIN for clock in clocks):
+    if any(clock.to_arm is not None and clock.to_arm <= now + WAKE_WITHIN for clock in clocks):
         await clock_rows.wake_timers(tx, TIMERS_CHANNEL)
 
 

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.sla import ClockKind, ContractType, PromisedTarget
+from shared.contracts.sla import ClockKind, ContractType, PromisedTarget, Threshold
 from shared.contracts.tickets import HoldReason
 from shared.db.statement import sql
 from shared.db.transaction import Reader, Row
 from sla.documents import WarningFacts
-from sla.domain.clock import Clock, Interval, Why, fold
+from sla.domain.clock import Clock, Course, Interval, Terms, Why, fold
 from sla.domain.contract import Promises
 from sla.repository.clocks import FACT_DOCUMENT, clock_of, fact_of
 from sla.repository.contracts import contract_of, promises_of
@@ -60,6 +60,12 @@ class IntervalView(BaseModel):
     reason: HoldReason | None
 
 
+class ThresholdView(Threshold):
+    """A threshold of a clock, and whether it was reached."""
+
+    reached_at: datetime | None = Field(description="null: not reached so far")
+
+
 ShownState = Literal["running", "paused", "met", "breached"]
 
 
@@ -79,7 +85,7 @@ class ExplainedClock(BaseModel):
     due_at: datetime | None = Field(description="null while paused")
     stopped_at: datetime | None
     breached_at: datetime | None
-    warned_percent: int = Field(description="the highest warning threshold reached, 0 for none")
+    thresholds: list[ThresholdView] = Field(description="at which of its seconds the clock warns, ascending")
     intervals: list[IntervalView]
 
 
@@ -176,9 +182,14 @@ def _explained(row: Row, now: datetime) -> ExplainedClock | None:
         due_at=clock.due_at,
         stopped_at=clock.since if clock.state == "ended" else None,
         breached_at=clock.breached_at,
-        warned_percent=clock.warned_percent,
+        thresholds=_thresholds_view(kept.terms, course),
         intervals=[_interval_view(interval, now) for interval in course.intervals],
     )
+
+
+def _thresholds_view(terms: Terms, course: Course) -> list[ThresholdView]:
+    reached_at = {crossing.threshold: crossing.at for crossing in course.crossings}
+    return [ThresholdView(**one.model_dump(), reached_at=reached_at.get(one)) for one in terms.thresholds]
 
 
 def _shown_state(clock: Clock) -> ShownState:

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
-    SmallInteger,
     Table,
     UniqueConstraint,
 )
@@ -85,7 +84,7 @@ clocks = Table(
     instant("due_at", nullable=True),
     text_column("hold", nullable=True),
     instant("breached_at", nullable=True),
-    Column("warned_percent", SmallInteger, nullable=False),
+    Column("warned_seconds", Integer, nullable=False),
     instant("judged_until", nullable=True),
     Column("generation", Integer, nullable=False),
     UniqueConstraint("ticket_id", "kind", name="clocks_of_ticket"),
@@ -99,6 +98,5 @@ timers = Table(
     instant("due_at"),
     uuid("clock_id"),
     Column("generation", Integer, nullable=False),
-    Column("percent", SmallInteger, nullable=False),
 )
 Index("timers_by_due", timers.c.due_at, timers.c.id)

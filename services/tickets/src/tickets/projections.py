@@ -53,7 +53,7 @@ CLOCK = Projection(
         "start_sequence": ("contract_id", "contract_version", "target_seconds", "started_at"),
         "course_sequence": ("course", "course_at", "remaining_seconds", "pause_reason"),
         "due_sequence": ("due_at",),
-        "warned_sequence": ("warned_percent",),
+        "warned_sequence": ("warned_as",),
         "breach_sequence": ("breached_at",),
     },
 )
@@ -157,7 +157,7 @@ def _resumed(event: Received[SlaClockResumed]) -> Row:
 
 
 def _warned(event: Received[SlaClockWarned]) -> Row:
-    return _clock(event, warned_percent=event.data.percent, warned_sequence=event.sequence, **_due(event))
+    return _clock(event, warned_as=event.data.threshold.said_as, warned_sequence=event.sequence, **_due(event))
 
 
 def _breached(event: Received[SlaClockBreached]) -> Row:

@@ -231,7 +231,7 @@ clocks = Table(
     _sequence("course_sequence"),
     instant("due_at", nullable=True),
     _sequence("due_sequence"),
-    _integer("warned_percent", nullable=True),
+    text("warned_as", nullable=True),
     _sequence("warned_sequence"),
     instant("breached_at", nullable=True),
     _sequence("breach_sequence"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -12,6 +12,16 @@ from shared.contracts.tickets import HoldReason, Severity
 
 ClockKind = Literal["response", "resolution"]
 ContractType = Literal["platino", "oro", "plata", "basico"]
+
+
+# What a contract may say, and nothing else: a share of the target, or how long before it has run out.
+SaidAs = Annotated[
+    str,
+    Field(
+        pattern=r"^[1-9][0-9]{0,5}(%|[a-z]{1,6} before)$",
+        description="a share of the target, `50%`, or how long before it has run out, `30min before`",
+    ),
+]
 
 
 class PromisedTarget(Part):
@@ -33,6 +43,13 @@ class ContractRecorded(StateRecord):
     valid_until: AwareDatetime | None = None
     targets: tuple[PromisedTarget, ...]
     pausing_holds: tuple[HoldReason, ...] = ("waiting-for-client", "agreed-date")
+
+
+class Threshold(Part):
+    """A place on the way to the target at which somebody is warned: where it lies, and how the contract says it."""
+
+    seconds: int = Field(gt=0, description="how many have been counted when it is reached")
+    said_as: SaidAs
 
 
 class ClockEvent(Event):
@@ -81,7 +98,7 @@ class SlaClockWarned(ClockEvent):
     """A threshold of the target was crossed."""
 
     type = "desk.sla-clock.warned.v1"
-    percent: int = Field(ge=1, le=99)
+    threshold: Threshold
     crossed_at: AwareDatetime
     due_at: AwareDatetime
     late_by_seconds: int = Field(default=0, ge=0, description="how late this system noticed, after a downtime")

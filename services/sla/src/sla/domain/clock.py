@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 from uuid import UUID
 
-from shared.contracts.sla import ClockKind
+from shared.contracts.sla import ClockKind, Threshold
 from shared.contracts.tickets import HoldReason
 
 # "ended" says nothing of in time or too late; of the events, SlaClockMet tells the one and SlaClockStopped the other.
@@ -58,16 +58,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one clock measures against, pinned when it starts. `warn_percents` ascend, each from 1 to 99."""
+    """What one clock measures against, pinned when it starts. `thresholds` ascend; several may lie on one second."""
 
     kind: ClockKind
     target_seconds: int
     pausing_holds: frozenset[HoldReason]
-    warn_percents: tuple[int, ...]
-
-    def threshold_seconds(self, percent: int) -> int:
-        """The first whole second at which at least `percent` of the target is used up."""
-        return -(-self.target_seconds * percent // 100)
+    thresholds: tuple[Threshold, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,8 @@ class Clock:
 
     `counted_seconds` is the sum up to `since`, when the present state began; while it runs, everything after `since`
     counts. `due_at` is None while it is paused. `breached_at` is the instant at which the target had run out, known
-    only once more than the target was counted. `warned_percent` is the highest threshold that was reached, 0 for none.
+    only once more than the target was counted. `warned_seconds` are those of the furthest threshold that was reached, 0
+    for none.
     """
 
     state: State
@@ -86,7 +83,7 @@ class Clock:
     due_at: datetime | None
     hold: HoldReason | None
     breached_at: datetime | None
-    warned_percent: int
+    warned_seconds: int
 
     def elapsed_seconds(self, at: datetime) -> int:
         """Seconds counted up to `at`; a second that has begun counts."""
@@ -108,9 +105,9 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A warning threshold of the target, and the instant at which it was or will be reached."""
+    """A threshold, and the instant at which it was or will be reached."""
 
-    percent: int
+    threshold: Threshold
     at: datetime
 
 
@@ -121,6 +118,11 @@ class Course:
     clock: Clock
     intervals: tuple[Interval, ...]
     crossings: tuple[Crossing, ...]
+
+
+def share(percent: int, target_seconds: int) -> Threshold:
+    """The first whole second at which at least `percent` of the target is used up."""
+    return Threshold(seconds=-(-target_seconds * percent // 100), said_as=f"{percent}%")
 
 
 def fold(terms: Terms, facts: Iterable[Fact], judged_until: datetime | None = None) -> Course | None:
@@ -148,9 +150,9 @@ def advance(clock: Clock, terms: Terms, now: datetime) -> Clock:
 
     A target is missed when more seconds than it has were counted: at the due itself it still holds.
     """
-    warned = max((crossing.percent for crossing in reached(clock, terms, now)), default=clock.warned_percent)
+    warned = max((crossing.threshold.seconds for crossing in reached(clock, terms, now)), default=clock.warned_seconds)
     missed = clock.breached_at is None and clock.due_at is not None and clock.state == "running" and now > clock.due_at
-    return replace(clock, warned_percent=warned, breached_at=clock.due_at if missed else clock.breached_at)
+    return replace(clock, warned_seconds=warned, breached_at=clock.due_at if missed else clock.breached_at)
 
 
 def reached(clock: Clock, terms: Terms, now: datetime) -> tuple[Crossing, ...]:
@@ -164,9 +166,9 @@ def ahead(clock: Clock, terms: Terms) -> tuple[Crossing, ...]:
         return ()
     since = _second(clock.since)
     return tuple(
-        Crossing(percent, _instant(_after(since, terms.threshold_seconds(percent) - clock.counted_seconds)))
-        for percent in terms.warn_percents
-        if percent > clock.warned_percent
+        Crossing(threshold, _instant(_after(since, threshold.seconds - clock.counted_seconds)))
+        for threshold in terms.thresholds
+        if threshold.seconds > clock.warned_seconds
     )
 
 
@@ -192,7 +194,7 @@ class _Walk:
         self.breached: int | None = None
         self.crossings: list[Crossing] = []
         self._intervals: list[Interval] = []
-        self._ahead = list(terms.warn_percents)
+        self._ahead = list(terms.thresholds)
 
     def take(self, fact: Fact) -> None:
         """Applies one fact; one that makes no difference in the present state is passed over."""
@@ -212,7 +214,7 @@ class _Walk:
             due_at=None if self.state == "paused" else _instant(_after(self.at, left)),
             hold=self.hold,
             breached_at=None if self.breached is None else _instant(self.breached),
-            warned_percent=max((crossing.percent for crossing in self.crossings), default=0),
+            warned_seconds=max((crossing.threshold.seconds for crossing in self.crossings), default=0),
         )
 
     def course(self) -> tuple[Interval, ...]:
@@ -241,8 +243,9 @@ class _Walk:
 
     def _count(self, to: int) -> None:
         total = self.counted + _between(self.at, to)
-        while self._ahead and total >= (needed := self.terms.threshold_seconds(self._ahead[0])):
-            self.crossings.append(Crossing(self._ahead.pop(0), _instant(_after(self.at, needed - self.counted))))
+        while self._ahead and total >= self._ahead[0].seconds:
+            threshold = self._ahead.pop(0)
+            self.crossings.append(Crossing(threshold, _instant(_after(self.at, threshold.seconds - self.counted))))
         if self.breached is None and total > self.terms.target_seconds:
             self.breached = _after(self.at, self.terms.target_seconds - self.counted)
         self.counted = total

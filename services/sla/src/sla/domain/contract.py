@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.contracts.sla import ClockKind, ContractRecorded, ContractType
+from shared.contracts.sla import ClockKind, ContractRecorded, ContractType, Threshold
 from shared.contracts.tickets import HoldReason, Kind
 from shared.errors import Conflict, Invalid
-from sla.domain.clock import Terms
+from sla.domain.clock import Terms, share
 from sla.domain.target import Targets, complete_targets, seconds_for
 
 # Clients without a contract in force get the terms of this type.
@@ -44,9 +44,10 @@ class Warnings:
     response: tuple[int, ...]
     resolution: tuple[int, ...]
 
-    def of(self, clock: ClockKind) -> tuple[int, ...]:
-        """The percentages of one clock."""
-        return self.response if clock == "response" else self.resolution
+    def of(self, clock: ClockKind, target_seconds: int) -> tuple[Threshold, ...]:
+        """The thresholds of one clock on the way to its target."""
+        percents = self.response if clock == "response" else self.resolution
+        return tuple(share(percent, target_seconds) for percent in percents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,12 @@ class Promises:
 
     def terms_of(self, clock: ClockKind, kind: Kind, severity: int) -> Terms:
         """The terms of one clock of one ticket. First response never pauses, whatever the contract says of holds."""
+        target_seconds = seconds_for(self.targets, clock, kind, severity)
         return Terms(
             kind=clock,
-            target_seconds=seconds_for(self.targets, clock, kind, severity),
+            target_seconds=target_seconds,
             pausing_holds=frozenset() if clock == "response" else frozenset(self.pausing_holds),
-            warn_percents=self.warnings.of(clock),
+            thresholds=self.warnings.of(clock, target_seconds),
         )
 
 

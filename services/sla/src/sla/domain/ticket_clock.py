@@ -34,29 +34,21 @@ from sla.domain.clock import (
     run_out_at,
 )
 
-# An alarm at this share of the target is the target itself running out.
-WHOLE_TARGET = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """The next instant at which time alone changes a clock: a warning, or at WHOLE_TARGET percent the breach."""
-
-    percent: int
-    at: datetime
+# What a breach had reached. No contract says a threshold like this.
+TARGET = "target"
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
     """An event and when it happened, which is not when it was noticed.
 
-    `percent` is the share of the target that was used up at that instant, WHOLE_TARGET for a breach; None for what no
+    `reached` is what time had reached at that instant: a threshold as the contract says it, or TARGET; None for what no
     time did.
     """
 
     at: datetime
     event: ClockEvent
-    percent: int | None = None
+    reached: str | None = None
 
 
 @dataclass(slots=True)
@@ -78,23 +70,21 @@ class TicketClock:
     clock: Clock | None = None
     judged_until: datetime | None = None
     generation: int = 0
-    to_arm: Alarm | None = field(default=None, compare=False)
+    to_arm: datetime | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> ClockKind:
         """First response or resolution."""
         return self.terms.kind
 
-    def alarm(self) -> Alarm | None:
-        """What time will do next; None for a clock that stands, has nothing ahead, or was imported."""
+    def alarm(self) -> datetime | None:
+        """When time alone changes the clock next; None for one that stands, has nothing ahead, or was imported."""
         if self.clock is None or self.clock.state != "running" or self.origin == "import":
             return None
         warnings = ahead(self.clock, self.terms)
         if warnings:
-            return Alarm(warnings[0].percent, warnings[0].at)
-        if self.clock.breached_at is not None or self.clock.due_at is None:
-            return None
-        return Alarm(WHOLE_TARGET, self.clock.due_at)
+            return warnings[0].at
+        return self.clock.due_at if self.clock.breached_at is None else None
 
     def refold(self, facts: Iterable[Fact], noticed_at: datetime) -> list[Happening]:
         """Takes the state that all `facts` add up to; returns what that changes, in the order in which it happened."""
@@ -175,15 +165,15 @@ class TicketClock:
                 crossing.at,
                 SlaClockWarned(
                     **self._name(),
-                    percent=crossing.percent,
+                    threshold=crossing.threshold,
                     crossed_at=crossing.at,
                     due_at=run_out_at(after, self.terms),
                     late_by_seconds=_whole_seconds(noticed_at - crossing.at),
                 ),
-                percent=crossing.percent,
+                reached=crossing.threshold.said_as,
             )
             for crossing in crossings
-            if crossing.percent > before.warned_percent
+            if crossing.threshold.seconds > before.warned_seconds
         ]
 
     def _breach(self, before: Clock, after: Clock, noticed_at: datetime) -> list[Happening]:
@@ -195,7 +185,7 @@ class TicketClock:
             due_at=after.breached_at,
             late_by_seconds=_whole_seconds(noticed_at - after.breached_at),
         )
-        return [Happening(after.breached_at, breached, percent=WHOLE_TARGET)]
+        return [Happening(after.breached_at, breached, reached=TARGET)]
 
     def _end(self, before: Clock, after: Clock) -> list[Happening]:
         if after.state != "ended" or (before.state, before.since, before.counted_seconds) == (

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from shared.contracts.sla import Threshold
 from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
 from sla.domain.clock import CLOCK_KINDS, Clock, Fact, FactKind, Terms
@@ -101,7 +102,7 @@ async def add_facts_and_read_earlier(
     return earlier
 
 
-_TIMER = "due_at, clock_id, generation, percent"
+_TIMER = "due_at, clock_id, generation"
 _ARM = f"""
     INSERT INTO sla.timers ({_TIMER})
     SELECT {_TIMER} FROM jsonb_populate_recordset(NULL::sla.timers, CAST(:timers AS jsonb)) t
@@ -152,8 +153,8 @@ _CLAIM_DUE = sql("""
     WHERE t.due_at < :now ORDER BY t.due_at, t.id LIMIT :portion FOR UPDATE OF t, c SKIP LOCKED
 """)
 _ARM_AGAIN = sql("""
-    INSERT INTO sla.timers (due_at, clock_id, generation, percent)
-    SELECT :now, id, generation, 100 FROM sla.clocks WHERE id = :clock AND state = 'running'
+    INSERT INTO sla.timers (due_at, clock_id, generation)
+    SELECT :now, id, generation FROM sla.clocks WHERE id = :clock AND state = 'running'
 """)
 _NEXT_DUE = query("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
 
@@ -196,7 +197,8 @@ async def wake_timers(tx: Transaction, channel: str) -> None:
 def clock_of(row: Row) -> TicketClock:
     """A clock from its whole row."""
     terms = row.terms
-    pinned = Terms(row.kind, row.target_seconds, frozenset(terms["pausing_holds"]), tuple(terms["warn_percents"]))
+    thresholds = tuple(Threshold(**one) for one in terms["thresholds"])
+    pinned = Terms(row.kind, row.target_seconds, frozenset(terms["pausing_holds"]), thresholds)
     return TicketClock(
         **{name: row[name] for name in _SETTLED},
         terms=pinned,
@@ -222,7 +224,8 @@ def _given(facts: Sequence[TicketFact], now: datetime) -> dict[str, Any]:
 
 
 def _row_of(one: TicketClock) -> dict[str, Any]:
-    terms = {"pausing_holds": sorted(one.terms.pausing_holds), "warn_percents": one.terms.warn_percents}
+    thresholds = [threshold.model_dump() for threshold in one.terms.thresholds]
+    terms = {"pausing_holds": sorted(one.terms.pausing_holds), "thresholds": thresholds}
     return {
         **{name: getattr(one, name) for name in _SETTLED},
         "kind": one.kind,
@@ -237,11 +240,11 @@ def _changing(one: TicketClock) -> dict[str, Any]:
 
 
 def _timers(clocks: Sequence[TicketClock]) -> str:
-    armed = [(one, one.to_arm) for one in clocks if one.to_arm is not None]
     return _document(
         [
-            {"due_at": alarm.at, "clock_id": one.id, "generation": one.generation, "percent": alarm.percent}
-            for one, alarm in armed
+            {"due_at": one.to_arm, "clock_id": one.id, "generation": one.generation}
+            for one in clocks
+            if one.to_arm is not None
         ]
     )
 

@@ -74,7 +74,7 @@ class ClockView(View):
     target_seconds: int | None
     started_at: AwareDatetime | None
     contract_id: str | None
-    warned_percent: int | None
+    warned_as: str | None = Field(description="the latest warning, as the contract says its threshold: `50%`")
     breached_at: AwareDatetime | None
 
 
