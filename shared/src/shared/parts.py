@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from shared.db.engine import Engine, direct_connection, make_engine
-from shared.db.schema import read_histories
 from shared.db.transaction import Transaction
 from shared.errands import ErrandJob, ErrandLoop, measure, prune
 from shared.http.health import Health, serve_health
@@ -78,7 +77,7 @@ class Parts:
     @functools.cached_property
     def readiness(self) -> Readiness:
         """What decides whether this process is ready."""
-        return Readiness(self.name, self.settings, self.engine, self.reactions, read_histories(self.name))
+        return Readiness(self.name, self.settings, self.engine, self.reactions)
 
     @property
     def url(self) -> str:

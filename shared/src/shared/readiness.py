@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared import clock
 from shared.db.engine import Engine
-from shared.db.schema import History, SchemaNewer, require_schema
+from shared.db.schema import History, SchemaNewer, read_histories, require_schema
 from shared.db.statement import query
 from shared.http.health import Check, clock_check, database_check, guards_check
 from shared.messaging.reactions import Reactions
@@ -40,11 +40,14 @@ class Readiness:
     settings: ServiceSettings
     engine: Engine
     reactions: Reactions
-    # The revisions of this release.
-    histories: Sequence[History]
     consumer: Consumer | None = None
     relay: Relay | None = None
     newer_schema: str | None = None
+
+    @functools.cached_property
+    def histories(self) -> list[History]:
+        """The revisions of this release; files, so they are read once."""
+        return read_histories(self.name)
 
     def checks_of(self, part: str) -> list[Check]:
         """What must hold for a part, or for "all" in one process."""

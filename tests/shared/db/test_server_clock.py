@@ -25,7 +25,7 @@ async def test_clocks_that_differ_too_much_are_told(
 ) -> None:
     db = await database("runtime")
     async with db.engine.connect() as connection:
-        monkeypatch.setattr("shared.clock._skew", timedelta(seconds=ahead))
+        monkeypatch.setattr("shared.clock._WRONG_BY", (timedelta(seconds=ahead),))
         if told is None:
             await require_same_time(connection)
             return
