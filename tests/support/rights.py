@@ -10,6 +10,7 @@ from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest, Descri
 
 from shared.messaging.access import Access
 from shared.messaging.kafka import Cluster, admin
+from tests.support.eventually import eventually
 
 # The numbers of Kafka's protocol.
 ANY = 1
@@ -39,12 +40,18 @@ class Right(NamedTuple):
 
 
 async def allow(cluster: Cluster, rights: Iterable[Right]) -> None:
-    """Grants them."""
+    """Grants them, and waits: the controller takes them at once, and the broker hears of them a moment later."""
+    granted = set(rights)
     async with admin(cluster) as client:
-        for one in rights:
+        for one in sorted(granted):
             answer = await client._send_request(CreateAclsRequest(*one))
             for code, why, *_ in answer.creation_responses:
                 assert not code, why
+
+    async def known() -> bool:
+        return granted <= await rights_on(cluster)
+
+    await eventually(known, within=60)
 
 
 async def forbid_all(cluster: Cluster) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import psutil
 import pytest
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from shared.contracts.inventory import ClientRecorded
@@ -19,7 +18,7 @@ from shared.contracts.topics import CLIENTS
 from shared.db.engine import direct_connection
 from shared.ids import new_id
 from shared.messaging import outgoing
-from shared.messaging.kafka import Cluster, admin
+from shared.messaging.kafka import Cluster
 from shared.messaging.producers import Producers
 from tests.conftest import make_topics
 from tests.shared.messaging.process import started
@@ -37,6 +36,7 @@ from tests.shared.messaging.story import (
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.support.servers import private_kafka
+from tests.support.topics import configure
 
 Make = Callable[[str], Awaitable[Database]]
 
@@ -66,7 +66,7 @@ async def eager(tmp_path: Path) -> AsyncIterator[Cluster]:
     try:
         cluster = Cluster(broker.bootstrap)
         await make_topics(cluster)
-        await _compact_eagerly(cluster)
+        await configure(cluster, CLIENTS.name, CLIENTS.config() | EAGER)
         yield cluster
     finally:
         broker.remove()
@@ -94,13 +94,6 @@ async def test_a_leader_that_wakes_up_cannot_leave_an_old_state_behind(database:
     async with running(consumer_of(late, cluster, reactions(replicas=True))):
         await eventually(lambda: _has(late, "acme"))
     assert await name_of(late) == "new"
-
-
-async def _compact_eagerly(cluster: Cluster) -> None:
-    async with admin(cluster) as client:
-        await client.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, cluster.physical(CLIENTS.name), CLIENTS.config() | EAGER)]
-        )
 
 
 async def _roll_segments(cluster: Cluster) -> None:
@@ -203,10 +196,7 @@ async def test_a_leader_that_lost_its_lead_while_it_fenced_does_not_send(databas
 
 async def test_a_rejected_state_record_holds_back_its_own_key_only(database: Make, cluster: Cluster) -> None:
     db = await database("runtime")
-    async with admin(cluster) as client:
-        await client.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, cluster.physical(CLIENTS.name), {"max.message.bytes": "20000"})]
-        )
+    await configure(cluster, CLIENTS.name, {"max.message.bytes": "20000"})
     await publish_all(db, [named("one", "c1"), named(os.urandom(20_000).hex(), "c2"), named("three", "c3")])
     async with running(relay_of(db, cluster)):
         await eventually(lambda: _withheld(db, 1), within=40)

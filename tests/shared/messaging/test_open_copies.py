@@ -7,11 +7,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
 from shared.contracts.topics import OPEN_COPIES, TICKETS
 from shared.messaging import outgoing
-from shared.messaging.kafka import Cluster, admin, end_offsets
+from shared.messaging.kafka import Cluster, end_offsets
 from shared.messaging.topics import create_topics
 from tests.conftest import delete_topics
 from tests.shared.messaging.story import (
@@ -27,6 +25,7 @@ from tests.shared.messaging.story import (
 )
 from tests.support.databases import Database
 from tests.support.eventually import eventually
+from tests.support.topics import configure
 
 Make = Callable[[str], Awaitable[Database]]
 
@@ -47,13 +46,6 @@ async def archived(db: Database) -> set[bytes]:
 
 async def waiting(db: Database) -> int:
     return await db.count("SELECT (SELECT count(*) FROM runtime.outbox) + (SELECT count(*) FROM runtime.withheld)")
-
-
-async def widen(cluster: Cluster, topic: str, most: int) -> None:
-    """What a topic takes at most, in bytes."""
-    resource = ConfigResource(ConfigResourceType.TOPIC, cluster.physical(topic), {"max.message.bytes": str(most)})
-    async with admin(cluster) as client:
-        await client.alter_configs([resource])
 
 
 async def test_without_the_topic_of_the_copy_nothing_is_sent_and_then_each_record_once(
@@ -86,7 +78,7 @@ async def test_a_copy_that_the_broker_rejects_keeps_its_row_and_those_behind_it(
 ) -> None:
     """Its first record was taken each time it was tried, under one id: who counts by id counts it once."""
     db = await database("runtime")
-    await widen(cluster, COPY.name, 20_000)
+    await configure(cluster, COPY.name, {"max.message.bytes": str(20_000)})
     # Not personal, and so in the copy too; incompressible.
     large = opened(8, of=0).model_copy(update={"number": os.urandom(20_000).hex()})
     events = [opened(number, of=number % 4) for number in range(EVENTS)]
@@ -102,7 +94,7 @@ async def test_a_copy_that_the_broker_rejects_keeps_its_row_and_those_behind_it(
         await eventually(is_blocked, within=60)
     before = await read_topic(cluster, COPY.name, EVENTS - len(behind))
     assert len(set(ids(before))) == EVENTS - len(behind)
-    await widen(cluster, COPY.name, 1_000_000)
+    await configure(cluster, COPY.name, {"max.message.bytes": str(1_000_000)})
     async with db.begin() as tx:
         assert await outgoing.release_key(tx, TICKETS.name, str(ticket(0)))
     async with running(relay_of(db, cluster)):

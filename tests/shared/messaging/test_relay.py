@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
 from shared.contracts.inventory import ClientRecorded
 from shared.contracts.topics import ALL_TOPICS, CLIENTS, OPEN_COPIES, TICKETS
 from shared.db.transaction import begin
@@ -42,6 +40,7 @@ from tests.shared.messaging.story import (
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 from tests.support.servers import private_kafka
+from tests.support.topics import configure
 
 Make = Callable[[str], Awaitable[Database]]
 
@@ -199,10 +198,7 @@ async def _has_failed(relay: Any, times: int) -> bool:
 
 async def test_a_record_that_the_broker_rejects_blocks_its_key_only(database: Make, cluster: Cluster) -> None:
     db = await database("runtime")
-    async with admin(cluster) as client:
-        await client.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, cluster.physical(TICKETS.name), {"max.message.bytes": "20000"})]
-        )
+    await configure(cluster, TICKETS.name, {"max.message.bytes": "20000"})
     # Incompressible and alone larger than the topic allows, in the middle of a batch, between others of its key.
     large = opened(50, of=3, description=os.urandom(20_000).hex())
     events = [*story_of(5, 50), large, *story_of(5, 49, start=51)]
@@ -217,10 +213,7 @@ async def test_a_record_that_the_broker_rejects_blocks_its_key_only(database: Ma
     require_order(deliveries)
     assert len(deliveries) + waiting == 150
     # The operator widens the topic and lets the key go: the rest follows, in order, none skipped.
-    async with admin(cluster) as client:
-        await client.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, cluster.physical(TICKETS.name), {"max.message.bytes": "1000000"})]
-        )
+    await configure(cluster, TICKETS.name, {"max.message.bytes": "1000000"})
     async with db.begin() as tx:
         assert await outgoing.release_key(tx, TICKETS.name, str(ticket(3)))
     async with running(relay_of(db, cluster)):
