@@ -26,6 +26,7 @@ from shared.contracts.topics import ALL_TOPICS
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.topics import create_topics
 from tests.support.databases import CHECKOUT, OWNER, PASSWORD, SERVING, ensure_template
+from tests.support.eventually import eventually
 
 SERVICES = ("tickets", "inventory", "sla", "devlink")
 PARTS = ("api", "consumer", "relay", "jobs")
@@ -135,6 +136,9 @@ class System:
                 for copy in copies:
                     copy.start()
         self.wait_until_ready()
+        asyncio.run(
+            eventually(self._knows_the_reference, within=60, what="tickets knows what inventory was seeded with")
+        )
 
     def _start_issuer(self) -> None:
         with (self.folder / "issuer.log").open("ab") as output:
@@ -201,6 +205,17 @@ class System:
                         f"{process.service} {process.part} is not ready:\n{process.log.read_text()[-3000:]}"
                     )
                 time.sleep(0.1)  # asked ten times a second
+
+    async def _knows_the_reference(self) -> bool:
+        """A replica is filled, and its service ready, when it has read what there was; the seed may be told later."""
+        for table in ("clients", "products", "modules", "installations"):
+            theirs, ours = [
+                (await self.rows(service, f"SELECT count(*) AS known FROM {service}.{table}"))[0]["known"]
+                for service in ("inventory", "tickets")
+            ]
+            if ours < theirs:
+                return False
+        return True
 
     # -- parts --------------------------------------------------------------------------------------------------
 
