@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+
+import asyncpg
 
 from shared.db.engine import Engine
 
@@ -94,3 +97,31 @@ def counted(engine: Engine) -> Iterator[list[str]]:
 
     with watched(engine, note):
         yield sent
+
+
+class Explained:
+    """A connection that notes how many rows each statement looks at."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
+        self.looked_at: list[int] = []
+
+    async def fetch(self, words: str, *arguments: Any) -> Any:
+        await self._note(words, *arguments)
+        return await self.connection.fetch(words, *arguments)
+
+    async def fetchval(self, words: str, *arguments: Any) -> Any:
+        await self._note(words, *arguments)
+        return await self.connection.fetchval(words, *arguments)
+
+    async def _note(self, words: str, *arguments: Any) -> None:
+        told = await self.connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {words}", *arguments)
+        (plan,) = json.loads(told)
+        self.looked_at.append(max(_rows(plan["Plan"])))
+
+
+def _rows(plan: dict[str, Any]) -> Iterator[int]:
+    """What each node of a plan had in its hands, whatever it let through."""
+    yield plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    for part in plan.get("Plans", ()):
+        yield from _rows(part)

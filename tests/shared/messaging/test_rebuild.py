@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import pytest
 
 from shared.contracts.inventory import ClientRecorded, ProductRecorded
@@ -32,6 +30,7 @@ from tests.shared.messaging.story import (
 )
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
+from tests.support.statements import Explained
 
 Make = Callable[[str], Awaitable[Database]]
 
@@ -164,34 +163,6 @@ RARE = """
            '2026-11-24T13:00Z', '2026-11-24T13:00Z', 'live', 'ana', 'call-1', convert_to('{}', 'UTF8')
     FROM generate_series(1, 5000) n
 """
-
-
-class Explained:
-    """A connection that notes how many rows each statement looks at."""
-
-    def __init__(self, connection: asyncpg.Connection) -> None:
-        self.connection = connection
-        self.looked_at: list[int] = []
-
-    async def fetch(self, words: str, *arguments: Any) -> Any:
-        await self._note(words, *arguments)
-        return await self.connection.fetch(words, *arguments)
-
-    async def fetchval(self, words: str, *arguments: Any) -> Any:
-        await self._note(words, *arguments)
-        return await self.connection.fetchval(words, *arguments)
-
-    async def _note(self, words: str, *arguments: Any) -> None:
-        told = await self.connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {words}", *arguments)
-        (plan,) = json.loads(told)
-        self.looked_at.append(max(_rows(plan["Plan"])))
-
-
-def _rows(plan: dict[str, Any]) -> Iterator[int]:
-    """What each node of a plan had in its hands, whatever it let through."""
-    yield plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
-    for part in plan.get("Plans", ()):
-        yield from _rows(part)
 
 
 async def test_a_rare_type_in_a_large_archive_is_looked_for_page_by_page(

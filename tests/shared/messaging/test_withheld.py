@@ -25,8 +25,9 @@ from tests.shared.messaging.story import (
     story_of,
     ticket,
 )
-from tests.support.databases import Database
+from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
+from tests.support.statements import Explained
 
 Make = Callable[[str], Awaitable[Database]]
 
@@ -55,6 +56,24 @@ async def without_clients(kafka_bootstrap: str) -> AsyncIterator[Cluster]:
     await create_topics(cluster, [topic for topic in ALL_TOPICS if topic is not CLIENTS], partitions=3)
     yield cluster
     await delete_topics(cluster)
+
+
+async def test_the_next_rows_are_looked_up_however_much_was_told_before_them(database: Make) -> None:
+    """After a burst the outbox seems large for a while, and a plan that goes through the archive seems cheap."""
+    db = await database("runtime")
+    async with db.connect(OWNER) as connection:
+        await connection.execute(BURST, CLIENTS.name, MANY)
+        await publish_all(db, story_of(3, 100))
+        await connection.execute("ANALYZE runtime.outbox, runtime.archive")  # as a server does by itself after a while
+        while await _burst_is_in_the_way(db):
+            await outgoing.withhold_topics(connection, [CLIENTS.name])
+        explained = Explained(connection)
+        assert len(await outgoing.next_rows(explained, 50)) == 50
+    assert max(explained.looked_at) == 50
+
+
+async def _burst_is_in_the_way(db: Database) -> bool:
+    return await db.count("SELECT count(*) FROM runtime.outbox") > 100
 
 
 async def test_many_rows_of_a_missing_topic_leave_the_way_and_come_back_in_order(
