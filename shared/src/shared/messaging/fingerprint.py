@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from shared.messaging.kafka import Cluster
+from shared.messaging.kafka import Cluster, reading
+from shared.messaging.reading import read_between
 from shared.messaging.records import Partition
 from shared.messaging.refusals import Refusal
 
@@ -110,30 +112,14 @@ async def _read(
 ) -> dict[TopicPartition, Younger]:
     """The suspects that hold such a record indeed. The end of a transaction has a time too and is none, nor is what a
     producer dated itself: only a record that a consumer would see counts."""
-    reader = AIOKafkaConsumer(
-        bootstrap_servers=cluster.bootstrap,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        **cluster.security.options(),
-    )
     found: dict[TopicPartition, Younger] = {}
-    try:
-        await reader.start()
-        reader.assign(list(suspects))
+    async with asyncio.timeout(READ_WITHIN_SECONDS), reading(cluster) as reader:
         for one, offset in suspects.items():
-            reader.seek(one, offset)
-        left = set(suspects)
-        async with asyncio.timeout(READ_WITHIN_SECONDS):
-            while left:
-                for one, records in (await reader.getmany(*left, timeout_ms=200)).items():
-                    newest, limit = stood[one].newest_at or 0, stood[one].dated_below
-                    for record in records:
-                        if record.offset < limit and record.timestamp_type == APPENDED and record.timestamp > newest:
-                            found.setdefault(one, Younger(record.offset, record.timestamp))
-                left = {
-                    one for one in left - set(found) if await reader.position(one) < stood[one].dated_below
-                }  # what lies behind was read already
-    finally:
-        await reader.stop()
+            newest = stood[one].newest_at or 0
+            async with aclosing(read_between(reader, {one: offset}, {one: stood[one].dated_below})) as stretch:
+                async for records in stretch:
+                    late = [each for each in records if each.timestamp_type == APPENDED and each.timestamp > newest]
+                    if late:
+                        found[one] = Younger(late[0].offset, late[0].timestamp)
+                        break
     return found

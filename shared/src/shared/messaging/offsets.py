@@ -29,7 +29,8 @@ ADOPT_FIRST = sql("""
     INSERT INTO runtime.cluster (id, adopted_at) SELECT :id, :now WHERE NOT EXISTS (SELECT FROM runtime.cluster)
     ON CONFLICT DO NOTHING
 """)
-_ENSURE = sql("""
+# A partition that was never read has no row yet, and whoever locks it shall find one.
+ENSURE = sql("""
     INSERT INTO runtime.offsets (topic, partition, next_offset)
     SELECT topic, partition, 0 FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])) AS n(topic, partition)
     ORDER BY topic, partition ON CONFLICT DO NOTHING
@@ -187,7 +188,7 @@ async def adopted(tx: Transaction) -> str | None:
 async def _stored(tx: Transaction, places: Collection[Partition]) -> dict[Partition, Stood]:
     ordered = sorted(places)
     arrays = {"topics": [place[0] for place in ordered], "partitions": [place[1] for place in ordered]}
-    await tx.execute(_ENSURE, arrays)
+    await tx.execute(ENSURE, arrays)
     return {
         (row.topic, row.partition): Stood(row.next_offset, row.newest_at, row.dated_below or 0, row.generation)
         for row in await tx.fetch(_STORED, arrays)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -18,7 +18,7 @@ async def partitions_of(reader: AIOKafkaConsumer, topics: Iterable[str]) -> list
 
 async def read_between(
     reader: AIOKafkaConsumer, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-) -> AsyncIterator[Sequence[ConsumerRecord[Any, Any]]]:
+) -> AsyncGenerator[Sequence[ConsumerRecord[Any, Any]], None]:
     """The records from `begins` to before `ends`, those of one partition at a time and in its order.
 
     Raises KafkaError for a partition that cannot be read. An end that lies behind the log's own is waited for.

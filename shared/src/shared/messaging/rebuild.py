@@ -23,6 +23,7 @@ from shared.db.engine import make_engine
 from shared.db.statement import sql
 from shared.db.transaction import Transaction, begin_on
 from shared.errors import Invalid
+from shared.messaging import offsets
 from shared.messaging.kafka import Cluster, reading
 from shared.messaging.reactions import Function, Reactions
 from shared.messaging.reading import AT_ONCE, partitions_of, read_between
@@ -35,12 +36,6 @@ TOLD_EVERY_SECONDS = 2.0
 # How many of the records that cannot be read are named.
 NAMED = 20
 
-# A partition that was never read has no row yet, and its consumer shall be held, too.
-_ENSURE_OFFSETS = sql("""
-    INSERT INTO runtime.offsets (topic, partition, next_offset)
-    SELECT topic, partition, 0 FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS int[])) AS n(topic, partition)
-    ORDER BY topic, partition ON CONFLICT DO NOTHING
-""")
 _LOCK_OFFSETS = sql("""
     SELECT topic, partition, next_offset FROM runtime.offsets WHERE topic = ANY(CAST(:topics AS text[]))
     ORDER BY topic, partition FOR UPDATE
@@ -232,7 +227,7 @@ class Rebuild:
         places = await self._partitions(reader, [self.cluster.physical(topic) for topic in self.topics])
         async with begin_on(connection) as tx:
             names = [self.cluster.logical(one.topic) for one in places]
-            await tx.execute(_ENSURE_OFFSETS, {"topics": names, "partitions": [one.partition for one in places]})
+            await tx.execute(offsets.ENSURE, {"topics": names, "partitions": [one.partition for one in places]})
             stored = self._places(await tx.fetch(_LOCK_OFFSETS, {"topics": self.topics}))
             async for records in self._between(reader, reached, stored):
                 await self._write(tx, records)
