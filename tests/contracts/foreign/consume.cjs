@@ -66,6 +66,8 @@ async function lastOffsets(admin, topics) {
 }
 
 async function readUntil(consumer, topics, last) {
+  // Nothing is there. A consumer that is disconnected while its `run` still starts would go on for ever.
+  if (last.size === 0) return;
   await consumer.connect();
   await consumer.subscribe({ topics, fromBeginning: true });
   await new Promise((done, fail) => {
@@ -86,7 +88,6 @@ async function readUntil(consumer, topics, last) {
       finish();
     });
     consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error));
-    finish();
     consumer.run({ eachMessage }).catch(fail);
   });
 }
