@@ -43,8 +43,8 @@ class Service:
     """A service as its `__main__` names it.
 
     `roles` are those of its modules that a process may run; each is imported only by the process that needs it, so that
-    a relay does not carry an HTTP framework and `migrate` starts in a second. What a module offers is fixed:
-    `api.router`, the reactions of `subscribers`, `jobs.JOBS`, `documents.Document` with `commands.load_document`.
+    a relay does not carry an HTTP framework and `migrate` starts in a second. What a module offers is fixed: the
+    routers of `api`, the reactions of `subscribers`, `jobs.JOBS`, `documents.Document` with `commands.load_document`.
     """
 
     name: str

@@ -90,12 +90,13 @@ class Parts:
         """The HTTP API, with the health of every part that runs in this process."""
         from shared.http.app import create_app
         from shared.http.auth import Authenticator
+        from shared.http.routers import routers_of
         from shared.http.server import serve
 
         app = create_app(
             service=self.name,
             description=self.title,
-            routers=[self._require("api").router],
+            routers=routers_of(self._require("api")),
             engine=self.engine,
             hint=self.hinter,
             authenticator=Authenticator(self.settings.oidc_issuer, env=self.settings.env),

@@ -63,6 +63,10 @@ class Projection:
         return [folded[key] for key in sorted(folded)]
 
 
+# Which table each event type writes, and what into it.
+RowsOf = Mapping[type[Event], tuple[Projection, Callable[[Received[Any]], Row]]]
+
+
 @asynccontextmanager
 async def _nothing_else(_tx: Transaction, _tables: Collection[str]) -> AsyncIterator[None]:
     """For a service in which nothing follows from its projections."""
@@ -71,14 +75,14 @@ async def _nothing_else(_tx: Transaction, _tables: Collection[str]) -> AsyncIter
 
 @dataclass(frozen=True)
 class Projections:
-    """All projections of a service: which table each event type writes, and what into it.
+    """All projections of a service.
 
     A rebuild puts tables right inside `async with putting_right(tx, tables)`. It is where a service locks before what
     its own writers lock before, so that neither waits for the other, and after does anew what follows from the tables.
     """
 
     schema: str
-    rows: Mapping[type[Event], tuple[Projection, Callable[[Received[Any]], Row]]]
+    rows: RowsOf
     putting_right: Callable[[Transaction, Collection[str]], AbstractAsyncContextManager[None]] = _nothing_else
 
     @cached_property
@@ -97,6 +101,10 @@ class Projections:
             projection, row_of = self.rows[type(event.data)]
             found.setdefault(projection.table, []).append(row_of(event))
         return {table: self.tables[table].fold(rows) for table, rows in found.items()}
+
+    async def apply(self, tx: Transaction, events: Sequence[Received[Any]]) -> None:
+        """Applies events of the known types, in any order and any number of times; one statement per table."""
+        await self.write(tx, self.rows_of(events), replayed=events[0].replayed)
 
     async def write(self, tx: Transaction, rows: Mapping[str, list[Row]], *, replayed: bool = False) -> None:
         """Writes rows by table, one statement for each; where events are replayed, into the tables of the rebuild."""

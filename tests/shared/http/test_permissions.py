@@ -14,6 +14,7 @@ from shared.http.app import UndeclaredDoor, create_app, doors_of
 from shared.http.auth import Authenticator, needs
 from shared.http.context import Actor
 from shared.http.permissions import PERMISSIONS, PERMISSIONS_OF, ROLES, permissions_of
+from shared.http.routers import routers_of
 from shared.ids import new_id
 from tests.rules.source import SERVICES
 from tests.shared.http.conftest import client_of
@@ -45,11 +46,10 @@ def expected_of(service: str) -> Expected:
 
 def app_of(service: str, issuer: LocalIssuer) -> FastAPI:
     """The service's own routes, with a database that is nowhere: whoever is let in learns that, or what is missing."""
-    router: APIRouter = import_module(f"{service}.api").router
     return create_app(
         service=service,
         description="-",
-        routers=[router],
+        routers=routers_of(import_module(f"{service}.api")),
         engine=unreachable_engine(),
         hint=lambda: None,
         authenticator=Authenticator(issuer.url),

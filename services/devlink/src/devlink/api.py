@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from devlink import commands, queries
 from devlink.commands import NoSuchTask
 from devlink.queries import Board, TaskDetail, TaskView
+from devlink.settings import PublicAddress
 from shared.contracts.devlink import TaskStatus
 from shared.http.auth import CauseDep, needs
 from shared.http.etag import etag
@@ -87,8 +88,9 @@ async def move_task(
 ) -> Response:
     """Moves a task to another column; every ticket that waits for it is told."""
     await commands.move_task(
-        tx, cause, id, to=move.status, reason=move.reason, fix_version=move.fix_version, expected=expected
-    )
+        tx, cause, id, to=move.status, reason=move.reason, fix_version=move.fix_version, address=PublicAddress(),
+        expected=expected,
+    )  # fmt: skip
     return await _answer(tx, idempotency, id)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from devlink import repository
 from devlink.domain.block import support_block
-from devlink.domain.task import Task, display_id
+from devlink.domain.task import BOARD, Task
 from devlink.repository import NewTask
 from devlink.settings import PublicAddress
 from shared.contracts.devlink import DevTaskLinked, TaskStatus
@@ -19,9 +20,6 @@ from shared.ids import made_of
 from shared.instants import under_lock
 from shared.messaging.outbox import publish, seal, seal_each
 from shared.versions import ANYTHING, Expected
-
-# The connection's code of the built-in board.
-BOARD = "board"
 
 
 class NoSuchTask(NotFound):
@@ -44,7 +42,9 @@ async def create_tasks(
     wanted = list({task.id: (why, task) for why, task in reversed(told)}.values())[::-1]
     numbers = await repository.create_tasks(tx, wanted, source=TicketEscalated.type)
     created = [(why, task) for why, task in wanted if task.id in numbers]
-    await publish(tx, seal_each((why, _linked(task, numbers[task.id], address)) for why, task in created))
+    await publish(
+        tx, seal_each((why, _linked(task, numbers[task.id], why.recorded_at, address)) for why, task in created)
+    )
 
 
 async def move_task(
@@ -55,6 +55,7 @@ async def move_task(
     to: TaskStatus,
     reason: str | None,
     fix_version: str | None,
+    address: PublicAddress,
     expected: Expected = ANYTHING,
 ) -> None:
     """Moves a task to another column and tells every ticket that waits for it.
@@ -62,7 +63,7 @@ async def move_task(
     Raises NoSuchTask, VersionChanged, and MoveNotPossible, ReasonNeeded, FixVersionNeeded of `Task.move`.
     """
     task, cause = await _load(tx, cause, id, expected)
-    events = task.move(to, reason=reason, fix_version=fix_version)
+    events = task.move(to, reason=reason, fix_version=fix_version, url=address.task_url(id), at=cause.occurred_at)
     await repository.store_task(tx, cause, task, source=BOARD)
     await publish(tx, seal(cause, *events))
 
@@ -86,32 +87,25 @@ async def _load(tx: Transaction, cause: Cause, id: UUID, expected: Expected) -> 
     return task, cause
 
 
-def _new_task(escalation: TicketEscalated) -> NewTask:
-    due_at = escalation.resolution_due_at
+def _new_task(told: TicketEscalated) -> NewTask:
+    ticket = told.ticket
+    due_at = told.resolution_due_at
     return NewTask(
-        id=made_of("task", escalation.escalation_id),
-        escalation_id=escalation.escalation_id,
-        ticket_id=escalation.ticket_id,
-        ticket_number=escalation.number,
-        title=escalation.title,
-        support_block=support_block(escalation),
-        client_id=escalation.groups.client_id,
-        product_id=escalation.groups.product_id,
-        module_id=escalation.groups.module_id,
-        severity=escalation.severity,
-        priority=escalation.priority,
+        id=made_of("task", told.escalation_id),
+        escalation_id=told.escalation_id,
+        ticket_id=told.ticket_id,
+        ticket_number=ticket.number,
+        title=told.title,
+        support_block=support_block(told),
+        client_id=ticket.groups.client_id,
+        product_id=ticket.groups.product_id,
+        module_id=ticket.groups.module_id,
+        severity=ticket.severity,
+        priority=ticket.priority,
         due_at=due_at.isoformat() if due_at is not None else None,
     )
 
 
-def _linked(task: NewTask, number: int, address: PublicAddress) -> DevTaskLinked:
-    return DevTaskLinked(
-        ticket_id=task.ticket_id,
-        task_id=task.id,
-        escalation_id=task.escalation_id,
-        tracker=BOARD,
-        external_id=str(task.id),
-        display_id=display_id(number),
-        url=address.task_url(task.id),
-        status="new",
-    )
+def _linked(task: NewTask, number: int, at: datetime, address: PublicAddress) -> DevTaskLinked:
+    brief = Task.new(task.id, number, at).brief(address.task_url(task.id))
+    return DevTaskLinked(ticket_id=task.ticket_id, escalation_id=task.escalation_id, task=brief)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -11,8 +11,10 @@ from sqlalchemy import Select, literal, select
 
 from devlink import tables
 from devlink.domain.task import STATUSES, TRANSITIONS, display_id
+from shared.contracts.codes import written
 from shared.contracts.devlink import TaskStatus
 from shared.contracts.personal import Personal
+from shared.contracts.tickets import Status
 from shared.db.statement import sql
 from shared.db.transaction import Reader
 
@@ -24,7 +26,7 @@ class TaskView(BaseModel):
     number: int
     display_id: str = Field(examples=["DEV-17"])
     title: Personal[str]
-    client_id: str
+    client_id: str | None
     product_id: str | None
     module_id: str | None
     severity: int
@@ -40,12 +42,15 @@ class TaskView(BaseModel):
 
 
 class LinkView(BaseModel):
-    """A ticket that waits for the task."""
+    """A ticket that waits for the task, and how it stands now; null until devlink has heard of it."""
 
     ticket_id: UUID
     ticket_number: str
+    ticket_status: Annotated[str, written(Status)] | None
+    ticket_severity: int | None
+    ticket_assignee: str | None
     escalation_id: UUID
-    client_id: str
+    client_id: str | None
     linked_at: datetime
 
 
@@ -93,8 +98,10 @@ _SHOWN = [name for name in TaskView.model_fields if name != "display_id"]
 
 _DETAIL = sql("""
     SELECT t.*,
-           (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.linked_at, l.escalation_id), '[]')
-            FROM devlink.links l WHERE l.task_id = t.id) AS links,
+           (SELECT coalesce(jsonb_agg(to_jsonb(l) || jsonb_build_object(
+                        'ticket_status', k.brief -> 'status', 'ticket_severity', k.brief -> 'severity',
+                        'ticket_assignee', k.brief -> 'assignee') ORDER BY l.linked_at, l.escalation_id), '[]')
+            FROM devlink.links l LEFT JOIN devlink.tickets k ON k.id = l.ticket_id WHERE l.task_id = t.id) AS links,
            (SELECT coalesce(jsonb_agg(to_jsonb(c) ORDER BY c.position), '[]')
             FROM devlink.trace c WHERE c.task_id = t.id) AS trace
     FROM devlink.tasks t WHERE t.id = :id

@@ -23,9 +23,9 @@ _CREATE = sql("""
             recorded_at timestamptz)
     ), created AS (
         INSERT INTO devlink.tasks (id, escalation_id, title, support_block, client_id, product_id, module_id, severity,
-                                   priority, due_at, status, version, created_at, changed_at)
+                                   priority, due_at, status, status_at, version, created_at, changed_at)
         SELECT id, escalation_id, title, support_block, client_id, product_id, module_id, severity, priority, due_at,
-               'new', 1, recorded_at, recorded_at
+               'new', recorded_at, 1, recorded_at, recorded_at
         FROM wanted ORDER BY escalation_id
         -- Whichever of its keys meets first: the id follows from the escalation too.
         ON CONFLICT DO NOTHING
@@ -45,7 +45,7 @@ _CREATE = sql("""
 """)
 
 _LOAD = sql("""
-    SELECT id, status, assignee, fix_version, declined_reason, version, changed_at,
+    SELECT id, number, status, status_at, assignee, fix_version, declined_reason, version, changed_at,
            (SELECT jsonb_agg(jsonb_build_object('ticket_id', ticket_id, 'escalation_id', escalation_id)
                              ORDER BY escalation_id)
             FROM devlink.links WHERE task_id = t.id) AS links
@@ -58,7 +58,7 @@ _CHANGES_SINCE = query("""
 """)
 
 _STORE = sql("""
-    UPDATE devlink.tasks SET status = :status, assignee = :assignee, fix_version = :fix_version,
+    UPDATE devlink.tasks SET status = :status, status_at = :status_at, assignee = :assignee, fix_version = :fix_version,
            declined_reason = :declined_reason, version = :version, changed_at = :recorded_at
     WHERE id = :id
 """)
@@ -80,7 +80,7 @@ class NewTask:
     ticket_number: str
     title: str
     support_block: str
-    client_id: str
+    client_id: str | None
     product_id: str | None
     module_id: str | None
     severity: int
@@ -102,7 +102,9 @@ async def load_task(tx: Transaction, id: UUID) -> Task | None:
     links = tuple(Link(UUID(one["ticket_id"]), UUID(one["escalation_id"])) for one in row.links or ())
     return Task(
         id=row.id,
+        number=row.number,
         status=row.status,
+        status_at=row.status_at,
         assignee=row.assignee,
         fix_version=row.fix_version,
         declined_reason=row.declined_reason,
@@ -122,6 +124,7 @@ async def store_task(tx: Transaction, cause: Cause, task: Task, *, source: str) 
     values = {
         "id": task.id,
         "status": task.status,
+        "status_at": task.status_at,
         "assignee": task.assignee,
         "fix_version": task.fix_version,
         "declined_reason": task.declined_reason,

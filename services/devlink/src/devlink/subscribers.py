@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devlink import commands
+from devlink import commands, projections
 from devlink.settings import PublicAddress
 from shared import clock
 from shared.contracts.envelope import Received
-from shared.contracts.tickets import TicketEscalated
+from shared.contracts.tickets import TicketEscalated, TicketEvent
 from shared.db.transaction import Transaction
-from shared.messaging.reactions import reacts_to
+from shared.messaging.reactions import projects, reacts_to
 
 ACTOR = "system:devlink"
+
+
+@projects(*projections.PROJECTIONS.rows)
+async def keep_tickets(tx: Transaction, events: Sequence[Received[TicketEvent]]) -> None:
+    """Every ticket as it is now."""
+    await projections.PROJECTIONS.apply(tx, events)
 
 
 @reacts_to(TicketEscalated, many=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Identity, Index, Integer, MetaData, Table, Uuid
 
 from shared.db.columns import instant, position, text, uuid
+from shared.ticket_replica import ticket_replica
 
 metadata = MetaData(schema="devlink")
 
@@ -17,13 +18,14 @@ tasks = Table(
     uuid("escalation_id", unique=True),
     text("title"),
     text("support_block"),
-    text("client_id"),
+    text("client_id", nullable=True),
     text("product_id", nullable=True),
     text("module_id", nullable=True),
     Column("severity", Integer, nullable=False),
     Column("priority", Integer, nullable=False),
     instant("due_at", nullable=True),
     text("status"),
+    instant("status_at"),
     text("assignee", nullable=True),
     text("fix_version", nullable=True),
     text("declined_reason", nullable=True),
@@ -44,7 +46,7 @@ links = Table(
     Column("task_id", Uuid(as_uuid=True), ForeignKey(tasks.c.id, name="links_task"), nullable=False),
     uuid("ticket_id"),
     text("ticket_number"),
-    text("client_id"),
+    text("client_id", nullable=True),
     instant("linked_at"),
 )
 Index("links_of_task", links.c.task_id)
@@ -69,3 +71,6 @@ trace = Table(
     Column("version", Integer, nullable=True),
 )
 Index("trace_of_task", trace.c.task_id, trace.c.position)
+
+# Every ticket as its latest event left it.
+tickets = ticket_replica(metadata)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from inventory import repository
 from inventory.documents import ClientRecord, Document, InstallationRecord, ModuleRecord, ProductRecord
@@ -29,7 +30,7 @@ from shared.contracts.inventory import (
     ModuleRecorded,
     ProductRecorded,
 )
-from shared.contracts.tickets import TicketOpened
+from shared.contracts.tickets import TicketBrief, TicketOpened
 from shared.db.transaction import Transaction
 from shared.messaging.archive import changes_since
 from shared.messaging.outbox import publish, seal
@@ -140,32 +141,36 @@ async def attach_environments(tx: Transaction, cause: Sequence[Cause], opened: S
     Each ticket has its own cause, in the same order.
     The inventory is read as it stands when the ticket is processed, a moment after it was opened.
     """
-    in_use = await repository.load_in_use(tx, {ticket.groups.client_id for ticket in opened})
+    named = {one.ticket.groups.client_id for one in opened if one.ticket.groups.client_id is not None}
+    in_use = await repository.load_in_use(tx, named)
     sealed = {}
-    for why, ticket in zip(cause, opened, strict=True):
-        if ticket.ticket_id not in sealed:
-            found = _environment_of(ticket, in_use.get(ticket.groups.client_id))
-            sealed[ticket.ticket_id] = seal(why, found)[0]
+    for why, one in zip(cause, opened, strict=True):
+        if one.ticket_id not in sealed:
+            sealed[one.ticket_id] = seal(why, _environment_of(one.ticket_id, one.ticket, in_use))[0]
     kept = await repository.freeze_environments(tx, [_snapshot_row(one) for one in sealed.values()])
     await publish(tx, [one for one in sealed.values() if str(one.id) in kept])
 
 
 def _environment_of(
-    ticket: TicketOpened, installations: Sequence[Installation] | None
+    ticket_id: UUID, ticket: TicketBrief, in_use: Mapping[str, Sequence[Installation]]
 ) -> EnvironmentResolved | EnvironmentUnknown:
+    client_id = ticket.groups.client_id
     found = environment.resolve(
-        product_id=ticket.groups.product_id, installation_id=ticket.installation_id, installations=installations
+        client_id=client_id,
+        product_id=ticket.groups.product_id,
+        installation_id=ticket.installation_id,
+        installations=in_use.get(client_id) if client_id is not None else None,
     )
     if isinstance(found, Unknown):
         return EnvironmentUnknown(
-            ticket_id=ticket.ticket_id,
-            client_id=ticket.groups.client_id,
+            ticket_id=ticket_id,
+            client_id=client_id,
             reason=found.reason,
             candidates=found.candidates,
         )
     installation = found.installation
     return EnvironmentResolved(
-        ticket_id=ticket.ticket_id,
+        ticket_id=ticket_id,
         client_id=installation.client_id,
         installation_id=installation.id,
         product_id=installation.product_id,

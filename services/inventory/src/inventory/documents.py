@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
 from shared.contracts.envelope import Code
-from shared.contracts.inventory import Nature
+from shared.contracts.inventory import Nature, Tier
 from shared.contracts.personal import Personal
 from shared.stated import Line
 
-Tier = Literal["platino", "oro", "plata", "basico"]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,39}$")]
 
 

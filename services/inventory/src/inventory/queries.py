@@ -12,8 +12,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from inventory import tables
-from inventory.documents import Tier
-from shared.contracts.inventory import InstalledModule, Nature, UnknownReason
+from shared.contracts.inventory import InstalledModule, Nature, Tier, UnknownReason
 from shared.contracts.personal import Personal
 from shared.db.statement import sql
 from shared.db.transaction import Reader

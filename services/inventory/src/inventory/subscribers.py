@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inventory import commands
+from inventory import commands, projections
 from shared import clock
 from shared.contracts.envelope import Received
-from shared.contracts.tickets import TicketOpened
+from shared.contracts.tickets import TicketEvent, TicketOpened
 from shared.db.transaction import Transaction
-from shared.messaging.reactions import reacts_to
+from shared.messaging.reactions import projects, reacts_to
 
 ACTOR = "system:inventory"
+
+
+@projects(*projections.PROJECTIONS.rows)
+async def keep_tickets(tx: Transaction, events: Sequence[Received[TicketEvent]]) -> None:
+    """Every ticket as it is now."""
+    await projections.PROJECTIONS.apply(tx, events)
 
 
 @reacts_to(TicketOpened, many=True)

@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from shared.db.columns import document, instant, text, uuid
+from shared.ticket_replica import ticket_replica
 
 metadata = MetaData(schema="inventory")
 
@@ -95,8 +96,11 @@ environments = Table(
     metadata,
     uuid("ticket_id", primary_key=True),
     uuid("fact_id", unique=True),
-    text("client_id"),
+    text("client_id", nullable=True),
     text("type"),
     document("snapshot"),
     instant("taken_at"),
 )
+
+# Every ticket as its latest event left it.
+tickets = ticket_replica(metadata)

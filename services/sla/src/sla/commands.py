@@ -11,7 +11,6 @@ from uuid import UUID
 
 from shared.contracts.envelope import Cause, Sealed
 from shared.contracts.sla import ClockEvent, PromisedTarget
-from shared.contracts.tickets import Kind
 from shared.db.transaction import Row, Transaction
 from shared.errors import Conflict, Invalid, Unavailable
 from shared.ids import derived_id, made_of
@@ -44,6 +43,8 @@ SLEEP_SECONDS = 5.0
 WAKE_WITHIN = timedelta(seconds=2 * SLEEP_SECONDS)
 # How many timers one transaction fires: few enough to commit in some ten milliseconds.
 PORTION = 500
+# Every ticket has one cycle of each clock so far.
+FIRST_CYCLE = 1
 # How soon an overdue timer is looked at again that a consumer's transaction holds just now.
 LOOK_AGAIN = timedelta(milliseconds=50)
 
@@ -74,8 +75,8 @@ class OpenedTicket:
     """A ticket that was opened, as far as its clocks are concerned: `start` is the fact at `reported_at`."""
 
     ticket_id: UUID
-    client_id: str
-    kind: Kind
+    client_id: str | None
+    kind: str
     severity: int
     start: Fact
     cause: Cause
@@ -101,13 +102,13 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     """
     facts = [TicketFact(one.ticket_id, one.start) for one in opened]
     earlier = await clock_rows.add_facts_and_read_earlier(tx, facts, now)
-    clients = sorted({one.client_id for one in opened})
+    clients = sorted({one.client_id for one in opened if one.client_id is not None})
     contracts, default = await contract_rows.contracts_of_clients(tx, clients, DEFAULT_TYPE)
     if default is None:
         raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
     started: list[tuple[TicketClock, Cause, list[Happening]]] = []
     for one in opened:
-        contract = contract_for(contracts.get(one.client_id, ()), one.start.occurred_at)
+        contract = contract_for(contracts.get(one.client_id or "", ()), one.start.occurred_at)
         known = [*earlier.get(one.ticket_id, ()), one.start]
         started += [(clock, one.cause, clock.refold(known, now)) for clock in _new_clocks(one, contract, default)]
     new = await clock_rows.insert_clocks(tx, [clock for clock, _, _ in started])
@@ -185,12 +186,12 @@ def _new_clocks(ticket: OpenedTicket, contract: Contract | None, default: Promis
     promises = contract.promises if contract else default
     for kind in CLOCK_KINDS:
         yield TicketClock(
-            # Each ticket has one cycle of each clock so far.
-            id=made_of("clock", ticket.ticket_id, kind, 1),
+            id=made_of("clock", ticket.ticket_id, kind, FIRST_CYCLE),
             ticket_id=ticket.ticket_id,
             client_id=ticket.client_id,
             contract_id=contract.id if contract else None,
             contract_version=contract.version if contract else 0,
+            cycle=FIRST_CYCLE,
             terms=promises.terms_of(kind, ticket.kind, ticket.severity),
             origin=ticket.cause.origin,
             correlation_id=ticket.cause.correlation_id,

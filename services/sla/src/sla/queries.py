@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from shared.contracts.sla import ClockKind, ContractType, PromisedTarget, Threshold
+from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome, ContractType, PromisedTarget, Threshold
 from shared.contracts.tickets import HoldReason
 from shared.db.statement import sql
 from shared.db.transaction import Reader, Row
 from sla.documents import WarningFacts
-from sla.domain.clock import Clock, Course, Interval, Terms, Why, fold
+from sla.domain.clock import ENDED, Folded, Interval, Terms, Why, fold
 from sla.domain.contract import Promises
 from sla.repository.clocks import FACT_DOCUMENT, clock_of, fact_of
 from sla.repository.contracts import contract_of, promises_of
@@ -57,7 +57,7 @@ class IntervalView(BaseModel):
     seconds: int = Field(description="its length, up to now where it has not ended")
     counted: bool
     why: Why = Field(description="open: somebody works on it; held: see reason; resolved: nothing left to do")
-    reason: HoldReason | None
+    reason: str | None
 
 
 class ThresholdView(Threshold):
@@ -66,16 +66,14 @@ class ThresholdView(Threshold):
     reached_at: datetime | None = Field(description="null: not reached so far")
 
 
-ShownState = Literal["running", "paused", "met", "breached"]
-
-
 class ExplainedClock(BaseModel):
     """One clock at the instant `server_time`."""
 
     id: UUID
     kind: ClockKind
-    state: ShownState
-    running: bool = Field(description="whether seconds are being counted now, also after a breach")
+    cycle: int
+    course: ClockCourse = Field(description="whether seconds are being counted now, also after a breach")
+    outcome: ClockOutcome = Field(description="`met` is provisional until the ticket can no longer be reopened")
     contract_id: str | None = Field(description="null: no contract was in force, the default targets apply")
     contract_version: int
     target_seconds: int
@@ -83,7 +81,7 @@ class ExplainedClock(BaseModel):
     remaining_seconds: int = Field(description="negative when overdue")
     started_at: datetime
     due_at: datetime | None = Field(description="null while paused")
-    stopped_at: datetime | None
+    ended_at: datetime | None = Field(description="when it was stopped or cancelled")
     breached_at: datetime | None
     thresholds: list[ThresholdView] = Field(description="at which of its seconds the clock warns, ascending")
     intervals: list[IntervalView]
@@ -107,7 +105,7 @@ _GET_CONTRACT = sql(f"SELECT {_CONTRACT} FROM sla.contracts WHERE id = :id ORDER
 _LIST_TYPES = sql("SELECT id, name, version, promises FROM sla.contract_types ORDER BY id")
 _TICKET_CLOCKS = sql(f"""
     SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
-    FROM sla.clocks c WHERE c.ticket_id = :ticket ORDER BY c.kind DESC
+    FROM sla.clocks c WHERE c.ticket_id = :ticket ORDER BY c.kind DESC, c.cycle
 """)
 
 
@@ -163,16 +161,17 @@ def _promises(promises: Promises) -> dict[str, Any]:
 
 def _explained(row: Row, now: datetime) -> ExplainedClock | None:
     kept = clock_of(row)
-    course = fold(kept.terms, map(fact_of, row.facts or ()), now)
-    if course is None:
+    folded = fold(kept.terms, map(fact_of, row.facts or ()), now)
+    if folded is None:
         return None
-    clock = course.clock
+    clock = folded.clock
     counted = clock.elapsed_seconds(now)
     return ExplainedClock(
         id=kept.id,
         kind=kept.kind,
-        state=_shown_state(clock),
-        running=clock.state == "running",
+        cycle=kept.cycle,
+        course=clock.course,
+        outcome=clock.outcome,
         contract_id=kept.contract_id,
         contract_version=kept.contract_version,
         target_seconds=kept.terms.target_seconds,
@@ -180,22 +179,16 @@ def _explained(row: Row, now: datetime) -> ExplainedClock | None:
         remaining_seconds=kept.terms.target_seconds - counted,
         started_at=clock.started_at,
         due_at=clock.due_at,
-        stopped_at=clock.since if clock.state == "ended" else None,
+        ended_at=clock.since if clock.course in ENDED else None,
         breached_at=clock.breached_at,
-        thresholds=_thresholds_view(kept.terms, course),
-        intervals=[_interval_view(interval, now) for interval in course.intervals],
+        thresholds=_thresholds_view(kept.terms, folded),
+        intervals=[_interval_view(interval, now) for interval in folded.intervals],
     )
 
 
-def _thresholds_view(terms: Terms, course: Course) -> list[ThresholdView]:
-    reached_at = {crossing.threshold: crossing.at for crossing in course.crossings}
+def _thresholds_view(terms: Terms, folded: Folded) -> list[ThresholdView]:
+    reached_at = {crossing.threshold: crossing.at for crossing in folded.crossings}
     return [ThresholdView(**one.model_dump(), reached_at=reached_at.get(one)) for one in terms.thresholds]
-
-
-def _shown_state(clock: Clock) -> ShownState:
-    if clock.breached_at is not None:
-        return "breached"
-    return "met" if clock.state == "ended" else clock.state
 
 
 def _interval_view(interval: Interval, now: datetime) -> IntervalView:

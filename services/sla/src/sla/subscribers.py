@@ -8,20 +8,28 @@ from shared import clock
 from shared.contracts.envelope import Received
 from shared.contracts.sla import ClockKind
 from shared.contracts.tickets import (
+    TicketCancelled,
     TicketEvent,
     TicketHeld,
     TicketOpened,
     TicketReleased,
+    TicketReopened,
     TicketResolved,
     TicketResponded,
 )
 from shared.db.transaction import Transaction
-from shared.messaging.reactions import reacts_to
-from sla import commands
+from shared.messaging.reactions import projects, reacts_to
+from sla import commands, projections
 from sla.commands import OpenedTicket, Told
 from sla.domain.clock import Fact, FactKind
 
 ACTOR = "system:sla"
+
+
+@projects(*projections.PROJECTIONS.rows)
+async def keep_tickets(tx: Transaction, events: Sequence[Received[TicketEvent]]) -> None:
+    """Every ticket as it is now."""
+    await projections.PROJECTIONS.apply(tx, events)
 
 
 @reacts_to(TicketOpened, many=True)
@@ -31,10 +39,10 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
     opened = [
         OpenedTicket(
             ticket_id=event.data.ticket_id,
-            client_id=event.data.groups.client_id,
-            kind=event.data.kind,
-            severity=event.data.severity,
-            start=Fact(event.id, FactKind.START, event.data.reported_at, event.sequence),
+            client_id=event.data.ticket.groups.client_id,
+            kind=event.data.ticket.kind,
+            severity=event.data.ticket.severity,
+            start=Fact(event.id, FactKind.START, event.data.ticket.reported_at, event.sequence),
             cause=event.cause(actor=ACTOR, recorded_at=now),
         )
         for event in events
@@ -44,12 +52,15 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
 
 # What each event means to a clock, and to which of the two when it is not both. The first answer to the client stops
 # the response clock and leaves the resolution alone; a hold pauses the resolution where the contract allows its reason;
-# the resolution stops both, since an answer that solves everything is a first response too.
+# the resolution stops both, since an answer that solves everything is a first response too. Reopening goes on with the
+# resolution: the interval in which it was taken for settled counts as a pause.
 MEANING: dict[type[TicketEvent], tuple[FactKind, ClockKind | None]] = {
     TicketResponded: (FactKind.STOP, "response"),
     TicketHeld: (FactKind.PAUSE, "resolution"),
     TicketReleased: (FactKind.RESUME, "resolution"),
     TicketResolved: (FactKind.STOP, None),
+    TicketReopened: (FactKind.REOPEN, "resolution"),
+    TicketCancelled: (FactKind.CANCEL, None),
 }
 
 

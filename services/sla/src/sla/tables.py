@@ -16,6 +16,7 @@ from sqlalchemy import (
 
 from shared.db.columns import document, instant, uuid
 from shared.db.columns import text as text_column
+from shared.ticket_replica import ticket_replica
 
 metadata = MetaData(schema="sla")
 
@@ -70,14 +71,15 @@ clocks = Table(
     uuid("id", primary_key=True),
     uuid("ticket_id"),
     text_column("kind"),
-    text_column("client_id"),
+    Column("cycle", Integer, nullable=False),
+    text_column("client_id", nullable=True),
     text_column("contract_id", nullable=True),
     Column("contract_version", Integer, nullable=False),
     Column("target_seconds", Integer, nullable=False),
     document("terms"),
     text_column("origin"),
     text_column("correlation_id"),
-    text_column("state"),
+    text_column("course"),
     instant("started_at"),
     instant("since"),
     Column("counted_seconds", BigInteger, nullable=False),
@@ -87,7 +89,7 @@ clocks = Table(
     Column("warned_seconds", Integer, nullable=False),
     instant("judged_until", nullable=True),
     Column("generation", Integer, nullable=False),
-    UniqueConstraint("ticket_id", "kind", name="clocks_of_ticket"),
+    UniqueConstraint("ticket_id", "kind", "cycle", name="clocks_of_ticket"),
 )
 
 # When time will next change a clock. Rows are inserted and deleted, never updated; one of an older generation is void.
@@ -100,3 +102,6 @@ timers = Table(
     Column("generation", Integer, nullable=False),
 )
 Index("timers_by_due", timers.c.due_at, timers.c.id)
+
+# Every ticket as its latest event left it.
+tickets = ticket_replica(metadata)

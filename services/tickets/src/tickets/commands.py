@@ -92,7 +92,7 @@ async def assign_ticket(
 ) -> Done:
     """Puts a ticket into somebody's hands. Raises TicketNotFound, VersionChanged, AlreadyAssigned, ActionNotAllowed."""
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.assign(assignee))
+    return await _store(tx, cause, ticket, *ticket.assign(assignee))
 
 
 async def escalate_ticket(
@@ -112,7 +112,7 @@ async def escalate_ticket(
     ticket, handover = await repository.load_ticket_with_handover(tx, ticket_id)
     cause = under_lock(cause, ticket.last_fact_at)
     await _check_version(tx, ticket, expected)
-    return await _store(tx, cause, *ticket.escalate(new_id(), target, reason, handover, reach))
+    return await _store(tx, cause, ticket, *ticket.escalate(new_id(), target, reason, handover, reach))
 
 
 async def hold_ticket(
@@ -130,7 +130,7 @@ async def hold_ticket(
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.hold(reason, note, at=cause.occurred_at, late_reason=late_reason))
+    return await _store(tx, cause, ticket, *ticket.hold(reason, note, at=cause.occurred_at, late_reason=late_reason))
 
 
 async def release_ticket(
@@ -138,7 +138,7 @@ async def release_ticket(
 ) -> Done:
     """Ends a ticket's hold. Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan."""
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.release(at=cause.occurred_at, late_reason=late_reason))
+    return await _store(tx, cause, ticket, *ticket.release(at=cause.occurred_at, late_reason=late_reason))
 
 
 async def respond_ticket(
@@ -156,7 +156,9 @@ async def respond_ticket(
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.respond(channel, text, at=cause.occurred_at, late_reason=late_reason))
+    return await _store(
+        tx, cause, ticket, *ticket.respond(channel, text, at=cause.occurred_at, late_reason=late_reason)
+    )
 
 
 async def resolve_ticket(
@@ -174,13 +176,32 @@ async def resolve_ticket(
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason))
+    return await _store(tx, cause, ticket, *ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason))
 
 
 async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
     """Ends a resolved ticket for good. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, *ticket.close(at=cause.occurred_at))
+    return await _store(tx, cause, ticket, *ticket.close(at=cause.occurred_at))
+
+
+async def reopen_ticket(
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, reason: str, expected: Expected = ANYTHING
+) -> Done:
+    """Goes on with a ticket that was taken for settled.
+
+    Raises TicketNotFound, VersionChanged, ActionNotAllowed, ReopenWindowPassed.
+    """
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    return await _store(tx, cause, ticket, *ticket.reopen(reason, at=cause.occurred_at))
+
+
+async def cancel_ticket(
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, reason: str, expected: Expected = ANYTHING
+) -> Done:
+    """Ends a ticket that should not have been opened. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    return await _store(tx, cause, ticket, *ticket.cancel(reason, at=cause.occurred_at))
 
 
 async def record_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> None:
@@ -206,9 +227,9 @@ async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) ->
     await expected.require(ticket.number, ticket.version, since)
 
 
-async def _store(tx: Transaction, cause: Cause, ticket: Ticket, events: Sequence[TicketEvent]) -> Done:
-    ticket = replace(ticket, last_fact_at=cause.recorded_at)
+async def _store(tx: Transaction, cause: Cause, before: Ticket, after: Ticket, events: Sequence[TicketEvent]) -> Done:
+    after = replace(after, last_fact_at=cause.recorded_at)
     facts = seal(cause, *events)
-    await repository.store_ticket(tx, ticket, facts)
+    await repository.store_ticket(tx, before, after, facts)
     await publish(tx, facts)
-    return Done(ticket, tuple(fact.id for fact in facts))
+    return Done(after, tuple(fact.id for fact in facts))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
+from shared.contracts.devlink import DevTaskEvent, TaskBrief
 from shared.contracts.envelope import Received
 from shared.contracts.inventory import (
     ClientRecorded,
@@ -19,16 +19,8 @@ from shared.contracts.inventory import (
     ModuleRecorded,
     ProductRecorded,
 )
-from shared.contracts.sla import (
-    ContractRecorded,
-    SlaClockBreached,
-    SlaClockMet,
-    SlaClockPaused,
-    SlaClockResumed,
-    SlaClockStarted,
-    SlaClockStopped,
-    SlaClockWarned,
-)
+from shared.contracts.sla import ClockEvent, ClockState, ContractRecorded
+from shared.contracts.topics import DEVLINK, SLA
 from shared.db.transaction import Transaction
 from shared.projection import Projection, Projections, Row
 from shared.spelling import search_key, sort_key
@@ -48,23 +40,14 @@ ENVIRONMENT = Projection("environments", key=("ticket_id",), groups={"sequence":
 CLOCK = Projection(
     "clocks",
     key=("id",),
-    fixed=("ticket_id", "kind"),
-    groups={
-        "start_sequence": ("contract_id", "contract_version", "target_seconds", "started_at"),
-        "course_sequence": ("course", "course_at", "remaining_seconds", "pause_reason"),
-        "due_sequence": ("due_at",),
-        "warned_sequence": ("warned_as",),
-        "breach_sequence": ("breached_at",),
-    },
+    fixed=("ticket_id", "kind", "cycle"),
+    groups={"sequence": tuple(one for one in ClockState.model_fields if one not in ("clock_id", "kind", "cycle"))},
 )
 TASK = Projection(
     "tasks",
     key=("ticket_id", "id"),
     fixed=("escalation_id",),
-    groups={
-        "link_sequence": ("tracker", "external_id", "display_id", "url"),
-        "status_sequence": ("status", "status_at", "tracker_status", "reason", "fix_version"),
-    },
+    groups={"sequence": tuple(one for one in TaskBrief.model_fields if one != "task_id")},
 )
 
 
@@ -103,97 +86,15 @@ def _environment(event: Received[EnvironmentResolved | EnvironmentUnknown]) -> R
     return {"ticket_id": event.data.ticket_id, "state": state, "data": data, "sequence": event.sequence}
 
 
-def _clock(event: Received[Any], **columns: Any) -> Row:
-    data = event.data
-    return {"id": data.clock_id, "ticket_id": data.ticket_id, "kind": data.kind, **columns}
+def _clock(event: Received[ClockEvent]) -> Row:
+    state = event.data.clock.model_dump(mode="json")
+    return {"id": state.pop("clock_id"), "ticket_id": event.data.ticket_id, **state, "sequence": event.sequence}
 
 
-def _course(event: Received[Any], course: str, at: Any, remaining: int | None, reason: str | None = None) -> Row:
-    return {
-        "course": course,
-        "course_at": at,
-        "remaining_seconds": remaining,
-        "pause_reason": reason,
-        "course_sequence": event.sequence,
-    }
-
-
-def _due(event: Received[Any]) -> Row:
-    return {"due_at": event.data.due_at, "due_sequence": event.sequence}
-
-
-def _started(event: Received[SlaClockStarted]) -> Row:
-    data = event.data
-    return _clock(
-        event,
-        contract_id=data.contract_id,
-        contract_version=data.contract_version,
-        target_seconds=data.target_seconds,
-        started_at=data.started_at,
-        start_sequence=event.sequence,
-        **_course(event, "running", data.started_at, None),
-        **_due(event),
-    )
-
-
-# A fact that comes late may undo a breach, and sla then tells the state that is true: where seconds are left, there was
-# none (decision 0005).
-def _breach(event: Received[Any], at: Any) -> Row:
-    return {"breached_at": at, "breach_sequence": event.sequence}
-
-
-def _paused(event: Received[SlaClockPaused]) -> Row:
-    data = event.data
-    breach = _breach(event, None) if data.remaining_seconds >= 0 else {}
-    return _clock(event, **_course(event, "paused", data.paused_at, data.remaining_seconds, data.reason), **breach)
-
-
-def _resumed(event: Received[SlaClockResumed]) -> Row:
-    data = event.data
-    # One that ran out again before anybody heard of it did so at its due; that was perhaps announced before.
-    ran_out = data.due_at if data.due_at < event.recorded_at else None
-    breach = _breach(event, ran_out) if data.due_at >= data.resumed_at else {}
-    return _clock(event, **_course(event, "running", data.resumed_at, None), **_due(event), **breach)
-
-
-def _warned(event: Received[SlaClockWarned]) -> Row:
-    return _clock(event, warned_as=event.data.threshold.said_as, warned_sequence=event.sequence, **_due(event))
-
-
-def _breached(event: Received[SlaClockBreached]) -> Row:
-    return _clock(event, **_breach(event, event.data.breached_at), **_due(event))
-
-
-def _met(event: Received[SlaClockMet]) -> Row:
-    course = _course(event, "met", event.data.stopped_at, event.data.remaining_seconds)
-    return _clock(event, **course, **_breach(event, None))
-
-
-def _stopped(event: Received[SlaClockStopped]) -> Row:
-    return _clock(event, **_course(event, "stopped", event.data.stopped_at, -event.data.late_seconds))
-
-
-def _task(event: Received[Any], **columns: Any) -> Row:
-    data = event.data
-    status = {
-        "status": data.status,
-        "status_at": event.occurred_at,
-        "tracker_status": None,
-        "reason": None,
-        "fix_version": None,
-        "status_sequence": event.sequence,
-    }
-    fixed = {"id": data.task_id, "ticket_id": data.ticket_id, "escalation_id": data.escalation_id}
-    return {**fixed, **status, **columns}
-
-
-def _linked(event: Received[DevTaskLinked]) -> Row:
-    link = event.data.model_dump(include={"tracker", "external_id", "display_id", "url"})
-    return _task(event, **link, link_sequence=event.sequence)
-
-
-def _status_changed(event: Received[DevTaskStatusChanged]) -> Row:
-    return _task(event, **event.data.model_dump(include={"tracker_status", "reason", "fix_version"}))
+def _task(event: Received[DevTaskEvent]) -> Row:
+    brief = event.data.task.model_dump(mode="json")
+    about = {"ticket_id": event.data.ticket_id, "escalation_id": event.data.escalation_id}
+    return {"id": brief.pop("task_id"), **about, **brief, "sequence": event.sequence}
 
 
 @asynccontextmanager
@@ -217,15 +118,8 @@ PROJECTIONS = Projections(
         ContractRecorded: (CONTRACT, _contract),
         EnvironmentResolved: (ENVIRONMENT, _environment),
         EnvironmentUnknown: (ENVIRONMENT, _environment),
-        SlaClockStarted: (CLOCK, _started),
-        SlaClockPaused: (CLOCK, _paused),
-        SlaClockResumed: (CLOCK, _resumed),
-        SlaClockWarned: (CLOCK, _warned),
-        SlaClockBreached: (CLOCK, _breached),
-        SlaClockMet: (CLOCK, _met),
-        SlaClockStopped: (CLOCK, _stopped),
-        DevTaskLinked: (TASK, _linked),
-        DevTaskStatusChanged: (TASK, _status_changed),
+        **dict.fromkeys(SLA.events, (CLOCK, _clock)),
+        **dict.fromkeys(DEVLINK.events, (TASK, _task)),
     },
     putting_right=_with_the_queue,
 )

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts.envelope import Cause, Event, Received, Sealed
-from shared.contracts.tickets import EnvironmentBrief, Groups
+from shared.contracts.tickets import EnvironmentBrief, Groups, TicketBrief, TicketEvent
 from shared.db.statement import Statement, query, sql
 from shared.db.transaction import Row, Transaction
 from shared.spelling import search_key
@@ -30,7 +30,7 @@ _ALL_COLUMNS = (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS, "title_key
 
 _HISTORY_COLUMNS = (
     "ticket_id", "fact_id", "type", "source", "occurred_at", "recorded_at", "actor", "origin", "correlation_id",
-    "causation_id", "corrects", "data",
+    "causation_id", "corrects", "changes", "data",
 )  # fmt: skip
 _HISTORY = (
     f"INSERT INTO tickets.history ({', '.join(_HISTORY_COLUMNS)}) SELECT {', '.join(_HISTORY_COLUMNS)} "
@@ -54,9 +54,9 @@ _LOAD = sql(
 
 # Facts of other services carry no version: they do not touch the ticket's.
 _FACTS_SINCE = sql("""
-    SELECT fact_id, type, occurred_at, actor, CAST(data ->> 'version' AS integer) AS version
+    SELECT fact_id, type, occurred_at, actor, CAST(data -> 'ticket' ->> 'version' AS integer) AS version
       FROM tickets.history
-     WHERE ticket_id = :id AND source = 'tickets' AND CAST(data ->> 'version' AS integer) > :version
+     WHERE ticket_id = :id AND source = 'tickets' AND CAST(data -> 'ticket' ->> 'version' AS integer) > :version
      ORDER BY position LIMIT 20
 """)
 
@@ -115,8 +115,8 @@ _CLOCKS = """
            (array_agg(k.kind ORDER BY k.due_at, k.id) FILTER (WHERE k.course = 'running'))[1] AS due_kind,
            COALESCE((array_agg(k.breached_at IS NOT NULL ORDER BY k.due_at, k.id)
                FILTER (WHERE k.course = 'running'))[1], false) AS breached,
-           min(k.remaining_seconds) FILTER (WHERE k.course = 'paused') AS left_seconds
-      FROM tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL
+           min(k.target_seconds - k.elapsed_seconds) FILTER (WHERE k.course = 'paused') AS left_seconds
+      FROM tickets.clocks k WHERE k.ticket_id = t.id
 """
 _ENDED = ", ".join(f"'{status}'" for status in ENDED)
 _OPEN_OF_TICKET = (
@@ -190,19 +190,19 @@ async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known]:
     return f"T-{row['number']:06d}", known
 
 
-async def insert_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[Event]]) -> None:
+async def insert_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[TicketEvent]]) -> None:
     """Stores a new ticket and the facts that it begins with, and puts it into the queue."""
     row = _row_of(ticket)
     await tx.write(_INSERT, row)
     await _refresh_stored(tx, row)
-    await tx.write(_ADD_HISTORY, {"entries": _entries(ticket.id, facts)})
+    await tx.write(_ADD_HISTORY, {"entries": _entries(facts, None)})
 
 
-async def store_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[Event]]) -> None:
+async def store_ticket(tx: Transaction, before: Ticket, after: Ticket, facts: Sequence[Sealed[TicketEvent]]) -> None:
     """Stores what an action made of a ticket, adds its facts to the history, and moves it in the queue."""
-    await tx.write(_UPDATE, {name: getattr(ticket, name) for name in ("id", *_CHANGING_COLUMNS)})
-    await _refresh_stored(tx, _row_of(ticket))
-    await tx.write(_ADD_HISTORY, {"entries": _entries(ticket.id, facts)})
+    await tx.write(_UPDATE, {name: getattr(after, name) for name in ("id", *_CHANGING_COLUMNS)})
+    await _refresh_stored(tx, _row_of(after))
+    await tx.write(_ADD_HISTORY, {"entries": _entries(facts, before.brief())})
 
 
 async def load_ticket(tx: Transaction, id: UUID) -> Ticket:
@@ -230,7 +230,8 @@ async def facts_since(tx: Transaction, id: UUID, version: int) -> list[dict[str,
 async def add_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """Adds facts that other services told about tickets to the history; a fact that is there already is left alone."""
     entries = [
-        _entry(event.data.ticket_id, event.id, event.data, event, event.source.rsplit("/", 1)[-1]) for event in events
+        _entry(event.data.ticket_id, event.id, event.data, event, event.source.rsplit("/", 1)[-1], None)
+        for event in events
     ]
     await tx.write(_RECORD, {"entries": json.dumps(entries, default=str)})
 
@@ -240,11 +241,29 @@ async def _refresh_stored(tx: Transaction, row: dict[str, Any]) -> None:
     await tx.write(_REFRESH_STORED, {"ticket": json.dumps(given, default=str)})
 
 
-def _entries(ticket_id: UUID, facts: Sequence[Sealed[Event]]) -> str:
-    return json.dumps([_entry(ticket_id, one.id, one.data, one.cause, "tickets") for one in facts], default=str)
+def _entries(facts: Sequence[Sealed[TicketEvent]], before: TicketBrief | None) -> str:
+    written = []
+    for one in facts:
+        changes = _changes(before, one.data.ticket) if before is not None else None
+        written.append(_entry(one.data.ticket_id, one.id, one.data, one.cause, "tickets", changes))
+        before = one.data.ticket
+    return json.dumps(written, default=str)
 
 
-def _entry(ticket_id: UUID, fact_id: UUID, data: Event, cause: Cause | Received[Any], source: str) -> dict[str, Any]:
+def _changes(before: TicketBrief, after: TicketBrief) -> dict[str, list[Any]]:
+    """Each part of a ticket that a fact changed, with what it was and what it is; its version changes every time."""
+    old, new = (brief.model_dump(mode="json", exclude={"version"}) for brief in (before, after))
+    return {name: [old[name], new[name]] for name in new if old[name] != new[name]}
+
+
+def _entry(
+    ticket_id: UUID,
+    fact_id: UUID,
+    data: Event,
+    cause: Cause | Received[Any],
+    source: str,
+    changes: dict[str, list[Any]] | None,
+) -> dict[str, Any]:
     """One row of the history. A Received event carries the same attributes as a Cause."""
     return {
         "ticket_id": ticket_id,
@@ -258,6 +277,7 @@ def _entry(ticket_id: UUID, fact_id: UUID, data: Event, cause: Cause | Received[
         "correlation_id": cause.correlation_id,
         "causation_id": cause.causation_id,
         "corrects": None,
+        "changes": changes,
         "data": data.model_dump(mode="json", exclude={"ticket_id"}),
     }
 

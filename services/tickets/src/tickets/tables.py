@@ -51,11 +51,13 @@ tickets = Table(
     instant("opened_at"),
     text("opened_by"),
     # The instant of its latest own fact, so that the next one comes after it.
-    instant("last_fact_at", server_default=sql("'epoch'")),
+    instant("last_fact_at"),
     # Since when the work runs, rests or is done as it does.
-    instant("course_at", server_default=sql("'epoch'")),
+    instant("course_at"),
+    text("owner"),
     _integer("level"),
     text("target", nullable=True),
+    text("team", nullable=True),
     text("assignee", nullable=True),
     text("hold_reason", nullable=True),
     text("hold_note", nullable=True),
@@ -65,20 +67,21 @@ tickets = Table(
     text("resolution_text", nullable=True),
     instant("resolved_at", nullable=True),
     instant("closed_at", nullable=True),
+    instant("cancelled_at", nullable=True),
 )
 # Open tickets are few and are read where they stand in the queue, so opening one pays for none of these.
-_CLOSED = sql("status = 'closed'")
-Index("closed_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=_CLOSED)
-Index("closed_by_client", tickets.c.client_id, tickets.c.opened_at, tickets.c.id, postgresql_where=_CLOSED)
-Index("closed_by_assignee", tickets.c.assignee, tickets.c.opened_at, tickets.c.id, postgresql_where=_CLOSED)
+_ENDED = sql("status IN ('closed', 'cancelled')")
+Index("ended_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
+Index("ended_by_client", tickets.c.client_id, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
+Index("ended_by_assignee", tickets.c.assignee, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
 Index(
-    "closed_by_title",
+    "ended_by_title",
     tickets.c.title_key,
     postgresql_using="gin",
     postgresql_ops={"title_key": "gin_trgm_ops"},
     # What would wait in a list of its own every search would read whole, until some closing had to sort it in.
     postgresql_with={"fastupdate": "off"},
-    postgresql_where=_CLOSED,
+    postgresql_where=_ENDED,
 )
 
 # One row for each open ticket: what the queue is narrowed to and sorted by. Computed from ticket and clocks by the one
@@ -140,6 +143,8 @@ history = Table(
     text("correlation_id"),
     text("causation_id", nullable=True),
     uuid("corrects", nullable=True),
+    # Each part of the ticket that the fact changed: what it was, what it is. Null for an opening and what others did.
+    document("changes", nullable=True),
     document("data"),
 )
 Index("history_by_ticket", history.c.ticket_id, history.c.position)
@@ -219,22 +224,20 @@ clocks = Table(
     uuid("id", primary_key=True),
     uuid("ticket_id"),
     text("kind"),
+    _integer("cycle"),
+    text("course"),
+    text("outcome"),
     text("contract_id", nullable=True),
-    _integer("contract_version", nullable=True),
-    _integer("target_seconds", nullable=True),
-    instant("started_at", nullable=True),
-    _sequence("start_sequence"),
-    text("course", nullable=True),
-    instant("course_at", nullable=True),
-    _integer("remaining_seconds", nullable=True),
-    text("pause_reason", nullable=True),
-    _sequence("course_sequence"),
+    _integer("contract_version"),
+    _integer("target_seconds"),
+    _integer("elapsed_seconds"),
+    instant("started_at"),
+    instant("since"),
     instant("due_at", nullable=True),
-    _sequence("due_sequence"),
+    text("pause_reason", nullable=True),
     text("warned_as", nullable=True),
-    _sequence("warned_sequence"),
     instant("breached_at", nullable=True),
-    _sequence("breach_sequence"),
+    _sequence(),
 )
 Index("clocks_by_ticket", clocks.c.ticket_id)
 
@@ -244,16 +247,15 @@ tasks = Table(
     uuid("id"),
     uuid("ticket_id"),
     uuid("escalation_id"),
-    text("tracker", nullable=True),
-    text("external_id", nullable=True),
-    text("display_id", nullable=True),
-    text("url", nullable=True),
-    _sequence("link_sequence"),
-    text("status", nullable=True),
-    instant("status_at", nullable=True),
-    text("tracker_status", nullable=True),
-    text("reason", nullable=True),
+    text("tracker"),
+    text("external_id"),
+    text("display_id"),
+    text("url"),
+    text("status"),
+    instant("status_at"),
+    text("tracker_status"),
+    text("declined_reason", nullable=True),
     text("fix_version", nullable=True),
-    _sequence("status_sequence"),
+    _sequence(),
     PrimaryKeyConstraint("ticket_id", "id"),
 )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from shared.contracts.codes import written
 from shared.contracts.envelope import Code, Event, Part, StateRecord
 from shared.contracts.personal import Personal
 
+# What this service writes today; whoever reads an event takes any code in their places.
+Tier = Literal["platino", "oro", "plata", "basico"]
 Nature = Literal["standard", "customised"]
 UnknownReason = Literal[
+    "client-not-identified",
     "client-unknown",
     "no-installation",
     "several-installations",
@@ -26,7 +30,7 @@ class ClientRecorded(StateRecord):
     noun = "client"
     name: str
     tax_id: str | None = None
-    tier: Literal["platino", "oro", "plata", "basico"]
+    tier: Annotated[str, written(Tier)]
     city: str | None = None
     contact: Personal[str] | None = Field(default=None, description="who may be called back")
     phone: Personal[str] | None = None
@@ -47,7 +51,7 @@ class ModuleRecorded(StateRecord):
     noun = "module"
     name: str
     product_id: Code
-    nature: Nature
+    nature: Annotated[str, written(Nature)]
     client_id: Code | None = Field(default=None, description="the client that a customised module was made for")
 
 
@@ -69,7 +73,7 @@ class InstalledModule(Part):
     module_id: Code
     name: str
     version: str
-    nature: Nature
+    nature: Annotated[str, written(Nature)]
 
 
 class EnvironmentEvent(Event):
@@ -98,6 +102,6 @@ class EnvironmentUnknown(EnvironmentEvent):
     """Nobody can say what the client runs; the reason says whose work it is to find out."""
 
     type = "desk.environment.unknown.v1"
-    client_id: Code
-    reason: UnknownReason
+    client_id: Code | None
+    reason: Annotated[str, written(UnknownReason)]
     candidates: tuple[Code, ...] = Field(default=(), description="the installations that it could be")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from shared.contracts.codes import OPEN_CODE
 from shared.contracts.consumers import receivers
 from shared.contracts.documents import HERE, example_of, schema_of
 from shared.contracts.envelope import Event
@@ -126,6 +127,8 @@ def _kind(field: Mapping[str, Any]) -> str:
         return str(field["$ref"]).rpartition("/")[2]
     if "anyOf" in field:
         return " or ".join(_kind(arm) for arm in field["anyOf"])
+    if field.get("format") == OPEN_CODE:
+        return f"code: {', '.join(f'`{value}`' for value in field['examples'])}, or another one later"
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if field.get("type") == "array":

@@ -7,10 +7,15 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from shared.contracts.codes import written
 from shared.contracts.envelope import Code, Event, Part, StateRecord
 from shared.contracts.tickets import HoldReason, Severity
 
+# What this service writes today; whoever reads an event takes any code in their places.
 ClockKind = Literal["response", "resolution"]
+ClockCourse = Literal["running", "paused", "stopped", "cancelled"]
+ClockOutcome = Literal["pending", "met", "breached"]
+ResumedBecause = Literal["released", "reopened", "corrected"]
 ContractType = Literal["platino", "oro", "plata", "basico"]
 
 
@@ -38,11 +43,11 @@ class ContractRecorded(StateRecord):
     type = "desk.contract.recorded.v1"
     noun = "contract"
     client_id: Code
-    contract_type: ContractType
+    contract_type: Annotated[str, written(ContractType)]
     valid_from: AwareDatetime
     valid_until: AwareDatetime | None = None
     targets: tuple[PromisedTarget, ...]
-    pausing_holds: tuple[HoldReason, ...] = ("waiting-for-client", "agreed-date")
+    pausing_holds: tuple[Annotated[str, written(HoldReason)], ...] = ("waiting-for-client", "agreed-date")
 
 
 class Threshold(Part):
@@ -52,46 +57,63 @@ class Threshold(Part):
     said_as: SaidAs
 
 
+class ClockState(Part):
+    """A clock as it stands; whatever is told of it together carries the same, which is how all of that left it.
+
+    What is left at an instant: the target less what was counted, and less what has passed since `since` while it runs.
+    """
+
+    clock_id: UUID
+    kind: Annotated[str, written(ClockKind)]
+    cycle: int = Field(ge=1, description="counts how often a clock of this kind was begun for the ticket")
+    course: Annotated[str, written(ClockCourse)]
+    outcome: Annotated[str, written(ClockOutcome)] = Field(
+        description="`met` is provisional until the ticket can no longer be reopened"
+    )
+    contract_id: Code | None = Field(description="None: no contract, the default targets apply")
+    contract_version: int = Field(ge=0)
+    target_seconds: int = Field(gt=0)
+    elapsed_seconds: int = Field(ge=0, description="what had been counted at `since`")
+    started_at: AwareDatetime = Field(description="when the client reported")
+    since: AwareDatetime = Field(description="when its present course began")
+    due_at: AwareDatetime | None = Field(description="when it will have run out; None while it is paused")
+    pause_reason: Annotated[str, written(HoldReason)] | None
+    warned_as: SaidAs | None = Field(description="the furthest threshold that it has reached")
+    breached_at: AwareDatetime | None = Field(description="when it had run out")
+
+
 class ClockEvent(Event):
-    """Any fact of one clock of one ticket. `sequence` orders them; each carries the state that it left."""
+    """Any fact of one clock of one ticket, and the clock as it stands after it."""
 
     ticket_id: UUID
-    clock_id: UUID
-    kind: ClockKind
+    clock: ClockState
 
     def subject(self) -> str:
-        return str(self.clock_id)
+        return str(self.clock.clock_id)
 
     def key(self) -> str:
         return str(self.ticket_id)
 
 
 class SlaClockStarted(ClockEvent):
-    """The clock runs; `started_at` is when the client reported, `due_at` when it will have run out."""
+    """The clock counts from when the client reported."""
 
     type = "desk.sla-clock.started.v1"
-    contract_id: Code | None = Field(description="None: no contract, the default targets apply")
-    contract_version: int = Field(ge=0)
-    target_seconds: int = Field(gt=0)
-    started_at: AwareDatetime
-    due_at: AwareDatetime
 
 
 class SlaClockPaused(ClockEvent):
     """The client holds the matter; what is left stays left."""
 
     type = "desk.sla-clock.paused.v1"
-    paused_at: AwareDatetime
-    remaining_seconds: int = Field(description="negative once the clock had run out")
-    reason: HoldReason
 
 
 class SlaClockResumed(ClockEvent):
-    """The clock runs again, towards a later due."""
+    """The clock runs on, towards a later due."""
 
     type = "desk.sla-clock.resumed.v1"
-    resumed_at: AwareDatetime
-    due_at: AwareDatetime
+    because: Annotated[str, written(ResumedBecause)] = Field(
+        description="the hold was released, the ticket reopened, or what was told late moved the due of a running clock"
+    )
 
 
 class SlaClockWarned(ClockEvent):
@@ -100,16 +122,13 @@ class SlaClockWarned(ClockEvent):
     type = "desk.sla-clock.warned.v1"
     threshold: Threshold
     crossed_at: AwareDatetime
-    due_at: AwareDatetime
     late_by_seconds: int = Field(default=0, ge=0, description="how late this system noticed, after a downtime")
 
 
 class SlaClockBreached(ClockEvent):
-    """The target was missed at `breached_at`, whenever it was noticed."""
+    """The target was missed at `clock.breached_at`, whenever it was noticed."""
 
     type = "desk.sla-clock.breached.v1"
-    breached_at: AwareDatetime
-    due_at: AwareDatetime
     late_by_seconds: int = Field(default=0, ge=0)
 
 
@@ -117,15 +136,15 @@ class SlaClockMet(ClockEvent):
     """The clock stopped in time; provisional until the ticket can no longer be reopened."""
 
     type = "desk.sla-clock.met.v1"
-    stopped_at: AwareDatetime
-    elapsed_seconds: int = Field(ge=0)
-    remaining_seconds: int = Field(ge=0)
 
 
 class SlaClockStopped(ClockEvent):
     """A breached clock stopped: the lateness is final."""
 
     type = "desk.sla-clock.stopped.v1"
-    stopped_at: AwareDatetime
-    elapsed_seconds: int = Field(ge=0)
-    late_seconds: int = Field(ge=0)
+
+
+class SlaClockCancelled(ClockEvent):
+    """The ticket was cancelled: nothing is promised any more. A breach that there was stands."""
+
+    type = "desk.sla-clock.cancelled.v1"

@@ -7,22 +7,27 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from shared.contracts.codes import PersonId, written
 from shared.contracts.envelope import Code, Event, Part
 from shared.contracts.personal import Personal
 
+# What this service writes today; whoever reads an event takes any code in their places.
 Kind = Literal["incident", "question"]
-Severity = Annotated[int, Field(ge=1, le=4, description="1 stops the company, 4 stops nobody")]
-Priority = Annotated[int, Field(ge=1, le=4, description="1 is the most urgent client condition")]
-Level = Annotated[int, Field(ge=1, le=3)]
+Status = Literal["new", "in_progress", "on_hold", "resolved", "closed", "cancelled"]
 Target = Literal["analysts", "functional-analysis", "development"]
 HoldReason = Literal["waiting-for-client", "agreed-date", "third-party", "development", "implementations"]
 Channel = Literal["phone", "mail", "chat", "visit"]
+
+Severity = Annotated[int, Field(ge=1, le=4, description="1 stops the company, 4 stops nobody")]
+Priority = Annotated[int, Field(ge=1, le=4, description="1 is the most urgent client condition")]
+Level = Annotated[int, Field(ge=1, description="1 call centre, 2 analysts, 3 functional analysis and Development")]
+Number = Annotated[str, Field(description="what people say on the telephone", examples=["T-000042"])]
 
 
 class Groups(Part):
     """The groups of a ticket: client, product, module. Whatever the caller could not say is None, never guessed."""
 
-    client_id: Code
+    client_id: Code | None = Field(description="None: the caller could not be identified")
     product_id: Code | None = None
     module_id: Code | None = None
 
@@ -34,12 +39,39 @@ class ImpactAnswers(Part):
     economic: Annotated[int, Field(ge=1, le=4)] | None
 
 
+class HoldBrief(Part):
+    """Why the work rests, and since when."""
+
+    reason: Annotated[str, written(HoldReason)]
+    since: AwareDatetime
+
+
+class TicketBrief(Part):
+    """The ticket as it is after the fact: who keeps the present state of tickets needs nothing but the latest one."""
+
+    number: Number
+    version: int = Field(ge=1, description="goes up once per command")
+    status: Annotated[str, written(Status)]
+    level: Level
+    target: Annotated[str, written(Target)] | None = Field(description="None while the call centre has it")
+    team: Code | None = Field(description="whose queue it is in")
+    owner: PersonId = Field(description="who keeps the contact with the client")
+    assignee: PersonId | None = Field(description="who works on it; None: nobody has taken it")
+    groups: Groups
+    installation_id: Code | None = Field(description="when somebody could say which one")
+    kind: Annotated[str, written(Kind)]
+    severity: Severity
+    priority: Priority
+    immediate: bool = Field(description="P1/S1: attended at once")
+    reported_at: AwareDatetime = Field(description="the start of the call: every clock counts from it")
+    hold: HoldBrief | None
+
+
 class TicketEvent(Event):
-    """Any fact of a ticket's life; `version` is the ticket's after the command that caused it."""
+    """Any fact of a ticket's life, and the ticket as it is after it."""
 
     ticket_id: UUID
-    number: str = Field(description="what people say on the telephone", examples=["T-000042"])
-    version: int = Field(ge=1)
+    ticket: TicketBrief
 
     def subject(self) -> str:
         return str(self.ticket_id)
@@ -52,32 +84,24 @@ class DatedTicketEvent(TicketEvent):
 
 
 class TicketOpened(TicketEvent):
-    """A representative registered an incident or a question; clocks start at `reported_at`."""
+    """A representative registered an incident or a question; clocks start at `ticket.reported_at`."""
 
     type = "desk.ticket.opened.v1"
-    kind: Kind
-    groups: Groups
-    installation_id: Code | None = Field(default=None, description="when the caller could say which one")
-    severity: Severity
     severity_to_review: bool = Field(default=False, description="the impact was not known; level 2 looks at it")
     impact: ImpactAnswers | None = Field(default=None, description="None when the severity was said outright")
-    priority: Priority
     title: Personal[str]
     description: Personal[str] = ""
     reporter: Personal[str] | None = Field(default=None, description="who called at the client")
-    channel: Channel = "phone"
-    reported_at: AwareDatetime
+    channel: Annotated[str, written(Channel)] = "phone"
     reported_late_reason: Personal[str] | None = Field(default=None, description="why it was registered late")
-    opened_by: str
 
 
 class TicketAssigned(TicketEvent):
     """Somebody took the ticket, or was given it."""
 
     type = "desk.ticket.assigned.v1"
-    assignee: str
-    previous_assignee: str | None = None
-    level: Level
+    assignee: PersonId
+    previous_assignee: PersonId | None = None
 
 
 class EnvironmentBrief(Part):
@@ -95,12 +119,8 @@ class TicketEscalated(TicketEvent):
     escalation_id: UUID = Field(description="one escalation is one reference in whatever tracker takes it")
     from_level: Level
     to_level: Level
-    target: Target
+    target: Annotated[str, written(Target)]
     reason: Personal[str]
-    groups: Groups
-    kind: Kind
-    severity: Severity
-    priority: Priority
     title: Personal[str]
     description: Personal[str] = ""
     environment: EnvironmentBrief | None = None
@@ -112,7 +132,7 @@ class TicketResponded(DatedTicketEvent):
 
     type = "desk.ticket.responded.v1"
     first: bool
-    channel: Channel
+    channel: Annotated[str, written(Channel)]
     text: Personal[str]
 
 
@@ -120,7 +140,7 @@ class TicketHeld(DatedTicketEvent):
     """Work stopped for a reason; whether a clock pauses is the contract's matter."""
 
     type = "desk.ticket.held.v1"
-    reason: HoldReason
+    reason: Annotated[str, written(HoldReason)]
     note: Personal[str]
 
 
@@ -128,7 +148,7 @@ class TicketReleased(DatedTicketEvent):
     """The hold ended."""
 
     type = "desk.ticket.released.v1"
-    reason: HoldReason = Field(description="the reason of the hold that ended")
+    reason: Annotated[str, written(HoldReason)] = Field(description="the reason of the hold that ended")
 
 
 class TicketResolved(DatedTicketEvent):
@@ -140,7 +160,22 @@ class TicketResolved(DatedTicketEvent):
     was_held: bool = Field(default=False, description="a hold was running and ended with it")
 
 
+class TicketReopened(TicketEvent):
+    """What was taken for settled is not: the same ticket goes on, and its resolution clock with it."""
+
+    type = "desk.ticket.reopened.v1"
+    reason: Personal[str]
+    previous_status: Annotated[str, written(Status)] = Field(description="`resolved`, or `closed`")
+
+
 class TicketClosed(TicketEvent):
     """Nothing more will happen to the ticket."""
 
     type = "desk.ticket.closed.v1"
+
+
+class TicketCancelled(TicketEvent):
+    """The ticket should not have been there: it ends without a resolution, and its clocks with it."""
+
+    type = "desk.ticket.cancelled.v1"
+    reason: Personal[str]

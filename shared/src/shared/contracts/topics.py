@@ -82,7 +82,9 @@ TICKETS = Topic(
         tickets.TicketHeld,
         tickets.TicketReleased,
         tickets.TicketResolved,
+        tickets.TicketReopened,
         tickets.TicketClosed,
+        tickets.TicketCancelled,
     ),
     open_copy="desk.ticket-facts.v1",
 )
@@ -110,6 +112,7 @@ SLA = Topic(
         sla.SlaClockBreached,
         sla.SlaClockMet,
         sla.SlaClockStopped,
+        sla.SlaClockCancelled,
     ),
 )
 CONTRACTS = Topic(

@@ -58,6 +58,13 @@ class NewerDatabase(Unavailable):
     title = "The database is newer than this release"
 
 
+class OlderDatabase(Unavailable):
+    """The database is from before the first revision of its history: nothing that it holds was promised to last."""
+
+    code = "older-database"
+    title = "The database is older than anything that this release carries over"
+
+
 class LockNotFree(Unavailable):
     """Somebody held what a migration must lock, each time that it tried."""
 
@@ -84,6 +91,11 @@ def _upgrade(connection: SyncConnection, package: str, schema: str, serving_role
     context = MigrationContext.configure(connection, opts={"version_table": "alembic", "version_table_schema": schema})
     known = {revision.revision for revision in script.walk_revisions()}
     unknown = set(context.get_current_heads()) - known
+    if unknown and max(unknown) < min(known):
+        raise OlderDatabase(
+            f"schema {schema} is at {', '.join(sorted(unknown))}, from before the first production, and no release "
+            "carries that over: begin anew with empty databases and topics (`make reset` where `make up` made them)"
+        )
     if unknown:
         raise NewerDatabase(
             f"schema {schema} is at {', '.join(sorted(unknown))}, which this release does not know: "
@@ -103,8 +115,8 @@ async def migrate(owner_url: str, *, serving_role: str, histories: Mapping[str, 
 
     Each migration grants the serving role what it may do on the tables that it makes. A lock that is not had in
     LOCK_SECONDS, or only by a deadlock's other side, undoes everything, and after a growing pause it is tried again.
-    Raises NewerDatabase when the database knows a revision that this release does not, and LockNotFree when it was
-    tried often enough.
+    Raises NewerDatabase and OlderDatabase when the database is at a revision that this release does not know, and
+    LockNotFree when it was tried often enough.
     """
     for attempt in range(1, ATTEMPTS + 1):
         watch = _Watch(owner_url)

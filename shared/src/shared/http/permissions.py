@@ -17,6 +17,7 @@ Permission = Literal[
     "ticket:escalate",  # to the analysts, and anywhere on a P1/S1
     "ticket:derive",  # to the third level
     "ticket:skip-level",  # past the analysts
+    "ticket:cancel",  # its clocks end with it
     "client:read",
     "client:write",
     "inventory:read",
@@ -36,16 +37,18 @@ PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 _READING: frozenset[Permission] = frozenset(
     {"ticket:read", "client:read", "inventory:read", "contract:read", "task:read"}
 )
+_DECIDING: frozenset[Permission] = frozenset(
+    {"ticket:open-late", "ticket:derive", "ticket:skip-level", "ticket:cancel"}
+)
 _AT_WORK: frozenset[Permission] = _READING | {"ticket:work", "ticket:escalate"}
 
 PERMISSIONS_OF: Mapping[Role, frozenset[Permission]] = {
     "agent": _AT_WORK | {"ticket:open"},
-    "analyst": _AT_WORK | {"ticket:derive"},
+    "analyst": _AT_WORK | {"ticket:derive", "ticket:cancel"},
     "liaison": _AT_WORK | {"ticket:derive"},
     "implementer": _READING | {"inventory:write"},
     "developer": _READING | {"task:move", "task:assign"},
-    "supervisor": _AT_WORK
-    | {"ticket:open", "ticket:open-late", "ticket:derive", "ticket:skip-level", "client:write", "money:read"},
+    "supervisor": _AT_WORK | _DECIDING | {"ticket:open", "client:write", "money:read"},
     "billing": _READING | {"money:read"},
     "auditor": _READING | {"money:read"},
     "admin": _READING | {"contract:write"},

@@ -18,11 +18,12 @@ def support_block(escalation: TicketEscalated) -> str:
 
 
 def _facts(escalation: TicketEscalated) -> list[str]:
-    groups, environment = escalation.groups, escalation.environment
+    ticket, environment = escalation.ticket, escalation.environment
+    groups = ticket.groups
     facts = [
-        f"Ticket: {escalation.number} ({_KINDS[escalation.kind]}), severidad {escalation.severity}, "
-        f"prioridad {escalation.priority}",
-        f"Cliente: {groups.client_id}",
+        f"Ticket: {ticket.number} ({_KINDS.get(ticket.kind, ticket.kind)}), severidad {ticket.severity}, "
+        f"prioridad {ticket.priority}",
+        f"Cliente: {groups.client_id or 'sin identificar'}",
         f"Producto: {groups.product_id or 'sin identificar'}",
         f"Módulo: {groups.module_id or 'sin identificar'}",
     ]

@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import get_args
 from uuid import UUID
 
-from shared.contracts.devlink import DevTaskStatusChanged, TaskStatus
+from shared.contracts.devlink import DevTaskStatusChanged, TaskBrief, TaskStatus
 from shared.errors import Conflict, Invalid
 
+# The connection's code of the built-in board.
+BOARD = "board"
 STATUSES: tuple[TaskStatus, ...] = get_args(TaskStatus)
 
 # Where a task may go from each state. Backwards: work turns out unfinished (in_review, fixed -> in_progress), is put
@@ -77,7 +79,9 @@ class Task:
     """
 
     id: UUID
+    number: int
     status: TaskStatus
+    status_at: datetime
     assignee: str | None
     fix_version: str | None
     declined_reason: str | None
@@ -86,7 +90,14 @@ class Task:
     links: tuple[Link, ...]
     changes: list[Change] = field(default_factory=list)
 
-    def move(self, to: TaskStatus, *, reason: str | None, fix_version: str | None) -> list[DevTaskStatusChanged]:
+    @classmethod
+    def new(cls, id: UUID, number: int, at: datetime) -> Task:
+        """A task that was just put on the board."""
+        return cls(id, number, "new", at, None, None, None, version=1, changed_at=at, links=())
+
+    def move(
+        self, to: TaskStatus, *, reason: str | None, fix_version: str | None, url: str, at: datetime
+    ) -> list[DevTaskStatusChanged]:
         """Moves the task to another column; one event per linked ticket.
 
         A fix version once said stays known, so `released` needs it only where it was not said at `fixed`. Work that is
@@ -101,12 +112,23 @@ class Task:
         if to == "released" and not known_version:
             raise FixVersionNeeded("Say in fix_version which version carries the fix: it is what clients install.")
         self._set("status", to)
+        self.status_at = at
         self._set("declined_reason", reason if to == "declined" else None)
         self._set("fix_version", known_version if to in ("fixed", "released") else fix_version)
         if reason and to != "declined":
             self.changes.append(Change("reason", None, reason))
         self.version += 1
-        return [self._status_changed(link, before, reason) for link in self.links]
+        brief = self.brief(url)
+        return [
+            DevTaskStatusChanged(
+                ticket_id=link.ticket_id,
+                escalation_id=link.escalation_id,
+                task=brief,
+                previous_status=before,
+                reason=reason,
+            )
+            for link in self.links
+        ]
 
     def assign(self, assignee: str | None) -> bool:
         """Gives the task to somebody, or with None back to nobody; False when it already was so."""
@@ -122,16 +144,18 @@ class Task:
             self.changes.append(Change(name, old, value))
             setattr(self, name, value)
 
-    def _status_changed(self, link: Link, before: TaskStatus, reason: str | None) -> DevTaskStatusChanged:
-        return DevTaskStatusChanged(
-            ticket_id=link.ticket_id,
+    def brief(self, url: str) -> TaskBrief:
+        """The task as every event carries it, with its address. The board has no names of its own for its statuses."""
+        return TaskBrief(
             task_id=self.id,
-            escalation_id=link.escalation_id,
+            tracker=BOARD,
+            external_id=str(self.id),
+            display_id=display_id(self.number),
+            url=url,
             status=self.status,
-            previous_status=before,
-            # The built-in board has no names of its own.
+            status_at=self.status_at,
             tracker_status=self.status,
-            reason=reason,
+            declined_reason=self.declined_reason,
             fix_version=self.fix_version,
         )
 

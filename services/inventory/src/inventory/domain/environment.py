@@ -39,7 +39,11 @@ class Unknown:
 
 
 def resolve(
-    *, product_id: str | None, installation_id: str | None, installations: Sequence[Installation] | None
+    *,
+    client_id: str | None,
+    product_id: str | None,
+    installation_id: str | None,
+    installations: Sequence[Installation] | None,
 ) -> Resolved | Unknown:
     """The installation that a ticket is about.
 
@@ -47,6 +51,8 @@ def resolve(
     that the caller named counts even if the product does not agree: the installation is the more exact answer.
     Otherwise the client must have exactly one (of the product, when it was said): "no sé" is an answer, a guess is not.
     """
+    if client_id is None:
+        return Unknown("client-not-identified")
     if installations is None:
         return Unknown("client-unknown")
     possible = [one for one in installations if product_id in (None, one.product_id)]

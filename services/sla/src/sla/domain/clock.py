@@ -9,12 +9,9 @@ from enum import StrEnum
 from typing import Literal, get_args
 from uuid import UUID
 
-from shared.contracts.sla import ClockKind, Threshold
-from shared.contracts.tickets import HoldReason
+from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome, Threshold
 
-# "ended" says nothing of in time or too late; of the events, SlaClockMet tells the one and SlaClockStopped the other.
-State = Literal["running", "paused", "ended"]
-Why = Literal["open", "held", "resolved"]
+Why = Literal["open", "held", "resolved", "cancelled"]
 
 CLOCK_KINDS: tuple[ClockKind, ...] = get_args(ClockKind)
 
@@ -30,10 +27,20 @@ class FactKind(StrEnum):
     RESUME = "resume"
     PAUSE = "pause"
     STOP = "stop"
+    CANCEL = "cancel"
 
 
-# Facts of the same instant in this order. A retarget will stand between resume and pause, a cancellation after a stop.
-_RANK = {FactKind.START: 0, FactKind.REOPEN: 1, FactKind.RESUME: 2, FactKind.PAUSE: 4, FactKind.STOP: 5}
+# Facts of the same instant in this order. A retarget will stand between resume and pause.
+_RANK = {
+    FactKind.START: 0,
+    FactKind.REOPEN: 1,
+    FactKind.RESUME: 2,
+    FactKind.PAUSE: 4,
+    FactKind.STOP: 5,
+    FactKind.CANCEL: 6,
+}
+# In these a clock stands for good, unless the ticket is reopened.
+ENDED: frozenset[ClockCourse] = frozenset({"stopped", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,8 @@ class Fact:
     """One fact of a ticket's life as its clocks see it.
 
     `fact_id` is the id of the event that told it, `sequence` that event's position at its owner. `concerns` names the
-    one clock that it is about, None means every clock of the ticket. `reason` belongs to a pause.
+    one clock that it is about, None means every clock of the ticket. `reason` belongs to a pause, and is whatever code
+    tickets told.
     """
 
     fact_id: UUID
@@ -49,7 +57,7 @@ class Fact:
     occurred_at: datetime
     sequence: int
     concerns: ClockKind | None = None
-    reason: HoldReason | None = None
+    reason: str | None = None
 
     def order(self) -> tuple[datetime, int, int, int]:
         """The place in the course: by instant, then by rank of the kind, then by sequence."""
@@ -62,7 +70,7 @@ class Terms:
 
     kind: ClockKind
     target_seconds: int
-    pausing_holds: frozenset[HoldReason]
+    pausing_holds: frozenset[str]
     thresholds: tuple[Threshold, ...]
 
 
@@ -70,24 +78,31 @@ class Terms:
 class Clock:
     """What the facts add up to.
 
-    `counted_seconds` is the sum up to `since`, when the present state began; while it runs, everything after `since`
+    `counted_seconds` is the sum up to `since`, when the present course began; while it runs, everything after `since`
     counts. `due_at` is None while it is paused. `breached_at` is the instant at which the target had run out, known
     only once more than the target was counted. `warned_seconds` are those of the furthest threshold that was reached, 0
     for none.
     """
 
-    state: State
+    course: ClockCourse
     started_at: datetime
     since: datetime
     counted_seconds: int
     due_at: datetime | None
-    hold: HoldReason | None
+    hold: str | None
     breached_at: datetime | None
     warned_seconds: int
 
+    @property
+    def outcome(self) -> ClockOutcome:
+        """Missed once more than the target was counted, kept once it stopped before."""
+        if self.breached_at is not None:
+            return "breached"
+        return "met" if self.course == "stopped" else "pending"
+
     def elapsed_seconds(self, at: datetime) -> int:
         """Seconds counted up to `at`; a second that has begun counts."""
-        if self.state != "running":
+        if self.course != "running":
             return self.counted_seconds
         return self.counted_seconds + max(0, _between(_second(self.since), _begun_second(at)))
 
@@ -100,7 +115,7 @@ class Interval:
     until: datetime | None
     counted: bool
     why: Why
-    reason: HoldReason | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +127,11 @@ class Crossing:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """A folded clock with the way that led there, so that it can explain itself."""
+class Folded:
+    """A clock with the way that led there, so that it can explain itself. `by` is what began its present course."""
 
     clock: Clock
+    by: FactKind
     intervals: tuple[Interval, ...]
     crossings: tuple[Crossing, ...]
 
@@ -125,8 +141,8 @@ def share(percent: int, target_seconds: int) -> Threshold:
     return Threshold(seconds=-(-target_seconds * percent // 100), said_as=f"{percent}%")
 
 
-def fold(terms: Terms, facts: Iterable[Fact], judged_until: datetime | None = None) -> Course | None:
-    """The course of one clock; None while its start is not known.
+def fold(terms: Terms, facts: Iterable[Fact], judged_until: datetime | None = None) -> Folded | None:
+    """One clock with its way; None while its start is not known.
 
     The order of `facts` and repeated fact ids make no difference. Facts before the start count as if they came with it.
     Time by itself is judged up to the last fact and up to `judged_until`, never up to a present that nobody gave.
@@ -142,7 +158,7 @@ def fold(terms: Terms, facts: Iterable[Fact], judged_until: datetime | None = No
     later = reached(clock, terms, judged_until) if judged_until is not None else ()
     if judged_until is not None:
         clock = advance(clock, terms, judged_until)
-    return Course(clock, walk.course(), (*walk.crossings, *later))
+    return Folded(clock, walk.by, walk.intervals(), (*walk.crossings, *later))
 
 
 def advance(clock: Clock, terms: Terms, now: datetime) -> Clock:
@@ -151,7 +167,7 @@ def advance(clock: Clock, terms: Terms, now: datetime) -> Clock:
     A target is missed when more seconds than it has were counted: at the due itself it still holds.
     """
     warned = max((crossing.threshold.seconds for crossing in reached(clock, terms, now)), default=clock.warned_seconds)
-    missed = clock.breached_at is None and clock.due_at is not None and clock.state == "running" and now > clock.due_at
+    missed = clock.breached_at is None and clock.due_at is not None and clock.course == "running" and now > clock.due_at
     return replace(clock, warned_seconds=warned, breached_at=clock.due_at if missed else clock.breached_at)
 
 
@@ -162,7 +178,7 @@ def reached(clock: Clock, terms: Terms, now: datetime) -> tuple[Crossing, ...]:
 
 def ahead(clock: Clock, terms: Terms) -> tuple[Crossing, ...]:
     """The thresholds still ahead of a running clock with their instants, the earliest first; none when it stands."""
-    if clock.state != "running":
+    if clock.course != "running":
         return ()
     since = _second(clock.since)
     return tuple(
@@ -177,19 +193,15 @@ def first_state(terms: Terms, started_at: datetime) -> Clock:
     return _Walk(terms, _second(started_at)).clock()
 
 
-def run_out_at(clock: Clock, terms: Terms) -> datetime:
-    """When the target would be used up if the clock ran on from `since` without another stop."""
-    return _instant(_after(_second(clock.since), terms.target_seconds - clock.counted_seconds))
-
-
 class _Walk:
     """One pass over the ordered facts, in whole seconds since the epoch."""
 
     def __init__(self, terms: Terms, start: int) -> None:
         self.terms = terms
         self.start = self.at = start
-        self.state: State = "running"
-        self.hold: HoldReason | None = None
+        self.course: ClockCourse = "running"
+        self.hold: str | None = None
+        self.by = FactKind.START
         self.counted = 0
         self.breached: int | None = None
         self.crossings: list[Crossing] = []
@@ -197,47 +209,50 @@ class _Walk:
         self._ahead = list(terms.thresholds)
 
     def take(self, fact: Fact) -> None:
-        """Applies one fact; one that makes no difference in the present state is passed over."""
+        """Applies one fact; one that makes no difference in the present course is passed over."""
         then = self._after_fact(fact)
-        if then == (self.state, self.hold):
+        if then == (self.course, self.hold):
             return
         self._close(max(self.at, _begun_second(fact.occurred_at)))
-        self.state, self.hold = then
+        self.course, self.hold = then
+        self.by = fact.kind
 
     def clock(self) -> Clock:
         left = self.terms.target_seconds - self.counted
         return Clock(
-            state=self.state,
+            course=self.course,
             started_at=_instant(self.start),
             since=_instant(self.at),
             counted_seconds=self.counted,
-            due_at=None if self.state == "paused" else _instant(_after(self.at, left)),
+            due_at=None if self.course == "paused" else _instant(_after(self.at, left)),
             hold=self.hold,
             breached_at=None if self.breached is None else _instant(self.breached),
             warned_seconds=max((crossing.threshold.seconds for crossing in self.crossings), default=0),
         )
 
-    def course(self) -> tuple[Interval, ...]:
+    def intervals(self) -> tuple[Interval, ...]:
         return (*self._intervals, self._interval(None))
 
-    def _after_fact(self, fact: Fact) -> tuple[State, HoldReason | None]:
-        if self.state == "ended":
-            return ("running", None) if fact.kind is FactKind.REOPEN else (self.state, self.hold)
+    def _after_fact(self, fact: Fact) -> tuple[ClockCourse, str | None]:
+        if self.course in ENDED:
+            return ("running", None) if fact.kind is FactKind.REOPEN else (self.course, self.hold)
         match fact.kind:
             case FactKind.PAUSE:
                 return ("paused" if fact.reason in self.terms.pausing_holds else "running", fact.reason)
             case FactKind.RESUME:
                 return ("running", None)
             case FactKind.STOP:
-                return ("ended", None)
+                return ("stopped", None)
+            case FactKind.CANCEL:
+                return ("cancelled", None)
             case FactKind.START | FactKind.REOPEN:
-                return (self.state, self.hold)
+                return (self.course, self.hold)
 
     def _close(self, to: int) -> None:
         if to == self.at:
             return
         self._intervals.append(self._interval(to))
-        if self.state == "running":
+        if self.course == "running":
             self._count(to)
         self.at = to
 
@@ -251,9 +266,11 @@ class _Walk:
         self.counted = total
 
     def _interval(self, to: int | None) -> Interval:
-        why: Why = "resolved" if self.state == "ended" else "held" if self.hold is not None else "open"
+        why: Why = "held" if self.hold is not None else "open"
+        if self.course in ENDED:
+            why = "resolved" if self.course == "stopped" else "cancelled"
         until = None if to is None else _instant(to)
-        return Interval(_instant(self.at), until, self.state == "running", why, self.hold)
+        return Interval(_instant(self.at), until, self.course == "running", why, self.hold)
 
 
 def _once(terms: Terms, facts: Iterable[Fact]) -> Iterable[Fact]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.contracts.sla import ClockKind, ContractRecorded, ContractType, Threshold
-from shared.contracts.tickets import HoldReason, Kind
+from shared.contracts.tickets import HoldReason
 from shared.errors import Conflict, Invalid
 from sla.domain.clock import Terms, share
 from sla.domain.target import Targets, complete_targets, seconds_for
@@ -58,7 +58,7 @@ class Promises:
     pausing_holds: tuple[HoldReason, ...]
     warnings: Warnings
 
-    def terms_of(self, clock: ClockKind, kind: Kind, severity: int) -> Terms:
+    def terms_of(self, clock: ClockKind, kind: str, severity: int) -> Terms:
         """The terms of one clock of one ticket. First response never pauses, whatever the contract says of holds."""
         target_seconds = seconds_for(self.targets, clock, kind, severity)
         return Terms(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shared.contracts.sla import ClockKind, PromisedTarget
-from shared.contracts.tickets import Kind
 from shared.errors import Invalid
 
 SEVERITIES = (1, 2, 3, 4)
@@ -45,7 +44,7 @@ def complete_targets(targets: Iterable[PromisedTarget]) -> Targets:
     return ordered
 
 
-def seconds_for(targets: Targets, clock: ClockKind, kind: Kind, severity: int) -> int:
+def seconds_for(targets: Targets, clock: ClockKind, kind: str, severity: int) -> int:
     """The target of one clock in seconds. A question has the targets of S4, whatever it was registered as."""
     target = targets[SEVERITIES.index(4 if kind == "question" else severity)]
     return target.response_seconds if clock == "response" else target.resolution_seconds

@@ -12,7 +12,10 @@ from shared.contracts.envelope import Origin
 from shared.contracts.sla import (
     ClockEvent,
     ClockKind,
+    ClockState,
+    ResumedBecause,
     SlaClockBreached,
+    SlaClockCancelled,
     SlaClockMet,
     SlaClockPaused,
     SlaClockResumed,
@@ -21,18 +24,22 @@ from shared.contracts.sla import (
     SlaClockWarned,
 )
 from sla.domain.clock import (
+    ENDED,
     Clock,
-    Course,
     Crossing,
     Fact,
+    FactKind,
+    Folded,
     Terms,
     advance,
     ahead,
     first_state,
     fold,
     reached,
-    run_out_at,
 )
+
+# What made a clock run that had stood; whatever else moves its due was told late.
+_BECAUSE: dict[FactKind, ResumedBecause] = {FactKind.RESUME: "released", FactKind.REOPEN: "reopened"}
 
 # What a breach had reached. No contract says a threshold like this.
 TARGET = "target"
@@ -61,9 +68,10 @@ class TicketClock:
 
     id: UUID
     ticket_id: UUID
-    client_id: str
+    client_id: str | None
     contract_id: str | None
     contract_version: int
+    cycle: int
     terms: Terms
     origin: Origin
     correlation_id: str
@@ -79,7 +87,7 @@ class TicketClock:
 
     def alarm(self) -> datetime | None:
         """When time alone changes the clock next; None for one that stands, has nothing ahead, or was imported."""
-        if self.clock is None or self.clock.state != "running" or self.origin == "import":
+        if self.clock is None or self.clock.course != "running" or self.origin == "import":
             return None
         warnings = ahead(self.clock, self.terms)
         if warnings:
@@ -88,15 +96,15 @@ class TicketClock:
 
     def refold(self, facts: Iterable[Fact], noticed_at: datetime) -> list[Happening]:
         """Takes the state that all `facts` add up to; returns what that changes, in the order in which it happened."""
-        course = fold(self.terms, facts, self.judged_until)
-        if course is None:
+        folded = fold(self.terms, facts, self.judged_until)
+        if folded is None:
             return []
         alarm, before = self.alarm(), self.clock
-        self.clock = course.clock
+        self.clock = folded.clock
         if self.alarm() != alarm:
             self.generation += 1
             self.to_arm = self.alarm()
-        return self._differences(before, course, noticed_at)
+        return self._differences(before, folded, noticed_at)
 
     def pass_time(self, now: datetime) -> list[Happening]:
         """Judges the clock up to `now`, sets the next alarm, returns the warnings and the breach that this brings."""
@@ -111,44 +119,57 @@ class TicketClock:
             *self._breach(before, self.clock, now),
         ]
 
-    def _differences(self, before: Clock | None, course: Course, noticed_at: datetime) -> list[Happening]:
-        after = course.clock
+    def state_of(self, clock: Clock) -> ClockState:
+        """A clock as its events carry it."""
+        warned = [one.said_as for one in self.terms.thresholds if one.seconds <= clock.warned_seconds]
+        return ClockState(
+            clock_id=self.id,
+            kind=self.kind,
+            cycle=self.cycle,
+            course=clock.course,
+            outcome=clock.outcome,
+            contract_id=self.contract_id,
+            contract_version=self.contract_version,
+            target_seconds=self.terms.target_seconds,
+            elapsed_seconds=clock.counted_seconds,
+            started_at=clock.started_at,
+            since=clock.since,
+            due_at=clock.due_at,
+            pause_reason=clock.hold if clock.course == "paused" else None,
+            warned_as=warned[-1] if warned else None,
+            breached_at=clock.breached_at,
+        )
+
+    def _differences(self, before: Clock | None, folded: Folded, noticed_at: datetime) -> list[Happening]:
+        after = folded.clock
         told: list[Happening] = []
         if before is None:
             before = first_state(self.terms, after.started_at)
-            told = [self._started(before)]
+            told = [self._happening(after.started_at, SlaClockStarted)]
         changes = [
-            *self._movement(before, after),
-            *self._warnings(before, after, course.crossings, noticed_at),
+            *self._movement(before, folded),
+            *self._warnings(before, after, folded.crossings, noticed_at),
             *self._breach(before, after, noticed_at),
             *self._end(before, after),
         ]
         # Sorting is stable: what happened in the same second keeps the order of the list above.
         return [*told, *sorted(changes, key=lambda change: change.at)]
 
-    def _started(self, first: Clock) -> Happening:
-        event = SlaClockStarted(
-            **self._name(),
-            contract_id=self.contract_id,
-            contract_version=self.contract_version,
-            target_seconds=self.terms.target_seconds,
-            started_at=first.started_at,
-            due_at=run_out_at(first, self.terms),
-        )
-        return Happening(first.started_at, event)
-
-    def _movement(self, before: Clock, after: Clock) -> list[Happening]:
-        if after.state == "paused" and after.hold is not None:
-            left = self.terms.target_seconds - after.counted_seconds
-            if (before.state, before.hold, before.counted_seconds) == ("paused", after.hold, after.counted_seconds):
+    def _movement(self, before: Clock, folded: Folded) -> list[Happening]:
+        """That it stands or runs as it does, told again where what is told late changed what that means."""
+        after, again = folded.clock, _breach_is_another(before, folded.clock)
+        if after.course == "paused":
+            as_before = (before.course, before.hold, before.counted_seconds) == (
+                after.course,
+                after.hold,
+                after.counted_seconds,
+            )
+            return [] if as_before and not again else [self._happening(after.since, SlaClockPaused)]
+        if after.course == "running":
+            if (before.course, before.due_at) == (after.course, after.due_at) and not again:
                 return []
-            paused = SlaClockPaused(**self._name(), paused_at=after.since, remaining_seconds=left, reason=after.hold)
-            return [Happening(after.since, paused)]
-        if after.state == "running" and after.due_at is not None:
-            if (before.state, before.due_at) == ("running", after.due_at):
-                return []
-            resumed = SlaClockResumed(**self._name(), resumed_at=after.since, due_at=after.due_at)
-            return [Happening(after.since, resumed)]
+            because = "corrected" if before.course == "running" else _BECAUSE.get(folded.by, "corrected")
+            return [self._happening(after.since, SlaClockResumed, because=because)]
         return []
 
     def _warnings(
@@ -158,19 +179,16 @@ class TicketClock:
 
         Nobody is warned of a clock that has already ended, nor of anything that was imported.
         """
-        if after.state == "ended" or self.origin == "import":
+        if after.course in ENDED or self.origin == "import":
             return []
         return [
-            Happening(
+            self._happening(
                 crossing.at,
-                SlaClockWarned(
-                    **self._name(),
-                    threshold=crossing.threshold,
-                    crossed_at=crossing.at,
-                    due_at=run_out_at(after, self.terms),
-                    late_by_seconds=_whole_seconds(noticed_at - crossing.at),
-                ),
+                SlaClockWarned,
                 reached=crossing.threshold.said_as,
+                threshold=crossing.threshold,
+                crossed_at=crossing.at,
+                late_by_seconds=_whole_seconds(noticed_at - crossing.at),
             )
             for crossing in crossings
             if crossing.threshold.seconds > before.warned_seconds
@@ -179,44 +197,34 @@ class TicketClock:
     def _breach(self, before: Clock, after: Clock, noticed_at: datetime) -> list[Happening]:
         if after.breached_at is None or before.breached_at is not None:
             return []
-        breached = SlaClockBreached(
-            **self._name(),
-            breached_at=after.breached_at,
-            due_at=after.breached_at,
-            late_by_seconds=_whole_seconds(noticed_at - after.breached_at),
-        )
-        return [Happening(after.breached_at, breached, reached=TARGET)]
+        late = _whole_seconds(noticed_at - after.breached_at)
+        return [self._happening(after.breached_at, SlaClockBreached, reached=TARGET, late_by_seconds=late)]
 
     def _end(self, before: Clock, after: Clock) -> list[Happening]:
-        if after.state != "ended" or (before.state, before.since, before.counted_seconds) == (
-            "ended",
+        """How it ended, told again where what is told late changed when, after how much, or whether in time."""
+        as_before = (before.course, before.since, before.counted_seconds) == (
+            after.course,
             after.since,
             after.counted_seconds,
-        ):
+        )
+        if after.course not in ENDED or (as_before and before.breached_at == after.breached_at):
             return []
-        left = self._left(after)
-        event: ClockEvent
-        if after.breached_at is None:
-            event = SlaClockMet(
-                **self._name(),
-                stopped_at=after.since,
-                elapsed_seconds=after.counted_seconds,
-                remaining_seconds=left,
-            )
-        else:
-            event = SlaClockStopped(
-                **self._name(),
-                stopped_at=after.since,
-                elapsed_seconds=after.counted_seconds,
-                late_seconds=-left,
-            )
-        return [Happening(after.since, event)]
+        if after.course == "cancelled":
+            return [self._happening(after.since, SlaClockCancelled)]
+        return [self._happening(after.since, SlaClockMet if after.outcome == "met" else SlaClockStopped)]
 
-    def _left(self, clock: Clock) -> int:
-        return self.terms.target_seconds - clock.counted_seconds
+    def _happening(
+        self, at: datetime, event: type[ClockEvent], *, reached: str | None = None, **told: Any
+    ) -> Happening:
+        """Something that happened to the clock, whose present state goes with it."""
+        if self.clock is None:
+            raise ValueError("nothing happens to a clock before its start")
+        return Happening(at, event(ticket_id=self.ticket_id, clock=self.state_of(self.clock), **told), reached)
 
-    def _name(self) -> dict[str, Any]:
-        return {"ticket_id": self.ticket_id, "clock_id": self.id, "kind": self.kind}
+
+def _breach_is_another(before: Clock, after: Clock) -> bool:
+    """Whether a breach that was told was none, or lies elsewhere: no event of its own says so."""
+    return before.breached_at is not None and before.breached_at != after.breached_at
 
 
 def _whole_seconds(lateness: timedelta) -> int:

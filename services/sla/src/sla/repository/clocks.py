@@ -111,7 +111,7 @@ _INSERT_CLOCKS = sql(f"""
     WITH new AS (
         INSERT INTO sla.clocks ({_CLOCK})
         SELECT {_CLOCK} FROM jsonb_populate_recordset(NULL::sla.clocks, CAST(:clocks AS jsonb))
-        ON CONFLICT (ticket_id, kind) DO NOTHING
+        ON CONFLICT (ticket_id, kind, cycle) DO NOTHING
         RETURNING id
     ), armed AS ({_ARM} WHERE t.clock_id IN (SELECT id FROM new))
     SELECT id FROM new
@@ -154,7 +154,7 @@ _CLAIM_DUE = sql("""
 """)
 _ARM_AGAIN = sql("""
     INSERT INTO sla.timers (due_at, clock_id, generation)
-    SELECT :now, id, generation FROM sla.clocks WHERE id = :clock AND state = 'running'
+    SELECT :now, id, generation FROM sla.clocks WHERE id = :clock AND course = 'running'
 """)
 _NEXT_DUE = query("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
 

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from shared.contracts.envelope import Part
 from shared.contracts.tickets import (
     Channel,
     EnvironmentBrief,
     Groups,
+    HoldBrief,
     HoldReason,
     ImpactAnswers,
     Kind,
+    Status,
     Target,
     TicketAssigned,
+    TicketBrief,
+    TicketCancelled,
     TicketClosed,
     TicketEscalated,
     TicketEvent,
     TicketHeld,
     TicketOpened,
     TicketReleased,
+    TicketReopened,
     TicketResolved,
     TicketResponded,
 )
@@ -31,7 +37,10 @@ from shared.errors import Conflict, NotFound
 from shared.lateness import require_after
 from tickets.domain.escalation import ANALYSTS, EVERYWHERE, LEVEL_OF, Reach, check_step
 from tickets.domain.urgency import needs_immediate_attention
-from tickets.domain.workflow import Action, Status, status_after
+from tickets.domain.workflow import Action, status_after
+
+# So long after its resolution the same ticket goes on when it turns out that it was none.
+REOPEN_WITHIN = timedelta(days=5)
 
 
 class TicketNotFound(NotFound):
@@ -46,6 +55,13 @@ class AlreadyAssigned(Conflict):
 
     code = "already-assigned"
     title = "The ticket is already assigned to this person"
+
+
+class ReopenWindowPassed(Conflict):
+    """What comes back after so long is another matter, with clocks of its own."""
+
+    code = "reopen-window-passed"
+    title = "The ticket can no longer be reopened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,7 @@ class Handover:
 
 
 _NO_HOLD: Mapping[str, None] = {"hold_reason": None, "hold_note": None, "held_at": None}
+_NOT_RESOLVED: Mapping[str, None] = {"resolution_code": None, "resolution_text": None, "resolved_at": None}
 # What brought the work where it is; in any other status it goes on after a hold.
 _CAME_TO: Mapping[Status, str] = {"on_hold": "was put on hold", "resolved": "was resolved"}
 
@@ -82,6 +99,8 @@ _CAME_TO: Mapping[Status, str] = {"on_hold": "was put on hold", "resolved": "was
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """A ticket as its facts left it. `target` is None while the call centre has it; `version` counts commands.
+
+    `owner` keeps the contact with the client, `assignee` works on it, `team` has it in its queue.
 
     `last_fact_at` is when the latest of its own facts was recorded: the next one comes after it. `course_at` is when
     the work on it came to run, rest or be done as it does: what is told late of that happened after it.
@@ -96,8 +115,10 @@ class Ticket:
     opened_by: str
     last_fact_at: datetime
     course_at: datetime
+    owner: str
     level: int = 1
     target: Target | None = None
+    team: str | None = None
     assignee: str | None = None
     hold_reason: HoldReason | None = None
     hold_note: str | None = None
@@ -107,6 +128,7 @@ class Ticket:
     resolution_text: str | None = None
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
+    cancelled_at: datetime | None = None
 
     @classmethod
     def open(
@@ -126,6 +148,7 @@ class Ticket:
             opened_by=by,
             last_fact_at=at,
             course_at=opening.reported_at,
+            owner=by,
         )
         return ticket, (ticket.fact_of(TicketOpened, impact=impact),)
 
@@ -206,6 +229,32 @@ class Ticket:
         ticket = self._turned("close", at, closed_at=at)
         return ticket, (ticket.fact_of(TicketClosed),)
 
+    def reopen(self, reason: str, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Goes on with what was taken for settled. Raises ReopenWindowPassed, or what the workflow raises."""
+        ticket = self._turned("reopen", at, closed_at=None, **_NOT_RESOLVED)
+        if self.resolved_at is not None and at > self.resolved_at + REOPEN_WITHIN:
+            raise ReopenWindowPassed(
+                f"{self.number} was resolved more than {REOPEN_WITHIN.days} days ago: open a new one and name it there",
+                resolved_at=self.resolved_at.isoformat(),
+            )
+        return ticket, (ticket.fact_of(TicketReopened, reason=reason, previous_status=self.status),)
+
+    def cancel(self, reason: str, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Ends what should not have been opened; a running hold ends with it."""
+        ticket = self._turned("cancel", at, cancelled_at=at, **_NO_HOLD)
+        return ticket, (ticket.fact_of(TicketCancelled, reason=reason),)
+
+    def brief(self) -> TicketBrief:
+        """The ticket as every event of it carries it."""
+        own, of_opening = _fields_of(TicketBrief)
+        known = {name: getattr(self, name) for name in own} | {name: getattr(self.opening, name) for name in of_opening}
+        return TicketBrief(**known, immediate=self.is_immediate, hold=self._hold())
+
+    def _hold(self) -> HoldBrief | None:
+        if self.hold_reason is None or self.held_at is None:
+            return None
+        return HoldBrief(reason=self.hold_reason, since=self.held_at)
+
     @property
     def is_immediate(self) -> bool:
         """Whether it is P1/S1."""
@@ -215,7 +264,7 @@ class Ticket:
         """The event of a fact of this ticket, as it is now; what is not told is the field of that name."""
         own, of_opening = _fields_of(event)
         known = {name: getattr(self, name) for name in own} | {name: getattr(self.opening, name) for name in of_opening}
-        return event(**(known | {"ticket_id": self.id} | told))
+        return event(**(known | {"ticket_id": self.id, "ticket": self.brief()} | told))
 
     def _moved(self, action: Action, **changes: Any) -> Ticket:
         status = status_after(self.number, self.status, action)
@@ -230,7 +279,7 @@ class Ticket:
 
 
 @lru_cache
-def _fields_of(event: type[TicketEvent]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Which fields of a ticket, and of its opening, an event has by the same name."""
-    of_ticket = tuple(one.name for one in fields(Ticket) if one.name in event.model_fields)
-    return of_ticket, tuple(one.name for one in fields(Opening) if one.name in event.model_fields)
+def _fields_of(part: type[Part]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which fields of a ticket, and of its opening, an event or a part of it has by the same name."""
+    of_ticket = tuple(one.name for one in fields(Ticket) if one.name in part.model_fields)
+    return of_ticket, tuple(one.name for one in fields(Opening) if one.name in part.model_fields)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
+from shared.contracts.tickets import Status
 from shared.errors import Conflict
 
-Status = Literal["new", "in_progress", "on_hold", "resolved", "closed"]
-Action = Literal["assign", "escalate", "hold", "release", "respond", "resolve", "close"]
+Action = Literal["assign", "escalate", "hold", "release", "respond", "resolve", "reopen", "close", "cancel"]
 
 # In one of these a ticket has ended and stands in no queue; in any other it is open.
-ENDED: tuple[Status, ...] = ("closed",)
+ENDED: tuple[Status, ...] = ("closed", "cancelled")
 OPEN: tuple[Status, ...] = tuple(status for status in get_args(Status) if status not in ENDED)
 
-# state → action → next state. What is not here is not allowed. A hold is left by releasing or by resolving only, so
-# that whoever escalates has said that the waiting is over; nothing leads out of `closed`.
+# state → action → next state. What is not here is not allowed. A hold is left by releasing, resolving or cancelling
+# only, so that whoever escalates has said that the waiting is over.
 TRANSITIONS: Mapping[Status, Mapping[Action, Status]] = {
     "new": {
         "assign": "in_progress",
@@ -23,6 +23,7 @@ TRANSITIONS: Mapping[Status, Mapping[Action, Status]] = {
         "hold": "on_hold",
         "respond": "in_progress",
         "resolve": "resolved",
+        "cancel": "cancelled",
     },
     "in_progress": {
         "assign": "in_progress",
@@ -30,23 +31,33 @@ TRANSITIONS: Mapping[Status, Mapping[Action, Status]] = {
         "hold": "on_hold",
         "respond": "in_progress",
         "resolve": "resolved",
+        "cancel": "cancelled",
     },
     "on_hold": {
         "assign": "on_hold",
         "respond": "on_hold",
         "release": "in_progress",
         "resolve": "resolved",
+        "cancel": "cancelled",
     },
-    "resolved": {"respond": "resolved", "close": "closed"},
-    "closed": {},
+    "resolved": {"respond": "resolved", "close": "closed", "reopen": "in_progress"},
+    "closed": {"reopen": "in_progress"},
+    "cancelled": {},
 }
 
 
 class TicketAlreadyClosed(Conflict):
-    """Nothing can be done to a closed ticket."""
+    """Nothing can be done to a closed ticket but to reopen it."""
 
     code = "ticket-already-closed"
     title = "The ticket is closed"
+
+
+class TicketAlreadyCancelled(Conflict):
+    """Nothing can be done to a cancelled ticket."""
+
+    code = "ticket-already-cancelled"
+    title = "The ticket is cancelled"
 
 
 class ActionNotAllowed(Conflict):
@@ -57,16 +68,19 @@ class ActionNotAllowed(Conflict):
 
 
 def status_after(number: str, status: Status, action: Action) -> Status:
-    """The state that the action leads to. Raises TicketAlreadyClosed or ActionNotAllowed, which name the way out."""
+    """The state that the action leads to.
+
+    Raises TicketAlreadyClosed, TicketAlreadyCancelled or ActionNotAllowed, which name the way out.
+    """
     allowed = TRANSITIONS[status]
     if action in allowed:
         return allowed[action]
+    told = {"ticket_status": status, "allowed": sorted(allowed)}
     if status == "closed":
-        raise TicketAlreadyClosed(
-            f"{number} is closed: open a new one and name it there", ticket_status=status, allowed=[]
-        )
+        raise TicketAlreadyClosed(f"{number} is closed: reopen it, or open a new one and name it there", **told)
+    if status == "cancelled":
+        raise TicketAlreadyCancelled(f"{number} is cancelled: open a new one and name it there", **told)
     raise ActionNotAllowed(
         f"{number} is {status}, so it cannot take '{action}'; what it can take now: {', '.join(sorted(allowed))}",
-        ticket_status=status,
-        allowed=sorted(allowed),
+        **told,
     )

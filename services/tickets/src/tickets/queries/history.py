@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from shared.contracts.envelope import Origin
 from shared.db.statement import sql
@@ -33,6 +33,9 @@ class HistoryEntry(View):
     correlation_id: str
     causation_id: str | None
     corrects: UUID | None
+    changes: dict[str, list[Any]] | None = Field(
+        description="each part of the ticket that the fact changed: what it was, and what it is"
+    )
     data: dict[str, Any]
 
 

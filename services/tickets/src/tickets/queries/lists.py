@@ -7,29 +7,30 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from shared.contracts.codes import written
 from shared.contracts.sla import ClockKind
-from shared.contracts.tickets import HoldReason
+from shared.contracts.tickets import HoldReason, Status
 from shared.db.statement import sql
 from shared.db.transaction import Reader
 from shared.errors import Invalid
 from shared.spelling import search_key
-from tickets.domain.workflow import ENDED, OPEN, Status
+from tickets.domain.workflow import ENDED, OPEN
 from tickets.queries.tickets import SUMMARY, TicketSummary
 from tickets.queries.written import View, literal, object_of
 
 Sort = Literal["opened", "due"]
-# A status, or a word for several: `open` is all but closed.
+# A status, or a word for several: `open` is all but closed and cancelled.
 StatusWord = Literal[Status, "open", "all"]
 
 
 class NextDue(View):
     """The running clock that runs out first."""
 
-    kind: ClockKind
+    kind: Annotated[str, written(ClockKind)]
     at: AwareDatetime
     remaining_seconds: int
     breached: bool
@@ -45,10 +46,10 @@ class TicketRow(TicketSummary):
     next_due: NextDue | None
 
 
-class ClosedTicketsHaveNoDue(Invalid):
+class EndedTicketsHaveNoDue(Invalid):
     """Nothing runs out any more where a ticket has ended."""
 
-    code = "closed-tickets-have-no-due"
+    code = "ended-tickets-have-no-due"
     title = "Only open tickets are sorted by what runs out next"
 
 
@@ -118,8 +119,8 @@ _SHORTEST = 3
 # A word that is in one of two hundred titles fills a page from so many tickets; what is rarer the trigrams find.
 _WINDOW = 10_000
 # As their indexes say it.
-_CLOSED = "t.status = 'closed'"
-# The closed tickets of a client, and of somebody's hands, have an index in the order of the list, too.
+_ENDED = f"t.status IN ({', '.join(map(repr, ENDED))})"
+# The ended tickets of a client, and of somebody's hands, have an index in the order of the list, too.
 _INDEXED = ("client", "assignee")
 # No index gives both the order and the words, and nobody can say beforehand how many titles have a word. So the newest
 # tickets are looked through first, in their order, until the page is full or nothing is left; what is so rare that many
@@ -135,7 +136,7 @@ _SEARCH = """
                END AS found)
     SELECT {keys} FROM newest t WHERE (SELECT found FROM enough)
     UNION ALL
-    (SELECT {keys} FROM (SELECT * FROM tickets.tickets t WHERE {closed} AND {said} OFFSET 0) t
+    (SELECT {keys} FROM (SELECT * FROM tickets.tickets t WHERE {ended} AND {said} OFFSET 0) t
       WHERE NOT (SELECT found FROM enough) AND {near} AND {fits} ORDER BY {order} LIMIT :limit)
 """
 # Two sources of one page; UNION, as a ticket may have the number and the words.
@@ -147,7 +148,7 @@ async def list_tickets(
 ) -> list[tuple[Any, ...]]:
     """At most `limit` rows after a sort key, each as its sort key and then its JSON.
 
-    Sorted by `opened`, the newest first, or by `due`, which is the order of the queue. Raises ClosedTicketsHaveNoDue
+    Sorted by `opened`, the newest first, or by `due`, which is the order of the queue. Raises EndedTicketsHaveNoDue
     and QuestionTooShort.
     """
     page, values = _page(wanted, sort, after, limit)
@@ -165,7 +166,7 @@ def _page(wanted: TicketFilter, sort: Sort, after: tuple[Any, ...] | None, limit
     statuses = statuses_of(wanted.status)
     ended = [status for status in statuses if status in ENDED]
     if ended and sort == "due":
-        raise ClosedTicketsHaveNoDue("leave `closed` out of `status`, or sort by `opened`")
+        raise EndedTicketsHaveNoDue("leave `closed` and `cancelled` out of `status`, or sort by `opened`")
     said = _said(wanted.q, everywhere=not ended)
     near, place = _after(sort, after)
     given = {name: getattr(wanted, name) for name in _CONDITIONS if getattr(wanted, name) is not None}
@@ -180,15 +181,15 @@ def _page(wanted: TicketFilter, sort: Sort, after: tuple[Any, ...] | None, limit
         pages.append(_PAGE.format(table="tickets.open_tickets", conditions=_all(near, _any(said), *fits), **pieces))
     if ended:
         narrow = [_CONDITIONS[name] for name in _INDEXED if name in given]
-        pages += _closed(_all(_CLOSED, near, *narrow), said, _all(*fits), **pieces)
+        pages += _ended(_all(_ENDED, near, *narrow), said, _all(*fits), **pieces)
     page, *others = pages
     for other in others:
         page = _BOTH.format(one=page, other=other, **pieces)
     return page, values
 
 
-def _closed(near: str, said: Collection[str], fits: str, **pieces: str) -> list[str]:
-    """The SQL of pages of closed tickets, which together have all that is asked for.
+def _ended(near: str, said: Collection[str], fits: str, **pieces: str) -> list[str]:
+    """The SQL of pages of ended tickets, which together have all that is asked for.
 
     `near` is what indexes in the order of the list know; the status is among what `fits` where it has to be.
     """
@@ -199,7 +200,7 @@ def _closed(near: str, said: Collection[str], fits: str, **pieces: str) -> list[
     if "number" in said:
         pages.append(_PAGE.format(table=table, conditions=_all(_SAID["number"], near, fits), **pieces))
     if "pattern" in said:
-        search = {"closed": _CLOSED, "near": near, "said": _SAID["pattern"], "fits": fits, "window": _WINDOW}
+        search = {"ended": _ENDED, "near": near, "said": _SAID["pattern"], "fits": fits, "window": _WINDOW}
         pages.append(_SEARCH.format(**search, **pieces))
     return pages
 
@@ -218,7 +219,7 @@ def _said(q: str | None, *, everywhere: bool) -> dict[str, str]:
     number = _number(q)
     of_title = everywhere or sum(map(str.isalnum, key)) >= _SHORTEST
     if not of_title and number is None:
-        raise QuestionTooShort("among closed tickets, ask with at least three letters or digits, or with a number")
+        raise QuestionTooShort("among ended tickets, ask with at least three letters or digits, or with a number")
     said = {"number": number, "pattern": f"%{literal(key)}%" if of_title else None}
     return {name: value for name, value in said.items() if value is not None}
 

@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from shared.contracts.codes import written
 from shared.contracts.devlink import TaskStatus
-from shared.contracts.sla import ClockKind
-from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Priority, Severity, Target
+from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome
+from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Priority, Severity, Status, Target
 from shared.db.statement import sql
 from shared.db.transaction import Reader
 from tickets.domain.ticket import TicketNotFound
-from tickets.domain.workflow import Status
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
 from tickets.queries.written import View, array_of, object_of
@@ -65,32 +65,40 @@ class ClockView(View):
     """One clock at `server_time`. `due_at` is null while paused; what is left is negative after the due."""
 
     id: UUID
-    kind: ClockKind
-    state: Literal["running", "paused", "breached", "met", "stopped"]
+    kind: Annotated[str, written(ClockKind)]
+    cycle: int
+    state: str = Field(
+        description="in one word: `void`, `cancelled`, `met`, `breached`, `paused`, else its course",
+        examples=["running"],
+    )
+    course: Annotated[str, written(ClockCourse)]
+    outcome: Annotated[str, written(ClockOutcome)]
     due_at: AwareDatetime | None
     remaining_seconds: int
-    since: AwareDatetime
-    pause_reason: HoldReason | None
-    target_seconds: int | None
-    started_at: AwareDatetime | None
+    since: AwareDatetime = Field(description="when its present course began")
+    pause_reason: Annotated[str, written(HoldReason)] | None
+    target_seconds: int
+    elapsed_seconds: int = Field(description="what had been counted at `since`")
+    started_at: AwareDatetime
     contract_id: str | None
-    warned_as: str | None = Field(description="the latest warning, as the contract says its threshold: `50%`")
+    contract_version: int
+    warned_as: str | None = Field(description="the furthest threshold reached, as the contract says it: `50%`")
     breached_at: AwareDatetime | None
 
 
 class TaskView(View):
-    """One task of Development. What the tracker calls it is null until the task is linked."""
+    """One task of Development."""
 
     id: UUID
     escalation_id: UUID
-    tracker: str | None
-    external_id: str | None
-    display_id: str | None
-    url: str | None
-    status: TaskStatus
+    tracker: str
+    external_id: str
+    display_id: str
+    url: str
+    status: Annotated[str, written(TaskStatus)]
     status_at: AwareDatetime
-    tracker_status: str | None
-    reason: str | None
+    tracker_status: str
+    declined_reason: str | None
     fix_version: str | None
 
 
@@ -109,6 +117,8 @@ class TicketSummary(View):
     groups: GroupsView
     level: Level
     target: Target | None
+    team: str | None
+    owner: str
     assignee: str | None
     reported_at: AwareDatetime
     opened_at: AwareDatetime
@@ -128,6 +138,7 @@ class TicketView(TicketSummary):
     hold: HoldView | None
     resolution: ResolutionView | None
     closed_at: AwareDatetime | None
+    cancelled_at: AwareDatetime | None
     environment: EnvironmentView
     clocks: list[ClockView]
     tasks: list[TaskView]
@@ -165,12 +176,10 @@ _ENVIRONMENT = f"""COALESCE(
 _CLOCK = object_of(
     ClockView,
     "k",
-    # A breach does not end a clock's course; it shows while the clock runs. What is paused or ended keeps its seconds.
-    state="CASE WHEN k.course = 'running' AND k.breached_at IS NOT NULL THEN 'breached' ELSE k.course END",
-    due_at="CASE WHEN k.course <> 'paused' THEN k.due_at END",
+    state="CASE WHEN k.course IN ('void', 'cancelled') THEN k.course WHEN k.outcome <> 'pending' THEN k.outcome "
+    "ELSE k.course END",
     remaining_seconds="CASE WHEN k.course = 'running' THEN floor(extract(epoch FROM k.due_at - :now))::bigint "
-    "ELSE k.remaining_seconds END",
-    since="k.course_at",
+    "ELSE k.target_seconds - k.elapsed_seconds END",
 )
 _TICKET = object_of(
     TicketView,
@@ -179,7 +188,7 @@ _TICKET = object_of(
     hold=_where("t.hold_reason", _HOLD),
     resolution=_where("t.resolved_at", _RESOLUTION),
     environment=_ENVIRONMENT,
-    clocks=array_of(_CLOCK, "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL"),
+    clocks=array_of(_CLOCK, "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id"),
     tasks=array_of(object_of(TaskView, "d"), "d.id", "tickets.tasks d WHERE d.ticket_id = t.id"),
     history=history.LAST,
     history_goes_on=history.MORE,

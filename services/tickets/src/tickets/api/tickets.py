@@ -1,75 +1,34 @@
-"""HTTP in: opening tickets, the actions on them, and what the desk reads."""
+"""Tickets over HTTP: opening one, the actions on it, and its whole view."""
 
-import json
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared import clock
+from shared.contracts.codes import PersonId
 from shared.contracts.envelope import Code
-from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Severity, Target
+from shared.contracts.tickets import Channel, HoldReason, Kind, Severity, Status, Target
 from shared.http.auth import Caller, CauseDep, needs
 from shared.http.dating import Dated
 from shared.http.etag import etag_of
 from shared.http.idempotency import Idempotency
-from shared.http.limits import NO_NUL, Clean, CleanLine, CleanText
-from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from shared.http.limits import Clean, CleanLine, CleanText
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import Reading, Tx
 from shared.stated import AS_NUMBER, Instant
 from tickets import commands
+from tickets.api.answers import Body, written_by_the_database
 from tickets.commands import Done, OpenTicket
 from tickets.domain.escalation import Reach
 from tickets.domain.urgency import Impact
-from tickets.domain.workflow import Status
-from tickets.queries import clients, history, lists, tickets
-from tickets.queries.clients import ClientView
-from tickets.queries.history import HistoryEntry
-from tickets.queries.lists import Sort, StatusWord, TicketFilter, TicketRow
+from tickets.queries import tickets
 from tickets.queries.tickets import TicketView
 
 router = APIRouter(prefix="/v1", tags=["tickets"])
 
-Person = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,128}$", examples=["ana"], description="the id of a person")]
 Answer = Annotated[int, Field(ge=1, le=4), AS_NUMBER] | None
-Search = Annotated[str | None, Query(max_length=100, json_schema_extra=NO_NUL)]
-OfClient = Annotated[Code | None, Query(description="a client's id")]
-OfProduct = Annotated[Code | None, Query(description="a product's id")]
-OfModule = Annotated[Code | None, Query(description="a module's id")]
-OfStatus = Annotated[
-    list[StatusWord] | None,
-    Query(description="any of these; repeat it for several. `open` (all but closed) when left out, or `all`"),
-]
-TicketSearch = Annotated[
-    str | None,
-    Query(
-        max_length=100,
-        description="a number, or part of a title in any spelling; among closed tickets at least three letters",
-        json_schema_extra=NO_NUL,
-    ),
-]
-Order = Annotated[
-    Sort,
-    Query(
-        description="`opened`: the newest first; `due`: the order of the queue, for open tickets: whose clocks have "
-        "not come yet, P1/S1, what runs out next, what is paused by what it has left, the rest"
-    ),
-]
-
-BY_OPENING = Keyset("tickets-opened", datetime, UUID)
-BY_DUE = Keyset("tickets-due", int, int, int, int, UUID)
-_HISTORY = Keyset("history", int)
-_CLIENTS = Keyset("clients", str, str)
-
-
-class Body(BaseModel):
-    """What a caller sends; unknown fields are mistakes."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ImpactBody(Body):
@@ -121,7 +80,7 @@ class OpenTicketBody(Body):
 class AssignBody(Body):
     """Who takes the ticket; the caller when left out."""
 
-    assignee: Person | None = None
+    assignee: PersonId | None = None
 
 
 class EscalateBody(Body):
@@ -156,6 +115,18 @@ class ResolveBody(Body, Dated):
     text: CleanText
 
 
+class ReopenBody(Body):
+    """Why it is not settled."""
+
+    reason: CleanText
+
+
+class CancelBody(Body):
+    """Why it should not have been opened."""
+
+    reason: CleanText
+
+
 class TicketChanged(BaseModel):
     """What an action left. The whole ticket is at GET /v1/tickets/{id}."""
 
@@ -168,6 +139,8 @@ class TicketChanged(BaseModel):
     immediate: bool
     level: int
     target: Target | None
+    team: str | None
+    owner: str
     assignee: str | None
     facts: list[UUID] = Field(description="the ids of the facts that this request added to the history")
 
@@ -274,67 +247,29 @@ async def close_ticket(
     return await _answer(idempotency, await commands.close_ticket(tx, cause, ticket_id, expected=expected))
 
 
+@router.post("/tickets/{ticket_id}/reopen", response_model=TicketChanged, dependencies=[needs("ticket:work")])
+async def reopen_ticket(
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: ReopenBody
+) -> Response:
+    """Goes on with a ticket that was resolved at most 5 days ago; its resolution clock counts on."""
+    done = await commands.reopen_ticket(tx, cause, ticket_id, reason=body.reason, expected=expected)
+    return await _answer(idempotency, done)
+
+
+@router.post("/tickets/{ticket_id}/cancel", response_model=TicketChanged, dependencies=[needs("ticket:cancel")])
+async def cancel_ticket(
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: CancelBody
+) -> Response:
+    """Ends a ticket that should not have been opened; its clocks end with it, a breach that there was stands."""
+    done = await commands.cancel_ticket(tx, cause, ticket_id, reason=body.reason, expected=expected)
+    return await _answer(idempotency, done)
+
+
 @router.get("/tickets/{ticket_id}", response_model=TicketView, dependencies=[needs("ticket:read")])
 async def view_ticket(connection: Reading, ticket_id: UUID) -> Response:
     """Everything about a ticket in one answer: environment, clocks, tasks and the last 200 facts of its history."""
     version, view = await tickets.view_ticket(connection, ticket_id, clock.now())
-    return _written(view, etag=etag_of(version))
-
-
-@router.get("/tickets/{ticket_id}/history", response_model=Page[HistoryEntry], dependencies=[needs("ticket:read")])
-async def page_history(
-    connection: Reading, ticket_id: UUID, after: After = None, limit: Limit = DEFAULT_LIMIT
-) -> Response:
-    """The history alone, in the order in which it was recorded, so that no page misses what is told late.
-
-    When each thing happened is its `occurred_at`; the history of the ticket's own view is sorted by that.
-    """
-    start: Any = _HISTORY.start(after)
-    rows = await history.page_history(connection, ticket_id, after=start, limit=limit + 1)
-    return _page(_HISTORY, rows, limit)
-
-
-@router.get("/tickets", response_model=Page[TicketRow], dependencies=[needs("ticket:read")])
-async def list_tickets(
-    connection: Reading,
-    status: OfStatus = None,
-    client: OfClient = None,
-    product: OfProduct = None,
-    module: OfModule = None,
-    level: Annotated[Level | None, Query()] = None,
-    target: Annotated[Target | None, Query()] = None,
-    assignee: Annotated[Person | None, Query()] = None,
-    severity: Annotated[Severity | None, Query()] = None,
-    q: TicketSearch = None,
-    sort: Order = "opened",
-    after: After = None,
-    limit: Limit = DEFAULT_LIMIT,
-) -> Response:
-    """Tickets that fit all of the filters; those that are open, unless `status` asks for others."""
-    wanted = TicketFilter(
-        status=status,
-        client=client,
-        product=product,
-        module=module,
-        level=level,
-        target=target,
-        assignee=assignee,
-        severity=severity,
-        q=q,
-    )
-    keyset = BY_OPENING if sort == "opened" else BY_DUE
-    start: Any = keyset.start(after)
-    rows = await lists.list_tickets(connection, wanted, sort=sort, after=start, limit=limit + 1, now=clock.now())
-    return _page(keyset, rows, limit)
-
-
-@router.get("/clients", response_model=Page[ClientView], dependencies=[needs("client:read")])
-async def find_clients(
-    connection: Reading, q: Search = None, after: After = None, limit: Limit = DEFAULT_LIMIT
-) -> Response:
-    """Clients by words of their name, id or tax id, in any spelling: capitals, accents, dots, dashes do not matter."""
-    start: Any = _CLIENTS.start(after)
-    return _page(_CLIENTS, await clients.find_clients(connection, q, after=start, limit=limit + 1), limit)
+    return written_by_the_database(view, etag=etag_of(version))
 
 
 async def _answer(idempotency: Idempotency, done: Done) -> Response:
@@ -353,18 +288,8 @@ def _changed(done: Done) -> TicketChanged:
         immediate=ticket.is_immediate,
         level=ticket.level,
         target=ticket.target,
+        team=ticket.team,
+        owner=ticket.owner,
         assignee=ticket.assignee,
         facts=list(done.facts),
     )
-
-
-def _page(keyset: Keyset, rows: Sequence[tuple[Any, ...]], limit: int) -> Response:
-    """A page of rows whose last column is their JSON; the columns before it are the sort values."""
-    page = keyset.page(rows, limit, lambda row: row[:-1])
-    items = ",".join(row[-1] for row in page.items)
-    return _written(f'{{"items":[{items}],"next":{json.dumps(page.next)},"limit":{limit}}}')
-
-
-def _written(body: str, **headers: str) -> Response:
-    """An answer that PostgreSQL has written. It is personal, so nothing on the way may keep it."""
-    return Response(body, media_type="application/json", headers={"cache-control": "no-store", **headers})

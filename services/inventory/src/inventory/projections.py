@@ -1,0 +1,8 @@
+"""What inventory keeps of others: every ticket as it is now."""
+
+from __future__ import annotations
+
+from shared.projection import Projections
+from shared.ticket_replica import OF_TICKETS
+
+PROJECTIONS = Projections("inventory", OF_TICKETS)

@@ -1,0 +1,83 @@
+"""Lists of tickets over HTTP: the queue, and the search."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from shared import clock
+from shared.contracts.codes import PersonId
+from shared.contracts.envelope import Code
+from shared.contracts.tickets import Severity, Target
+from shared.http.auth import needs
+from shared.http.limits import NO_NUL
+from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
+from shared.http.transaction import Reading
+from tickets.api.answers import page
+from tickets.queries import lists
+from tickets.queries.lists import Sort, StatusWord, TicketFilter, TicketRow
+
+router = APIRouter(prefix="/v1", tags=["tickets"])
+
+OfClient = Annotated[Code | None, Query(description="a client's id")]
+OfProduct = Annotated[Code | None, Query(description="a product's id")]
+OfModule = Annotated[Code | None, Query(description="a module's id")]
+OfStatus = Annotated[
+    list[StatusWord] | None,
+    Query(
+        description="any of these; repeat it for several. `open` (all but closed and cancelled) when left out, or `all`"
+    ),
+]
+TicketSearch = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description="a number, or part of a title in any spelling; among ended tickets at least three letters",
+        json_schema_extra=NO_NUL,
+    ),
+]
+Order = Annotated[
+    Sort,
+    Query(
+        description="`opened`: the newest first; `due`: the order of the queue, for open tickets: whose clocks have "
+        "not come yet, P1/S1, what runs out next, what is paused by what it has left, the rest"
+    ),
+]
+
+BY_OPENING = Keyset("tickets-opened", datetime, UUID)
+BY_DUE = Keyset("tickets-due", int, int, int, int, UUID)
+
+
+@router.get("/tickets", response_model=Page[TicketRow], dependencies=[needs("ticket:read")])
+async def list_tickets(
+    connection: Reading,
+    status: OfStatus = None,
+    client: OfClient = None,
+    product: OfProduct = None,
+    module: OfModule = None,
+    level: Annotated[int | None, Query(ge=1, le=3)] = None,
+    target: Annotated[Target | None, Query()] = None,
+    assignee: Annotated[PersonId | None, Query()] = None,
+    severity: Annotated[Severity | None, Query()] = None,
+    q: TicketSearch = None,
+    sort: Order = "opened",
+    after: After = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Tickets that fit all of the filters; those that are open, unless `status` asks for others."""
+    wanted = TicketFilter(
+        status=status,
+        client=client,
+        product=product,
+        module=module,
+        level=level,
+        target=target,
+        assignee=assignee,
+        severity=severity,
+        q=q,
+    )
+    keyset = BY_OPENING if sort == "opened" else BY_DUE
+    start: Any = keyset.start(after)
+    rows = await lists.list_tickets(connection, wanted, sort=sort, after=start, limit=limit + 1, now=clock.now())
+    return page(keyset, rows, limit)
