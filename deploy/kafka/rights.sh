@@ -20,6 +20,7 @@ kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Write --to
 kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Write --topic desk.inventory.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Read --topic desk.clients.v1
 kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Read --topic desk.environments.v1
+kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Read --topic desk.tickets.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Read --topic desk.tickets.v1
 kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Read --group desk-inventory
 kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Write --transactional-id desk-inventory-records
@@ -28,6 +29,7 @@ kafka-acls.sh "$@" --add --allow-principal User:sla --operation Write --topic de
 kafka-acls.sh "$@" --add --allow-principal User:sla --operation Write --topic desk.sla.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:sla --operation Read --topic desk.contracts.v1
 kafka-acls.sh "$@" --add --allow-principal User:sla --operation Read --topic desk.sla.v1
+kafka-acls.sh "$@" --add --allow-principal User:sla --operation Read --topic desk.tickets.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:sla --operation Read --topic desk.tickets.v1
 kafka-acls.sh "$@" --add --allow-principal User:sla --operation Read --group desk-sla
 kafka-acls.sh "$@" --add --allow-principal User:sla --operation Write --transactional-id desk-sla-records
@@ -35,6 +37,7 @@ kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Write --topi
 kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Write --topic desk.dev-task-facts.v1
 kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Write --topic desk.devlink.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Read --topic desk.devlink.v1
+kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Read --topic desk.tickets.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Read --topic desk.tickets.v1
 kafka-acls.sh "$@" --add --allow-principal User:devlink --operation Read --group desk-devlink
 kafka-acls.sh "$@" --add --allow-principal User:OUTSIDER --operation Read --topic desk.environments.v1

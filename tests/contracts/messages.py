@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts import envelope
+from shared.contracts.codes import OPEN_CODE
 from shared.contracts.documents import EXAMPLES, read_json
 from shared.contracts.envelope import Cause, Event
 from shared.contracts.topics import BY_TYPE
@@ -24,6 +27,9 @@ CAUSE = Cause(
     traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 )
 EVENT_ID = UUID("01a20da9-0c9c-7140-a942-9150abcbf244")
+# The way to a field of an event's data; 0 leads into a list.
+Place = tuple[str | int, ...]
+_Schema = Mapping[str, Any]
 
 
 @dataclass
@@ -54,6 +60,55 @@ class Record:
 def example(type_name: str) -> dict[str, Any]:
     """The committed example message of a type."""
     return read_json(EXAMPLES / f"{type_name}.json")
+
+
+def places(schema: _Schema, wanted: Callable[[_Schema], bool]) -> list[Place]:
+    """Where in the data of an event a field stands whose schema is wanted."""
+    return list(dict.fromkeys(_places(schema, schema.get("$defs", {}), wanted, ())))
+
+
+def _places(schema: _Schema, parts: _Schema, wanted: Callable[[_Schema], bool], at: Place) -> Iterator[Place]:
+    if "$ref" in schema:
+        schema = parts[schema["$ref"].rpartition("/")[2]]
+    if wanted(schema):
+        yield at
+        return
+    for arm in schema.get("anyOf", ()):
+        yield from _places(arm, parts, wanted, at)
+    for name, inner in schema.get("properties", {}).items():
+        yield from _places(inner, parts, wanted, (*at, name))
+    if "items" in schema:
+        yield from _places(schema["items"], parts, wanted, (*at, 0))
+
+
+def is_code(schema: _Schema) -> bool:
+    """Whether a field's schema says that it is an open code."""
+    return schema.get("format") == OPEN_CODE
+
+
+def is_personal(schema: _Schema) -> bool:
+    """Whether a field's schema carries the mark of personal data."""
+    return "x-personal" in schema
+
+
+def saying(value: dict[str, Any], place: Place, said: Any) -> dict[str, Any]:
+    """The same data with something else at one place. Where the example holds no hold, it is that of a held ticket."""
+    changed = deepcopy(value)
+    inner: Any = changed
+    *way, last = place
+    for name in way:
+        if inner[name] is None:
+            inner[name] = {"hold": example("desk.ticket.held.v1")["value"]["ticket"]["hold"]}[str(name)]
+        inner = inner[name]
+    inner[last] = said
+    return changed
+
+
+def said_at(value: Any, place: Place) -> Any:
+    """What stands at a place."""
+    for name in place:
+        value = value[name]
+    return value
 
 
 def record_of(document: dict[str, Any]) -> Record:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from shared.contracts import envelope
 from shared.contracts.documents import EXAMPLES, SCHEMAS, all_schemas, read_json
 from shared.contracts.envelope import StateRecord
-from shared.contracts.topics import BY_TYPE, TOPIC_OF
+from shared.contracts.topics import BY_TYPE, DEVLINK, SLA, TICKETS, TOPIC_OF
 from tests.contracts.messages import TYPES, committed, example, record_of
 
 
@@ -46,6 +49,81 @@ def test_the_example_shows_every_field_and_no_other(type_name: str) -> None:
     fields = set(BY_TYPE[type_name].model_fields)
     assert set(value) <= fields, "a field that the class does not know"
     assert fields - set(value) == set(), "the example shows optional fields too: people copy it"
+
+
+# What the ticket, the clock or the task is after the fact: people take the examples for how it goes.
+AFTER: dict[str, dict[str, Any]] = {
+    "desk.ticket.opened.v1": {"version": 1, "status": "new", "level": 1, "target": None, "assignee": None},
+    "desk.ticket.assigned.v1": {"status": "in_progress"},
+    "desk.ticket.escalated.v1": {"status": "in_progress", "assignee": None},
+    "desk.ticket.responded.v1": {"status": "in_progress"},
+    "desk.ticket.held.v1": {"status": "on_hold"},
+    "desk.ticket.released.v1": {"status": "in_progress", "hold": None},
+    "desk.ticket.resolved.v1": {"status": "resolved", "hold": None},
+    "desk.ticket.reopened.v1": {"status": "in_progress", "hold": None},
+    "desk.ticket.closed.v1": {"status": "closed", "hold": None},
+    "desk.ticket.cancelled.v1": {"status": "cancelled", "hold": None},
+    "desk.sla-clock.started.v1": {"course": "running", "outcome": "pending", "elapsed_seconds": 0},
+    "desk.sla-clock.paused.v1": {"course": "paused", "outcome": "pending", "due_at": None},
+    "desk.sla-clock.resumed.v1": {"course": "running", "outcome": "pending", "pause_reason": None},
+    "desk.sla-clock.warned.v1": {"course": "running", "outcome": "pending"},
+    "desk.sla-clock.breached.v1": {"course": "running", "outcome": "breached"},
+    "desk.sla-clock.met.v1": {"course": "stopped", "outcome": "met", "breached_at": None},
+    "desk.sla-clock.stopped.v1": {"course": "stopped", "outcome": "breached"},
+    "desk.sla-clock.cancelled.v1": {"course": "cancelled", "outcome": "pending"},
+    "desk.dev-task.linked.v1": {"status": "new", "declined_reason": None, "fix_version": None},
+    "desk.dev-task.status-changed.v1": {"status": "fixed", "declined_reason": None},
+}
+STATES = ("ticket", "clock", "task")
+# Which fields of a ticket each fact may change.
+CHANGES: dict[str, set[str]] = {
+    "desk.ticket.responded.v1": {"status"},
+    "desk.ticket.escalated.v1": {"status", "level", "target", "team", "assignee"},
+    "desk.ticket.held.v1": {"status", "hold"},
+    "desk.ticket.released.v1": {"status", "hold"},
+    "desk.ticket.resolved.v1": {"status", "hold"},
+    "desk.ticket.closed.v1": {"status"},
+    "desk.ticket.reopened.v1": {"status"},
+}
+
+
+def test_every_example_of_a_ticket_a_clock_or_a_task_carries_it_as_it_is_after_the_fact() -> None:
+    carried = {
+        name: example(name)["value"][state] for name in TYPES for state in STATES if state in example(name)["value"]
+    }
+    assert set(carried) == set(AFTER) == {event.type for topic in (TICKETS, SLA, DEVLINK) for event in topic.events}
+    shown = {name: {field: state[field] for field in AFTER[name]} for name, state in carried.items()}
+    assert shown == AFTER
+
+
+def test_what_an_example_says_itself_is_what_its_state_says() -> None:
+    escalated, held = example("desk.ticket.escalated.v1")["value"], example("desk.ticket.held.v1")
+    assert (escalated["to_level"], escalated["target"]) == (escalated["ticket"]["level"], escalated["ticket"]["target"])
+    assert held["value"]["ticket"]["hold"] == {"reason": held["value"]["reason"], "since": held["headers"]["ce_time"]}
+    assigned, warned = example("desk.ticket.assigned.v1")["value"], example("desk.sla-clock.warned.v1")["value"]
+    assert assigned["assignee"] == assigned["ticket"]["assignee"] != assigned["previous_assignee"]
+    assert warned["threshold"]["said_as"] == warned["clock"]["warned_as"]
+    moved = example("desk.dev-task.status-changed.v1")
+    assert moved["value"]["task"]["status_at"] == moved["headers"]["ce_time"]
+
+
+def test_the_examples_of_one_ticket_are_one_story() -> None:
+    """Who tries a consumer with them keeps a table that could be true."""
+    story: dict[str, list[dict[str, Any]]] = {}
+    for event in TICKETS.events:
+        document = example(event.type)
+        recorded = document["headers"]["ce_recordedtime"]
+        told = {"type": event.type, "recorded": recorded, **document["value"]["ticket"]}
+        story.setdefault(document["key"], []).append(told)
+    for facts in story.values():
+        facts.sort(key=lambda fact: fact["version"])
+        for before, after in pairwise(facts):
+            assert before["version"] < after["version"]
+            assert before["recorded"] < after["recorded"], after["type"]
+            # What happened between two examples is not shown; where none is left out, nothing else changed.
+            changed = {name for name in before if before[name] != after[name]}
+            if after["version"] == before["version"] + 1:
+                assert changed <= {"type", "recorded", "version"} | CHANGES[after["type"]], after["type"]
 
 
 @pytest.mark.parametrize("type_name", TYPES)

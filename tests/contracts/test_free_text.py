@@ -11,21 +11,18 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from shared.contracts.codes import written
 from shared.contracts.envelope import Code, Part
 from shared.contracts.personal import Personal, PersonalMark
 from shared.contracts.topics import BY_TYPE
 
 OF_A_COMPANY = "of a company, as it stands in public registers"
-USER = "the id of a user at the identity provider, which says nothing by itself"
 OF_A_PRODUCT = "what PSA calls a part of its product"
 VERSION = "the number of a version"
 OF_THE_TRACKER = "what the tracker calls it"
 # Class and field → why it is no personal data although anything could stand in it.
 FREE = {
-    "TicketEvent.number": "made by this system",
-    "TicketOpened.opened_by": USER,
-    "TicketAssigned.assignee": USER,
-    "TicketAssigned.previous_assignee": USER,
+    "TicketBrief.number": "made by this system",
     "EnvironmentBrief.product_version": VERSION,
     "ClientRecorded.name": OF_A_COMPANY,
     "ClientRecorded.tax_id": OF_A_COMPANY,
@@ -38,12 +35,12 @@ FREE = {
     "InstalledModule.version": VERSION,
     "EnvironmentResolved.product_name": OF_A_PRODUCT,
     "EnvironmentResolved.product_version": VERSION,
-    "DevTaskLinked.tracker": "the code of a connection",
-    "DevTaskLinked.external_id": OF_THE_TRACKER,
-    "DevTaskLinked.display_id": OF_THE_TRACKER,
-    "DevTaskLinked.url": OF_THE_TRACKER,
-    "DevTaskStatusChanged.tracker_status": OF_THE_TRACKER,
-    "DevTaskStatusChanged.fix_version": VERSION,
+    "TaskBrief.tracker": "the code of a connection",
+    "TaskBrief.external_id": OF_THE_TRACKER,
+    "TaskBrief.display_id": OF_THE_TRACKER,
+    "TaskBrief.url": OF_THE_TRACKER,
+    "TaskBrief.tracker_status": OF_THE_TRACKER,
+    "TaskBrief.fix_version": VERSION,
 }
 
 
@@ -112,6 +109,8 @@ class Careless(Part):
     perhaps_a_code: Code | None = None
     codes: tuple[Code, ...] = ()
     word: Literal["a", "b"]
+    open_word: Annotated[str, written(Literal["a", "b"])]
+    perhaps_an_open_word: Annotated[str, written(Literal["a", "b"])] | None = None
     said: Personal[str]
     perhaps_said: Personal[str] | None = None
     number: int

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.contracts import generate, pages
+from shared.contracts import consumers, generate, pages
 from shared.contracts.consumers import receivers
 from shared.contracts.documents import HERE
 from shared.contracts.headers import HEADERS
@@ -40,13 +40,18 @@ def test_a_page_shows_every_field_the_example_and_who_receives_it(type_name: str
     assert f"Received by: {', '.join(receivers(event)) or pages.NOBODY}\n" in text
 
 
-def test_a_fact_that_no_service_receives_says_so() -> None:
-    assert receivers(BY_TYPE["desk.ticket.closed.v1"]) == ()
-    assert "Received by: nobody here" in page("desk.ticket.closed.v1")
+def test_a_fact_that_no_service_receives_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = BY_TYPE["desk.ticket.closed.v1"]
+    assert receivers(closed) == ("inventory", "sla", "devlink")
+    monkeypatch.setattr(consumers, "CONSUMERS", {"tickets": ()})
+    assert "Received by: nobody here" in pages.event_page(closed)
 
 
 def test_a_page_marks_the_personal_fields() -> None:
     assert "| `note` | string | **personal** |" in page("desk.ticket.held.v1")
+    assert "| `declined_reason` | string or null | **personal**; why Development declined it |" in page(
+        "desk.dev-task.status-changed.v1"
+    )
     assert "**personal**" not in page("desk.sla-clock.met.v1")
 
 

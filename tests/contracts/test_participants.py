@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 from faststream.kafka import KafkaBroker
@@ -21,6 +21,8 @@ from shared.messaging.kafka import Cluster
 from shared.messaging.reactions import Reactions, collect
 from tests.rules.source import SERVICES, Module, called, chain, imports, product, snippet
 
+# What the aggregates call them by which they tell what happened.
+MAKERS = {"fact_of", "_happening"}
 CLASSES = {f"{event.__module__}.{event.__name__}": event.type for event in BY_TYPE.values()}
 
 
@@ -29,8 +31,16 @@ def reactions_of(service: str) -> Reactions:
     return collect(importlib.import_module(f"{service}.subscribers"))
 
 
+def arms(argument: ast.expr) -> Iterator[ast.expr]:
+    """An argument, or both that it may be."""
+    if isinstance(argument, ast.IfExp):
+        yield from (*arms(argument.body), *arms(argument.orelse))
+    else:
+        yield argument
+
+
 def told(module: Module) -> set[str]:
-    """The event types that a module makes: a class that is called, or handed to the `fact_of` of an aggregate."""
+    """The event types that a module makes: a class that is called, or handed to what makes facts of an aggregate."""
     names = {full.rpartition(".")[2]: CLASSES[full] for _, full in imports(module) if full in CLASSES}
     made = set()
     for node in module.nodes():
@@ -39,8 +49,8 @@ def told(module: Module) -> set[str]:
         # `TicketOpened(...)`, `tickets.TicketOpened(...)`, and `TicketOpened.model_construct(...)`
         parts = called(node).split(".")
         made |= {part for part in parts[-2:] if parts[-1] == part or parts[-1].startswith("model_")}
-        if parts[-1] == "fact_of":
-            made |= {chain(argument).rpartition(".")[2] for argument in node.args[:1]}
+        if parts[-1] in MAKERS:
+            made |= {chain(arm).rpartition(".")[2] for argument in node.args for arm in arms(argument)}
     by_name = {full.rpartition(".")[2]: type_name for full, type_name in CLASSES.items()}
     whole_modules = {
         full for _, full in imports(module) if full.startswith("shared.contracts.") and full not in CLASSES
@@ -90,6 +100,8 @@ def test_a_service_publishes_all_types_of_its_topics_and_no_others(service: str)
         "from shared.contracts.sla import SlaClockMet\nevent = SlaClockMet(clock_id=1)",
         "from shared.contracts.sla import SlaClockMet\nevent = SlaClockMet.model_construct(clock_id=1)",
         "from shared.contracts.sla import SlaClockMet\nevent = self.fact_of(SlaClockMet, clock_id=1)",
+        "from shared.contracts.sla import SlaClockMet\ntold = self._happening(at, SlaClockMet, reached=1)",
+        "from shared.contracts.sla import SlaClockMet\ntold = self._happening(at, SlaClockMet if x else None)",
         "from shared.contracts import sla\nevent = sla.SlaClockMet(clock_id=1)",
     ],
 )
@@ -104,6 +116,7 @@ def test_a_type_that_is_made_elsewhere_is_seen(text: str) -> None:
         "from shared.contracts.sla import SlaClockMet\n@reacts_to(SlaClockMet, many=True)\nasync def show(tx, e): pass",
         "from shared.contracts.sla import SlaClockMet\nknown = isinstance(event, SlaClockMet)",
         "from shared.contracts.sla import SlaClockMet\nmeaning = {SlaClockMet: 1}",
+        "from shared.contracts.sla import SlaClockMet\nfact = self.fact_of(Held if x is SlaClockMet else Released)",
         "from tickets.domain.clock import SlaClockMet\nview = SlaClockMet(1)",
     ],
 )

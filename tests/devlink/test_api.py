@@ -11,10 +11,12 @@ import pytest
 
 from devlink.api import router
 from shared.contracts.devlink import DevTaskStatusChanged
+from shared.contracts.tickets import HoldBrief, TicketClosed, TicketHeld
 from shared.http.app import create_app
 from shared.http.auth import Authenticator
-from tests.devlink.scene import escalated, published, put_on_board
+from tests.devlink.scene import AT, escalated, hear, published, put_on_board, received
 from tests.shared.http.issuer import LocalIssuer
+from tests.support.briefs import ticket_brief
 from tests.support.databases import Database
 
 Databases = Callable[[str], Awaitable[Database]]
@@ -92,7 +94,45 @@ async def test_a_move_answers_the_task_as_it_now_is_and_is_published(
     assert (answer.json()["status"], answer.json()["possible_moves"]) == ("triaged", ["in_progress", "declined"])
     assert answer.json()["trace"][-1]["actor"] == "nora"
     [told] = await published(devlink, DevTaskStatusChanged.type)
-    assert (told["data"]["status"], told["actor"]) == ("triaged", "nora")
+    assert (told["data"]["task"]["status"], told["actor"]) == ("triaged", "nora")
+    assert told["data"]["task"]["url"] == f"http://127.0.0.1:8440/v1/tasks/{id_}"
+
+
+async def test_a_task_shows_how_each_ticket_that_waits_for_it_stands_now(
+    http: httpx2.AsyncClient, devlink: Database
+) -> None:
+    escalation, other = escalated(severity=2), escalated()
+    [id_, _] = await put_on_board(devlink, escalation, other)
+
+    async def shown() -> tuple[Any, ...]:
+        [link] = (await http.get(f"/v1/tasks/{id_}")).json()["links"]
+        return link["ticket_status"], link["ticket_severity"], link["ticket_assignee"]
+
+    assert await shown() == (None, None, None), "devlink has not heard of the ticket"
+    await hear(devlink, escalation)
+    assert await shown() == ("in_progress", 2, None)
+    held = TicketHeld(
+        ticket_id=escalation.data.ticket_id,
+        ticket=ticket_brief(
+            version=6, status="on_hold", severity=1, assignee="leo", hold=HoldBrief(reason="development", since=AT)
+        ),
+        reason="development",
+        note="",
+    )
+    await hear(devlink, received(held, sequence=9))
+    assert await shown() == ("on_hold", 1, "leo")
+    closed = TicketClosed(ticket_id=other.data.ticket_id, ticket=ticket_brief(status="closed"))
+    await hear(devlink, escalation, received(closed, sequence=10))
+    assert await shown() == ("on_hold", 1, "leo"), "what is told again is no news, and another ticket is another"
+
+
+async def test_a_status_that_nobody_knows_yet_is_shown_as_it_is(http: httpx2.AsyncClient, devlink: Database) -> None:
+    escalation = escalated()
+    [id_] = await put_on_board(devlink, escalation)
+    later = TicketClosed(ticket_id=escalation.data.ticket_id, ticket=ticket_brief(status="waiting-for-moon"))
+    await hear(devlink, received(later))
+    answer = await http.get(f"/v1/tasks/{id_}")
+    assert [link["ticket_status"] for link in answer.json()["links"]] == ["waiting-for-moon"]
 
 
 async def test_a_task_is_assigned_and_given_back(http: httpx2.AsyncClient, devlink: Database) -> None:

@@ -13,7 +13,7 @@ from devlink import commands
 from shared import clock
 from shared.contracts.envelope import Cause
 from shared.instants import STEP
-from tests.devlink.scene import AT, cause, escalated, put_on_board
+from tests.devlink.scene import AT, escalated, move, put_on_board
 from tests.support.clocks import unsteady
 from tests.support.databases import Database
 
@@ -49,8 +49,9 @@ async def test_a_move_is_told_at_the_instant_of_its_turn(database: Databases) ->
     devlink = await database("devlink")
     with time_machine.travel(AT, tick=False):
         [id_] = await put_on_board(devlink, escalated())
-        async with devlink.begin() as tx:
-            await commands.move_task(tx, cause(), id_, to="triaged", reason=None, fix_version=None)
+        await move(devlink, id_, "triaged")
     async with devlink.connect() as connection:
         told = await connection.fetchrow("SELECT occurred_at, recorded_at FROM runtime.archive ORDER BY position DESC")
+        status_at = await connection.fetchval("SELECT status_at FROM devlink.tasks")
     assert tuple(told) == (AT + STEP, AT + STEP)
+    assert status_at == AT + STEP

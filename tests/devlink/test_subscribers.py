@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import pytest
 
@@ -16,7 +17,8 @@ from shared.contracts.envelope import Received
 from shared.contracts.tickets import TicketEscalated
 from shared.db.statement import sql
 from shared.ids import new_id
-from tests.devlink.scene import AT, DUE, escalated, published, put_on_board
+from tests.devlink.scene import AT, DUE, escalated, hear, published, put_on_board
+from tests.support.briefs import task_brief
 from tests.support.databases import Database, dumped
 from tests.support.statements import counted
 
@@ -43,14 +45,16 @@ async def test_an_escalation_to_development_gets_a_task_and_says_so(database: Da
     assert (told["actor"], told["correlation_id"], told["causation_id"]) == ("system:devlink", "call-1", str(event.id))
     assert DevTaskLinked.model_validate(told["data"]) == DevTaskLinked(
         ticket_id=event.data.ticket_id,
-        task_id=id_,
         escalation_id=event.data.escalation_id,
-        tracker="board",
-        external_id=str(id_),
-        display_id="DEV-1",
-        url=f"http://127.0.0.1:8440/v1/tasks/{id_}",
-        status="new",
+        task=task_brief(
+            id_,
+            external_id=str(id_),
+            display_id="DEV-1",
+            url=f"http://127.0.0.1:8440/v1/tasks/{id_}",
+            status_at=datetime.fromisoformat(told["data"]["task"]["status_at"]),
+        ),
     )
+    assert await devlink.count("SELECT count(*) FROM devlink.tasks WHERE status_at = created_at") == 1
 
 
 async def test_a_new_task_shows_what_support_wrote_who_waits_and_where_it_came_from(database: Databases) -> None:
@@ -73,6 +77,17 @@ async def test_a_new_task_shows_what_support_wrote_who_waits_and_where_it_came_f
     assert (first.correlation_id, first.causation_id, first.occurred_at) == ("call-1", str(event.id), AT)
 
 
+async def test_a_ticket_of_nobody_who_could_be_identified_gets_its_task_too(database: Databases) -> None:
+    devlink = await database("devlink")
+    [id_] = await put_on_board(devlink, escalated(client=None))
+    async with devlink.begin() as tx:
+        task = await queries.get_task(tx, id_)
+        board = await queries.get_board(tx, size=1)
+    assert task is not None
+    assert (task.client_id, [link.client_id for link in task.links]) == (None, [None])
+    assert [one.client_id for one in board.columns[0].tasks] == [None]
+
+
 async def test_the_address_of_a_task_is_built_from_the_public_address(
     database: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,7 +95,7 @@ async def test_the_address_of_a_task_is_built_from_the_public_address(
     devlink = await database("devlink")
     [id_] = await put_on_board(devlink, escalated())
     [told] = await published(devlink)
-    assert told["data"]["url"] == f"https://desk.example.org/devlink/v1/tasks/{id_}"
+    assert told["data"]["task"]["url"] == f"https://desk.example.org/devlink/v1/tasks/{id_}"
 
 
 async def test_other_targets_and_imports_give_development_no_work(database: Databases) -> None:
@@ -98,6 +113,16 @@ async def test_other_targets_and_imports_give_development_no_work(database: Data
     assert await published(devlink) == []
 
 
+async def test_an_escalation_gives_development_its_task_and_is_how_the_ticket_stands(database: Databases) -> None:
+    devlink = await database("devlink")
+    ours, theirs, history = escalated(), escalated(target="analysts"), escalated(origin="import")
+    await hear(devlink, ours, theirs, history)
+    assert await tasks(devlink) == 1
+    async with devlink.connect() as connection:
+        kept = {row["id"]: json.loads(row["brief"]) for row in await connection.fetch("SELECT * FROM devlink.tickets")}
+    assert kept == {one.data.ticket_id: one.data.ticket.model_dump(mode="json") for one in (ours, theirs, history)}
+
+
 async def test_a_batch_costs_two_statements_and_numbers_follow_the_escalations(database: Databases) -> None:
     devlink = await database("devlink")
     events = [escalated(number=n) for n in range(1, 121)]
@@ -107,7 +132,7 @@ async def test_a_batch_costs_two_statements_and_numbers_follow_the_escalations(d
     assert len(sent) == 2
     told = await published(devlink)
     assert [one["key"] for one in told] == [str(event.data.ticket_id) for event in events]
-    assert [one["data"]["display_id"] for one in told] == [f"DEV-{n}" for n in range(1, 121)]
+    assert [one["data"]["task"]["display_id"] for one in told] == [f"DEV-{n}" for n in range(1, 121)]
 
 
 async def test_an_escalation_that_is_told_twice_has_one_task_and_one_event(database: Databases) -> None:
@@ -173,7 +198,7 @@ async def linked(devlink: Database) -> dict[tuple[str, str], uuid.UUID]:
     async with devlink.connect() as connection:
         rows = await connection.fetch("SELECT id, convert_from(value, 'UTF8')::json AS data FROM runtime.archive")
     found = [(json.loads(row["data"]), row["id"]) for row in rows]
-    return {(data["task_id"], data["display_id"]): event_id for data, event_id in found}
+    return {(data["task"]["task_id"], data["task"]["display_id"]): event_id for data, event_id in found}
 
 
 async def test_a_restored_board_that_numbers_a_task_otherwise_tells_another_fact(database: Databases) -> None:

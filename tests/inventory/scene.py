@@ -13,6 +13,7 @@ from shared.contracts.envelope import Cause, Origin, Received
 from shared.contracts.tickets import Groups, TicketOpened
 from shared.db.statement import sql
 from shared.ids import new_id
+from tests.support.briefs import ticket_brief
 from tests.support.databases import Database
 
 AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
@@ -75,7 +76,7 @@ async def furnish(database: Database) -> None:
 
 
 def opened(
-    client: str,
+    client: str | None,
     *,
     product: str | None = None,
     installation: str | None = None,
@@ -84,11 +85,8 @@ def opened(
 ) -> Received[TicketOpened]:
     """A ticket of a client has opened, as the consumer hands it over."""
     ticket_id = ticket or new_id()
-    data = TicketOpened(
-        ticket_id=ticket_id, number="T-000001", version=1, kind="incident",
-        groups=Groups(client_id=client, product_id=product), installation_id=installation, severity=2, priority=3,
-        title="No se puede facturar", reported_at=AT, opened_by="ana",
-    )  # fmt: skip
+    brief = ticket_brief(groups=Groups(client_id=client, product_id=product), installation_id=installation)
+    data = TicketOpened(ticket_id=ticket_id, ticket=brief, title="No se puede facturar")
     return Received(
         id=new_id(), source="/desk/tickets", type=data.type, subject=str(ticket_id), key=str(ticket_id), sequence=1,
         occurred_at=AT, recorded_at=AT, origin=origin, actor="ana", correlation_id="call-1", causation_id=None,

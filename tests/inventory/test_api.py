@@ -269,3 +269,15 @@ async def test_the_environment_of_a_ticket_is_shown_once_it_was_frozen(
     assert (shown["known"], shown["installation_id"], shown["product_version"]) == (True, "arenales-kontar", "7.4.2")
     assert [one["module_id"] for one in shown["modules"]] == ["kontar-corte", "kontar-stock"]
     assert (await http.get(f"/v1/tickets/{uuid4()}/environment")).status_code == 404
+
+
+async def test_the_environment_of_a_ticket_says_that_nobody_could_be_identified(
+    http: httpx2.AsyncClient, inventory: Database
+) -> None:
+    event = opened(None)
+    async with inventory.begin() as tx:
+        await attach_environment(tx, [event])
+    answer = await http.get(f"/v1/tickets/{event.data.ticket_id}/environment")
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()
+    assert (shown["known"], shown["client_id"], shown["reason"]) == (False, None, "client-not-identified")

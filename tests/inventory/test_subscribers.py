@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
-from inventory import commands, queries
+from inventory import commands, queries, subscribers
 from inventory.documents import InstallationRecord
 from inventory.subscribers import attach_environment
 from shared.contracts.inventory import EnvironmentResolved, EnvironmentUnknown, InstalledModule
+from shared.contracts.tickets import TicketBrief, TicketOpened
+from shared.messaging.reactions import collect
 from tests.inventory.scene import AT, DOCUMENT, cause, furnish, opened, published
 from tests.support.databases import Database
 from tests.support.statements import counted
@@ -72,6 +75,7 @@ async def test_what_nobody_knows_is_told_with_its_reason_and_the_candidates(data
         opened("quimsa", product="kontar"),
         opened("la-yapa"),
         opened("arenales", installation="quimsa-pilar"),
+        opened(None, product="kontar", installation="arenales-kontar"),
     ]
     async with inventory.begin() as tx:
         await attach_environment(tx, events)
@@ -84,6 +88,7 @@ async def test_what_nobody_knows_is_told_with_its_reason_and_the_candidates(data
         ("quimsa", "several-installations", ("quimsa-garin", "quimsa-pilar")),
         ("la-yapa", "several-installations", ("la-yapa-kontar", "la-yapa-nominar")),
         ("arenales", "installation-of-another-client", ("arenales-kontar",)),
+        (None, "client-not-identified", ()),
     ]
     assert [one.ticket_id for one in told] == [event.data.ticket_id for event in events]
     async with inventory.begin() as tx:
@@ -97,8 +102,8 @@ async def test_hundreds_of_tickets_cost_three_statements_and_keep_their_order(da
     inventory = await database("inventory")
     await furnish(inventory)
     before = len(await published(inventory))
-    clients = ("arenales", "la-yapa", "quimsa", "runa", "nadie")
-    events = [opened(clients[n % 5], product=("kontar", None)[n % 2]) for n in range(400)]
+    clients = ("arenales", "la-yapa", "quimsa", "runa", "nadie", None)
+    events = [opened(clients[n % 6], product=("kontar", None)[n % 2]) for n in range(400)]
     with counted(inventory.engine) as sent:
         async with inventory.begin() as tx:
             await attach_environment(tx, events)
@@ -106,6 +111,21 @@ async def test_hundreds_of_tickets_cost_three_statements_and_keep_their_order(da
     told = (await published(inventory))[before:]
     assert [one["key"] for one in told] == [str(event.data.ticket_id) for event in events]
     assert await inventory.count("SELECT count(*) FROM inventory.environments") == 400
+
+
+async def test_a_ticket_that_opens_has_its_environment_and_is_how_it_stands(database: Databases) -> None:
+    """Also where nobody could say whose it is, and where it is told for an import."""
+    inventory = await database("inventory")
+    await furnish(inventory)
+    events = [opened("arenales"), opened(None), opened("runa", origin="import")]
+    both = collect(subscribers).by_type[TicketOpened.type].function
+    async with inventory.begin() as tx:
+        await both(tx, events)
+    async with inventory.connect() as connection:
+        rows = await connection.fetch("SELECT id, brief, sequence FROM inventory.tickets")
+    kept = {row["id"]: TicketBrief.model_validate(json.loads(row["brief"])) for row in rows}
+    assert kept == {event.data.ticket_id: event.data.ticket for event in events}
+    assert await inventory.count("SELECT count(*) FROM inventory.environments") == len(events)
 
 
 async def test_a_ticket_that_is_told_again_keeps_its_first_environment(database: Databases) -> None:

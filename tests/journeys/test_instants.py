@@ -85,10 +85,10 @@ async def test_clocks_agree_with_tickets_that_two_hosts_hold_and_release_at_once
             return int(found["facts"]) == TICKETS + accepted
 
         await eventually(all_heard, within=60, what="sla has heard everything that was accepted")
-        states = await jumping.rows("sla", "SELECT ticket_id, state FROM sla.clocks WHERE kind = 'resolution'")
+        states = await jumping.rows("sla", "SELECT ticket_id, course FROM sla.clocks WHERE kind = 'resolution'")
         statuses = await jumping.rows("tickets", "SELECT id, status FROM tickets.tickets")
         expected = {row["id"]: {"on_hold": "paused", "in_progress": "running"}[row["status"]] for row in statuses}
-        found = {row["ticket_id"]: row["state"] for row in states}
+        found = {row["ticket_id"]: row["course"] for row in states}
         assert [(found[ticket], state) for ticket, state in expected.items() if found[ticket] != state] == []
         await instants_grow(jumping)
         await views_agree(jumping, there, opened)
@@ -100,24 +100,24 @@ async def views_agree(system: System, tickets: httpx2.AsyncClient, opened: list[
 
         async def agree(ticket_id: str) -> bool:
             answer = await sla.get(f"/v1/tickets/{ticket_id}/clocks")
-            folded = {one["kind"]: seen(one, one["running"]) for one in answer.raise_for_status().json()["clocks"]}
-            clocks = (await view(tickets, ticket_id))["clocks"]
-            return {one["kind"]: seen(one, one["state"] in ("running", "breached")) for one in clocks} == folded
+            folded = {one["kind"]: seen(one) for one in answer.raise_for_status().json()["clocks"]}
+            return {one["kind"]: seen(one) for one in (await view(tickets, ticket_id))["clocks"]} == folded
 
         for ticket_id in opened:
             await eventually(partial(agree, ticket_id), within=30, what="both show the same clocks")
 
 
-def seen(clock: View, runs: bool) -> tuple[object, ...]:
+def seen(clock: View) -> tuple[object, ...]:
     instants = [clock[name] and datetime.fromisoformat(clock[name]) for name in ("due_at", "breached_at")]
-    return (runs, *instants)
+    return (clock["course"], clock["outcome"], *instants)
 
 
 async def instants_grow(system: System) -> None:
     """Each ticket's own facts are dated in the order of its versions, and so are the events that tell them."""
     facts = await system.rows(
         "tickets",
-        "SELECT ticket_id, h.occurred_at, CAST(h.data ->> 'version' AS integer) AS version, a.occurred_at AS told_at "
+        "SELECT ticket_id, h.occurred_at, CAST(h.data -> 'ticket' ->> 'version' AS integer) AS version, "
+        "a.occurred_at AS told_at "
         "FROM tickets.history h JOIN runtime.archive a ON a.id = h.fact_id WHERE source = 'tickets' ORDER BY 1, 3",
     )
     assert all(row["occurred_at"] == row["told_at"] for row in facts)

@@ -55,7 +55,7 @@ async def seen(system: System) -> dict[str, dict[Any, Any]]:
     """What the desk shows of everything that others did, by what each is known by."""
     wanted = {
         "clocks": "SELECT id, ticket_id, kind, contract_id, contract_version, target_seconds, started_at, course, "
-        "course_at, due_at, warned_as, breached_at FROM tickets.clocks",
+        "outcome, elapsed_seconds, since, due_at, warned_as, breached_at FROM tickets.clocks",
         "tasks": "SELECT id, ticket_id, escalation_id, tracker, external_id, display_id, status FROM tickets.tasks",
         "environments": "SELECT ticket_id, state, data::text FROM tickets.environments",
         "facts": "SELECT fact_id, ticket_id, type, occurred_at, data::text FROM tickets.history "

@@ -1,7 +1,8 @@
-"""Many tickets at once, by COPY: what years of work leave, most of it closed, without waiting for years."""
+"""Many tickets at once, by COPY: what years of work leave, most of it ended, without waiting for years."""
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import asyncpg
 from shared.db.engine import make_engine
 from shared.db.transaction import begin
 from shared.spelling import search_key
+from tests.support.briefs import ticket_brief
 from tickets import repository
 
 OPEN = 20_000
@@ -29,7 +31,17 @@ CLIENTS = [f"client-{number}" for number in range(40)]
 SMALL_CLIENT, ITS_TICKETS = "client-small", 50
 PRODUCTS = [f"product-{number}" for number in range(6)]
 TARGETS = (None, None, "analysts", "functional-analysis", "development")
+# One in so many of the ended tickets was cancelled.
+CANCELLED = 500
 _TABLES = ("tickets", "history", "clocks")
+# What an answer to the client looks like in a history: the brief of a ticket is most of it.
+TOLD = json.dumps(
+    {
+        "ticket": ticket_brief(version=2, status="in_progress").model_dump(mode="json"),
+        "first": False, "channel": "phone", "text": "lo estamos viendo con el equipo", "occurred_late_reason": None,
+    }
+)  # fmt: skip
+CHANGES = "{}"
 _SYLLABLES = ("ba", "cor", "de", "fi", "gue", "lo", "mar", "ni", "pa", "que", "ras", "sol", "tu", "ven", "xa", "zo")
 
 
@@ -82,12 +94,20 @@ class Story:
             level = {None: 1, "analysts": 2}.get(target, 3)
             client, product = chance.choice(CLIENTS), chance.choice(PRODUCTS)
             client = SMALL_CLIENT if number % (self.count // ITS_TICKETS) == 0 else client
-            status, closed = ("in_progress", None) if self.is_open(number) else ("closed", at + timedelta(days=2))
+            status, settled, cancelled = self.ended(number)
             yield (
                 self.id(number), f"T-{number:06d}", 2, status, "incident", client, product, chance.randint(1, 4), False,
                 chance.randint(1, 4), title, search_key(title), "Aparece un error y la pantalla queda en blanco. " * 4,
-                "phone", at, at, "ana", at, level, target, chance.choice(PEOPLE), closed, closed,
+                "phone", at, at, "ana", "ana", at, at, level, target, chance.choice(PEOPLE), settled, settled,
+                cancelled,
             )  # fmt: skip
+
+    def ended(self, number: int) -> tuple[str, datetime | None, datetime | None]:
+        """Its status, and when it was resolved and closed, or cancelled."""
+        at = self.opened(number) + timedelta(days=2)
+        if self.is_open(number):
+            return "in_progress", None, None
+        return ("cancelled", None, at) if number % CANCELLED == 1 else ("closed", at, None)
 
     def history(self) -> Iterator[tuple[Any, ...]]:
         """Rows of tickets.history: two facts of each ticket, and of the last one very many."""
@@ -96,7 +116,7 @@ class Story:
                 at = self.opened(number) + timedelta(minutes=nth)
                 yield (
                     self.id(number), UUID(int=number << 64 | nth), "desk.ticket.responded.v1", "tickets", at, at, "ana",
-                    "live", "req", '{"text": "lo estamos viendo con el equipo", "channel": "phone", "version": 2}',
+                    "live", "req", CHANGES, TOLD,
                 )  # fmt: skip
 
     def clocks(self) -> Iterator[tuple[Any, ...]]:
@@ -104,14 +124,15 @@ class Story:
         chance = random.Random(3)
         for number in range(1, self.count + 1):
             for nth, kind in enumerate(("response", "resolution")):
-                course = "met" if kind == "response" or not self.is_open(number) else "running"
+                course = "stopped" if kind == "response" or not self.is_open(number) else "running"
                 if course == "running" and chance.random() < 0.1:
                     course = "paused"
+                outcome = "met" if course == "stopped" else "pending"
                 due = self.opened(number) + timedelta(hours=chance.randint(4, 400))
-                left = None if course == "running" else chance.randint(60, 90_000)
+                counted = 0 if course == "running" else chance.randint(60, 90_000)
                 yield (
-                    UUID(int=number << 64 | 1 << 60 | nth), self.id(number), kind, "contrato", 1, 3600,
-                    self.opened(number), 1, course, self.opened(number), left, 1, due, 1, 0, 0,
+                    UUID(int=number << 64 | 1 << 60 | nth), self.id(number), kind, 1, course, outcome, "contrato", 1,
+                    100_000, counted, self.opened(number), self.opened(number), None if course == "paused" else due, 1,
                 )  # fmt: skip
 
 
@@ -119,16 +140,15 @@ _COLUMNS = {
     "tickets": (
         "id", "number", "version", "status", "kind", "client_id", "product_id", "severity", "severity_to_review",
         "priority", "title", "title_key", "description", "channel", "reported_at", "opened_at", "opened_by",
-        "last_fact_at", "level", "target", "assignee", "resolved_at", "closed_at",
+        "owner", "last_fact_at", "course_at", "level", "target", "assignee", "resolved_at", "closed_at", "cancelled_at",
     ),
     "history": (
         "ticket_id", "fact_id", "type", "source", "occurred_at", "recorded_at", "actor", "origin", "correlation_id",
-        "data",
+        "changes", "data",
     ),
     "clocks": (
-        "id", "ticket_id", "kind", "contract_id", "contract_version", "target_seconds", "started_at", "start_sequence",
-        "course", "course_at", "remaining_seconds", "course_sequence", "due_at", "due_sequence", "warned_sequence",
-        "breach_sequence",
+        "id", "ticket_id", "kind", "cycle", "course", "outcome", "contract_id", "contract_version", "target_seconds",
+        "elapsed_seconds", "started_at", "since", "due_at", "sequence",
     ),
 }  # fmt: skip
 _INDEXES = """

@@ -29,9 +29,10 @@ OWN_URL, TICKETS_URL = "DESK_DATABASE_URL", "DESK_TICKETS_DATABASE_URL"
 
 _TICKET = """
     INSERT INTO tickets.tickets (id, number, version, status, kind, client_id, product_id, severity, severity_to_review,
-        priority, title, title_key, description, channel, reported_at, opened_at, opened_by, level)
+        priority, title, title_key, description, channel, reported_at, opened_at, opened_by, last_fact_at, course_at,
+        owner, level)
     VALUES ($1, 'T-' || lpad(nextval('tickets.ticket_number')::text, 6, '0'), 1, 'new', $2, $3, $4, $5, false, 3, $6,
-        $7, $8, 'phone', $9, $9, $10, 1)
+        $7, $8, 'phone', $9, $9, $10, $9, $9, $10, 1)
     RETURNING number
 """
 _HISTORY = """
@@ -98,7 +99,13 @@ async def open_plainly(request: Request, actor: Actor, body: Opening) -> dict[st
             _TICKET, ticket, body.kind, body.client_id, body.product_id, body.severity, body.title,
             body.title.casefold(), body.description, now, actor,
         )  # fmt: skip
-        data = {**body.model_dump(), "number": number, "version": 1, "priority": 3, "opened_by": actor}
+        brief = {
+            "number": number, "version": 1, "status": "new", "level": 1, "target": None, "team": None, "owner": actor,
+            "assignee": None, "groups": {"client_id": body.client_id, "product_id": body.product_id, "module_id": None},
+            "installation_id": None, "kind": body.kind, "severity": body.severity, "priority": 3, "immediate": False,
+            "reported_at": now.isoformat(), "hold": None,
+        }  # fmt: skip
+        data = {"title": body.title, "description": body.description, "ticket": brief}
         await connection.execute(_HISTORY, ticket, fact, TYPE, now, actor, str(fact), json.dumps(data))
         value = json.dumps({**data, "ticket_id": str(ticket)}).encode()
         position = await connection.fetchval(

@@ -32,7 +32,7 @@ WATCH_SECONDS = 0.005
 SETTLED_SECONDS = 60
 REACTED = """
     SELECT e.ticket_id FROM tickets.environments e WHERE e.ticket_id = ANY($1::uuid[]) AND 2 = (
-        SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = e.ticket_id AND k.course IS NOT NULL)
+        SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = e.ticket_id)
 """
 
 

@@ -20,7 +20,7 @@ from tests.load.scene import API_PROCESSES, Options, Scene
 from tests.support.databases import OWNER
 from tests.support.system import READY_SECONDS, Process, System
 from tests.support.waiting import wait_until
-from tickets.api import BY_DUE
+from tickets.api.lists import BY_DUE
 
 CALLERS = 8
 FLOOR = "empty route"
@@ -94,7 +94,8 @@ def _reads(filled: Filled, token: str) -> dict[str, list[str]]:
         "in somebody's hands by due": [f"?sort=due&assignee={one}" for one in people],
         "of a client": [f"?client={one}" for one in clients],
         "of a client by due": [f"?client={one}&sort=due" for one in clients],
-        "of a client, closed too": [f"?client={one}&status=all" for one in clients],
+        "of a client, ended too": [f"?client={one}&status=all" for one in clients],
+        "cancelled": ["?status=cancelled"],
         "open with a frequent word": [f"?q={word}" for word in FREQUENT],
         "open with a rare word": [f"?q={RARE}"],
         "open with two letters": ["?q=xz", "?q=ue"],

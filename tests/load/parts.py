@@ -161,7 +161,7 @@ async def loop(url: str, cluster: Cluster, watch: Stopwatch) -> None:
 
     def parse(record: Any) -> Effect:
         event = read(record.headers, record.key, record.value, known)
-        return event.id, event.type, event.key, int(event.data.number.removeprefix("T-")), event.sequence
+        return event.id, event.type, event.key, int(event.data.ticket.number.removeprefix("T-")), event.sequence
 
     await _consume_by_hand(url, cluster, watch, parse)
 
@@ -171,7 +171,7 @@ async def bare_loop(url: str, cluster: Cluster, watch: Stopwatch) -> None:
 
     def parse(record: Any) -> Effect:
         headers = dict(record.headers)
-        number = int(TicketOpened.model_validate_json(record.value).number.removeprefix("T-"))
+        number = int(TicketOpened.model_validate_json(record.value).ticket.number.removeprefix("T-"))
         id_, sequence = UUID(headers["ce_id"].decode()), int(headers["ce_sequence"])
         return id_, TicketOpened.type, record.key.decode(), number, sequence
 

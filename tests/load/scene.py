@@ -40,12 +40,12 @@ LAST = "SELECT id FROM tickets.tickets ORDER BY id DESC LIMIT 1"
 WAITING = """
     SELECT count(*) AS opened, count(*) FILTER (
         WHERE NOT EXISTS (SELECT FROM tickets.environments e WHERE e.ticket_id = t.id)
-           OR 2 <> (SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL)) AS waiting
+           OR 2 <> (SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = t.id)) AS waiting
     FROM tickets.tickets t WHERE t.id > $1
 """
 REACTED = """
     SELECT t.id FROM tickets.tickets t JOIN tickets.environments e ON e.ticket_id = t.id WHERE 2 = (
-        SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = t.id AND k.course IS NOT NULL)
+        SELECT count(*) FROM tickets.clocks k WHERE k.ticket_id = t.id)
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,33 +13,33 @@ from uuid import UUID
 
 import time_machine
 
-from shared.contracts.envelope import Event, Origin, Received
+from shared.contracts.envelope import Origin, Received
 from shared.contracts.tickets import (
-    Groups,
+    HoldBrief,
     HoldReason,
     Kind,
+    TicketAssigned,
+    TicketCancelled,
+    TicketEvent,
     TicketHeld,
     TicketOpened,
     TicketReleased,
+    TicketReopened,
     TicketResolved,
     TicketResponded,
 )
 from shared.db.transaction import Transaction
 from shared.ids import new_id
+from shared.messaging.reactions import collect
 from sla import commands, subscribers
+from tests.support.briefs import ticket_brief
 from tests.support.databases import Database
 
 ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 # What a client without a contract is promised for S1 (basico).
 RESPONSE, RESOLUTION = 2 * 3600, 32 * 3600
 
-REACTIONS: dict[type[Event], Callable[..., Any]] = {
-    TicketOpened: subscribers.start_clocks,
-    TicketResponded: subscribers.refold_clocks,
-    TicketHeld: subscribers.refold_clocks,
-    TicketReleased: subscribers.refold_clocks,
-    TicketResolved: subscribers.refold_clocks,
-}
+REACTIONS = collect(subscribers)
 
 
 def at(seconds: float) -> datetime:
@@ -60,50 +60,66 @@ async def fire_timers(tx: Transaction, now: datetime) -> int:
     return len(due)
 
 
+async def fire_all(database: Database, seconds: float) -> None:
+    """Portions, until nothing is overdue any more."""
+    while True:
+        async with database.begin() as tx:
+            if not await fire_timers(tx, at(seconds)):
+                return
+
+
 _sequences = itertools.count(1)
 
 
 @dataclass
 class Story:
-    """One ticket, and the events that tell its life; sequences grow in the order of telling."""
+    """One ticket, and the events that tell its life; sequences and versions grow in the order of telling.
 
-    client: str = "cliente-sin-contrato"
+    `brief` is what of the ticket is otherwise than usual by now.
+    """
+
+    client: str | None = "cliente-sin-contrato"
     severity: int = 1
     kind: Kind = "incident"
     origin: Origin = "live"
     ticket_id: UUID = field(default_factory=new_id)
+    brief: dict[str, Any] = field(default_factory=dict)
 
     def opened(self, seconds: float = 0, reported: float | None = None) -> Received[Any]:
-        data = TicketOpened(
-            **self._base(),
-            kind=self.kind,
-            groups=Groups(client_id=self.client),
-            severity=self.severity,
-            priority=4,
-            title="La facturación no anda",
-            reported_at=at(seconds if reported is None else reported),
-            opened_by="ana",
-        )
-        return self._received(data, seconds)
+        self.brief["reported_at"] = at(seconds if reported is None else reported)
+        return self._received(TicketOpened, seconds, title="La facturación no anda")
+
+    def assigned(self, seconds: float, assignee: str) -> Received[Any]:
+        self.brief |= {"status": "in_progress", "assignee": assignee}
+        return self._received(TicketAssigned, seconds, assignee=assignee)
 
     def responded(self, seconds: float) -> Received[Any]:
-        return self._received(
-            TicketResponded(**self._base(), first=True, channel="phone", text="Lo estamos viendo"), seconds
-        )
+        return self._received(TicketResponded, seconds, first=True, channel="phone", text="Lo estamos viendo")
 
     def held(self, seconds: float, reason: HoldReason = "waiting-for-client") -> Received[Any]:
-        return self._received(TicketHeld(**self._base(), reason=reason, note="Falta el archivo"), seconds)
+        self.brief |= {"status": "on_hold", "hold": HoldBrief(reason=reason, since=at(seconds))}
+        return self._received(TicketHeld, seconds, reason=reason, note="Falta el archivo")
 
     def released(self, seconds: float, reason: HoldReason = "waiting-for-client") -> Received[Any]:
-        return self._received(TicketReleased(**self._base(), reason=reason), seconds)
+        self.brief |= {"status": "in_progress", "hold": None}
+        return self._received(TicketReleased, seconds, reason=reason)
 
     def resolved(self, seconds: float) -> Received[Any]:
-        return self._received(TicketResolved(**self._base(), code="configuracion", text="Listo"), seconds)
+        self.brief |= {"status": "resolved", "hold": None}
+        return self._received(TicketResolved, seconds, code="configuracion", text="Listo")
 
-    def _base(self) -> dict[str, Any]:
-        return {"ticket_id": self.ticket_id, "number": "T-000042", "version": 1}
+    def reopened(self, seconds: float) -> Received[Any]:
+        self.brief |= {"status": "in_progress"}
+        return self._received(TicketReopened, seconds, reason="Volvió a pasar", previous_status="resolved")
 
-    def _received(self, data: Event, seconds: float) -> Received[Any]:
+    def cancelled(self, seconds: float) -> Received[Any]:
+        self.brief |= {"status": "cancelled", "hold": None}
+        return self._received(TicketCancelled, seconds, reason="Se abrió dos veces")
+
+    def _received(self, event: type[TicketEvent], seconds: float, **told: Any) -> Received[Any]:
+        self.brief["version"] = self.brief.get("version", 0) + 1
+        brief = ticket_brief(client=self.client, kind=self.kind, severity=self.severity, **self.brief)
+        data = event(ticket_id=self.ticket_id, ticket=brief, **told)
         return Received(
             id=new_id(),
             source="/desk/tickets",
@@ -123,9 +139,9 @@ class Story:
 
 
 async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
-    """Hands the events to their reactions in runs of one type, as the consumer does."""
-    for kind, run in itertools.groupby(events, key=lambda event: type(event.data)):
-        await REACTIONS[kind](tx, list(run))
+    """Hands the events over in runs of one function, as the consumer does."""
+    for function, run in itertools.groupby(events, key=lambda event: REACTIONS.by_type[event.type].function):
+        await function(tx, list(run))
 
 
 async def tell(database: Database, *events: Received[Any], noticed: float | None = None) -> None:
@@ -141,6 +157,13 @@ async def clocks_of(database: Database, ticket_id: UUID) -> dict[str, dict[str, 
     async with database.connect() as connection:
         rows = await connection.fetch("SELECT * FROM sla.clocks WHERE ticket_id = $1", ticket_id)
     return {row["kind"]: dict(row) for row in rows}
+
+
+async def kept_ticket(database: Database, ticket_id: UUID) -> dict[str, Any] | None:
+    """The ticket as sla keeps it: its brief, and the sequence of the event that told it."""
+    async with database.connect() as connection:
+        row = await connection.fetchrow("SELECT brief::text, sequence FROM sla.tickets WHERE id = $1", ticket_id)
+    return None if row is None else {"brief": json.loads(row["brief"]), "sequence": row["sequence"]}
 
 
 async def published(database: Database, key: UUID | str | None = None) -> list[dict[str, Any]]:
@@ -165,7 +188,7 @@ async def published(database: Database, key: UUID | str | None = None) -> list[d
 
 def names(events: Sequence[dict[str, Any]]) -> list[str]:
     """What happened to which clock, in a form that reads well in an assertion."""
-    return [f"{event['kind']} {event['type'].removeprefix('sla-clock.')}" for event in events]
+    return [f"{event['clock']['kind']} {event['type'].removeprefix('sla-clock.')}" for event in events]
 
 
 async def timers(database: Database) -> list[tuple[str, datetime]]:

@@ -12,7 +12,20 @@ from shared.contracts.envelope import Cause
 from sla import commands
 from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
 from sla.domain.target import IncompleteTargets
-from tests.sla.telling import ZERO, Story, apply, at, clocks_of, frozen, published, tell, timers
+from tests.sla.telling import (
+    RESOLUTION,
+    RESPONSE,
+    ZERO,
+    Story,
+    apply,
+    at,
+    clocks_of,
+    frozen,
+    names,
+    published,
+    tell,
+    timers,
+)
 from tests.support.databases import Database
 from tests.support.statements import counted
 
@@ -127,13 +140,26 @@ async def test_an_ended_contract_leaves_the_default_targets(sla: Database) -> No
     assert (clock["contract_id"], clock["contract_version"], clock["target_seconds"]) == (None, 0, 32 * 3600)
 
 
+async def test_a_caller_whom_nobody_could_identify_has_the_default_targets(sla: Database) -> None:
+    await record(sla, contract(contract_type="platino"))
+    story = Story(client=None)
+    await tell(sla, story.opened(), story.held(100))
+    for clock, target in zip(("response", "resolution"), (RESPONSE, RESOLUTION), strict=True):
+        kept = (await clocks_of(sla, story.ticket_id))[clock]
+        assert (kept["client_id"], kept["contract_id"], kept["contract_version"]) == (None, None, 0)
+        assert kept["target_seconds"] == target
+    told = await published(sla, story.ticket_id)
+    assert names(told) == ["response started", "resolution started", "resolution paused"]
+    assert {one["clock"]["contract_id"] for one in told} == {None}
+
+
 async def test_a_contract_of_its_own_decides_which_holds_pause(sla: Database) -> None:
     await record(sla, contract(pausing_holds=["third-party"]))
     story = Story(client="acme")
     await tell(sla, story.opened(), story.held(100, "waiting-for-client"))
-    assert (await clocks_of(sla, story.ticket_id))["resolution"]["state"] == "running"
+    assert (await clocks_of(sla, story.ticket_id))["resolution"]["course"] == "running"
     await tell(sla, story.released(200, "waiting-for-client"), story.held(300, "third-party"))
-    assert (await clocks_of(sla, story.ticket_id))["resolution"]["state"] == "paused"
+    assert (await clocks_of(sla, story.ticket_id))["resolution"]["course"] == "paused"
 
 
 async def test_without_defaults_no_clock_starts_and_the_reason_is_said(sla: Database) -> None:

@@ -75,7 +75,7 @@ async def test_each_threshold_warns_once_and_then_the_target_is_missed(sla: Data
     assert {one["late_by_seconds"] for one in told} == {0}
     assert [kind for kind, _ in await timers(sla)] == ["resolution"]
     clock = (await clocks_of(sla, story.ticket_id))["response"]
-    assert (clock["state"], clock["breached_at"]) == ("running", at(RESPONSE))
+    assert (clock["course"], clock["breached_at"]) == ("running", at(RESPONSE))
 
 
 async def test_after_a_downtime_everything_overdue_is_told_at_once_in_due_order_with_its_lateness(
@@ -118,7 +118,7 @@ async def test_a_late_hold_takes_the_breach_back_and_the_next_one_is_told_again(
     assert (await clocks_of(sla, story.ticket_id))["resolution"]["breached_at"] == at(RESOLUTION)
     await tell(sla, story.held(1000), noticed=RESOLUTION + 20)
     clock = (await clocks_of(sla, story.ticket_id))["resolution"]
-    assert (clock["state"], clock["breached_at"], clock["warned_seconds"]) == ("paused", None, 0)
+    assert (clock["course"], clock["breached_at"], clock["warned_seconds"]) == ("paused", None, 0)
     await tell(sla, story.released(2000), noticed=RESOLUTION + 30)
     assert (await clocks_of(sla, story.ticket_id))["resolution"]["due_at"] == at(RESOLUTION + 1000)
     assert await fire(sla, at(RESOLUTION + 1001)) > 0
@@ -133,15 +133,12 @@ async def test_a_live_clock_equals_its_facts_folded_again(sla: Database) -> None
     live = (await clocks_of(sla, story.ticket_id))["resolution"]
     async with sla.begin() as tx:
         await tx.execute(
-            sql("UPDATE sla.clocks SET state = 'ended', warned_seconds = 0, due_at = NULL, since = :z"),
-            {
-                "z": ZERO,
-            },
+            sql("UPDATE sla.clocks SET course = 'stopped', warned_seconds = 0, due_at = NULL, since = :z"), {"z": ZERO}
         )
     # A release when nothing is held changes nothing by itself; it makes the clock fold all of its facts again.
     await tell(sla, story.released(600), noticed=RESOLUTION * 0.8)
     again = (await clocks_of(sla, story.ticket_id))["resolution"]
-    names_of_state = ("state", "since", "counted_seconds", "due_at", "breached_at", "warned_seconds", "judged_until")
+    names_of_state = ("course", "since", "counted_seconds", "due_at", "breached_at", "warned_seconds", "judged_until")
     assert {name: again[name] for name in names_of_state} == {name: live[name] for name in names_of_state}
 
 
@@ -161,7 +158,7 @@ async def test_two_workers_at_once_fire_each_timer_exactly_once(sla: Database) -
     shares = await asyncio.gather(work(), work())
     assert sum(map(sum, shares)) == len(stories)
     assert all(shares), "both workers had a share"
-    warned = Counter(one["clock_id"] for one in await published(sla) if one["type"] == "sla-clock.warned")
+    warned = Counter(one["clock"]["clock_id"] for one in await published(sla) if one["type"] == "sla-clock.warned")
     assert len(warned) == len(stories)
     assert set(warned.values()) == {1}
 
@@ -247,7 +244,7 @@ async def test_a_clock_that_cannot_be_judged_is_set_aside_and_the_others_go_on(s
     with frozen(RESPONSE / 2 + 1):
         assert await loop._portion() == 20
         assert await loop._portion() == 0
-    warned = {one["clock_id"] for one in await published(sla) if one["type"] == "sla-clock.warned"}
+    warned = {one["clock"]["clock_id"] for one in await published(sla) if one["type"] == "sla-clock.warned"}
     assert len(warned) == 19
     async with sla.begin() as tx:
         (aside,) = await set_aside.all_of(tx)
@@ -261,5 +258,5 @@ async def test_a_clock_that_cannot_be_judged_is_set_aside_and_the_others_go_on(s
             assert await set_aside.forget(tx, "sla-timers", str(guilty))
             assert await commands.TIMERS.bring_back(tx, str(guilty), at(RESPONSE / 2 + 4))
         assert await loop._portion() == 1
-    warned = {one["clock_id"] for one in await published(sla) if one["type"] == "sla-clock.warned"}
+    warned = {one["clock"]["clock_id"] for one in await published(sla) if one["type"] == "sla-clock.warned"}
     assert len(warned) == 20

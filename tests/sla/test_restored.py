@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.sla.telling import RESOLUTION, Story, at, fire_timers, tell
+from tests.sla.telling import RESOLUTION, Story, fire_all, tell
 from tests.support.databases import Database, dumped
 
 Make = Callable[[str], Awaitable[Database]]
@@ -21,10 +21,7 @@ async def sla(database: Make) -> Database:
 
 async def look(sla: Database, share: float) -> None:
     """The timers are looked at when this share of the resolution's target has gone by since the story began."""
-    while True:
-        async with sla.begin() as tx:
-            if not await fire_timers(tx, at(share * RESOLUTION + 1)):
-                return
+    await fire_all(sla, share * RESOLUTION + 1)
 
 
 async def by_time(sla: Database) -> dict[tuple[Any, ...], UUID]:

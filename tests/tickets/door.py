@@ -9,6 +9,7 @@ import httpx2
 
 from shared.http.app import create_app
 from shared.http.auth import Authenticator
+from shared.http.routers import routers_of
 from tests.shared.http.issuer import LocalIssuer
 from tests.support.databases import Database
 from tickets import api
@@ -26,7 +27,7 @@ class Desk:
         self.app = create_app(
             service="tickets",
             description="under test",
-            routers=[api.router],
+            routers=routers_of(api),
             engine=database.engine,
             hint=self._hint,
             authenticator=Authenticator(issuer.url),

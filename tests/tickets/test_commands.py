@@ -13,12 +13,12 @@ import pytest
 import time_machine
 
 from shared.contracts.inventory import EnvironmentResolved, InstalledModule
-from shared.contracts.sla import SlaClockPaused, SlaClockStarted
 from shared.ids import new_id
 from shared.instants import STEP
 from tests.support.databases import Database
 from tests.support.statements import round_trips
-from tests.tickets.desk import HOUR, NOW, a_call, cause, contract, deliver, open_one, received, rows
+from tests.tickets import told
+from tests.tickets.desk import NOW, a_call, cause, contract, deliver, open_one, received, rows
 from tickets import commands, projections
 from tickets.commands import Done
 from tickets.domain.escalation import EVERYWHERE
@@ -61,21 +61,23 @@ async def test_opening_stores_the_ticket_its_history_and_one_event(desk: Databas
         "number": "T-000001", "version": 1, "status": "new", "client_id": "molinos", "product_id": "gestion",
         "module_id": "facturacion",
     }  # fmt: skip
-    assert (row["installation_id"], row["priority"], row["opened_at"], row["reported_at"]) == (
-        "molinos-gestion", 2, NOW, NOW,
+    assert (row["installation_id"], row["priority"], row["opened_at"], row["reported_at"], row["owner"]) == (
+        "molinos-gestion", 2, NOW, NOW, "ana",
     )  # fmt: skip
     (event,) = await published(desk)
     assert (event["type"], event["topic"], event["key"]) == (
         "desk.ticket.opened.v1", "desk.tickets.v1", str(done.ticket.id),
     )  # fmt: skip
-    assert event["value"]["groups"] == {"client_id": "molinos", "product_id": "gestion", "module_id": "facturacion"}
-    assert event["value"]["number"] == "T-000001"
+    brief = event["value"]["ticket"]
+    assert brief["groups"] == {"client_id": "molinos", "product_id": "gestion", "module_id": "facturacion"}
+    assert (brief["number"], brief["status"], brief["owner"], brief["version"]) == ("T-000001", "new", "ana", 1)
     (entry,) = await history(desk, done.ticket.id)
     assert (entry["fact_id"], entry["type"], entry["source"], entry["actor"], entry["corrects"]) == (
         event["id"], "desk.ticket.opened.v1", "tickets", "ana", None,
     )  # fmt: skip
     assert (entry["occurred_at"], entry["recorded_at"], entry["correlation_id"]) == (NOW, NOW, "req-1")
     assert entry["data"] == {name: value for name, value in event["value"].items() if name != "ticket_id"}
+    assert entry["changes"] is None
     assert done.facts == (event["id"],)
 
 
@@ -173,7 +175,7 @@ async def test_a_whole_life_is_stored_and_told_in_order(desk: Database) -> None:
     names = ["opened", "assigned", "responded", "held", "released", "escalated", "escalated", "resolved", "closed"]
     events = await published(desk)
     assert [event["type"] for event in events] == [f"desk.ticket.{name}.v1" for name in names]
-    assert [event["value"]["version"] for event in events] == list(range(1, 10))
+    assert [event["value"]["ticket"]["version"] for event in events] == list(range(1, 10))
     entries = await history(desk, ticket_id)
     assert [entry["fact_id"] for entry in entries] == [event["id"] for event in events]
     row = await ticket_row(desk, ticket_id)
@@ -201,11 +203,6 @@ async def test_a_hold_is_stored_with_its_question(desk: Database) -> None:
 
 async def test_escalating_carries_the_environment_and_the_due_that_are_known(desk: Database) -> None:
     ticket_id = (await open_one(desk)).ticket.id
-    clock_id = new_id()
-    started = SlaClockStarted(
-        ticket_id=ticket_id, clock_id=clock_id, kind="resolution", contract_id="c-molinos", contract_version=1,
-        target_seconds=24 * HOUR, started_at=NOW, due_at=NOW + timedelta(hours=24),
-    )  # fmt: skip
     environment = EnvironmentResolved(
         ticket_id=ticket_id, client_id="molinos", installation_id="molinos-gestion", product_id="gestion",
         product_name="PSA Gestión", product_version="8.2.1", changed_at=NOW,
@@ -215,7 +212,7 @@ async def test_escalating_carries_the_environment_and_the_due_that_are_known(des
         ),
     )  # fmt: skip
     async with desk.begin() as tx:
-        await projections.apply(tx, [received(environment), received(started)])
+        await projections.apply(tx, [received(environment), told.started(ticket_id, 1)])
     async with desk.begin() as tx:
         await commands.escalate_ticket(tx, cause(), ticket_id, target="analysts", reason="excede")
     first = (await published(desk))[-1]["value"]
@@ -223,12 +220,8 @@ async def test_escalating_carries_the_environment_and_the_due_that_are_known(des
         "installation_id": "molinos-gestion", "product_version": "8.2.1", "customised_modules": ["balanza"],
     }  # fmt: skip
     assert first["resolution_due_at"] == "2026-11-03T14:03:00.250000Z"
-    paused = SlaClockPaused(
-        ticket_id=ticket_id, clock_id=clock_id, kind="resolution", paused_at=NOW, remaining_seconds=10,
-        reason="waiting-for-client",
-    )  # fmt: skip
     async with desk.begin() as tx:
-        await projections.apply(tx, [received(paused)])
+        await projections.apply(tx, [told.paused(ticket_id, 2)])
         await commands.escalate_ticket(
             tx, cause(), ticket_id, target="development", reason="es un error", reach=EVERYWHERE
         )
@@ -265,21 +258,13 @@ async def test_two_people_at_once_act_one_after_the_other(desk: Database) -> Non
     await asyncio.gather(*(assign(who) for who in people))
     assert (await ticket_row(desk, ticket_id))["version"] == 7
     events = [event["value"] for event in await published(desk)][1:]
-    assert [event["version"] for event in events] == [2, 3, 4, 5, 6, 7]
+    assert [event["ticket"]["version"] for event in events] == [2, 3, 4, 5, 6, 7]
     assert [event["previous_assignee"] for event in events] == [None, *(event["assignee"] for event in events[:-1])]
 
 
 async def test_reactions_of_other_services_are_in_the_history_and_leave_the_version_alone(desk: Database) -> None:
     ticket_id = (await open_one(desk)).ticket.id
-    events = [
-        received(
-            SlaClockStarted(
-                ticket_id=ticket_id, clock_id=new_id(), kind=kind, contract_id=None, contract_version=0,
-                target_seconds=60, started_at=NOW, due_at=NOW + timedelta(seconds=60),
-            )
-        )
-        for kind in ("response", "resolution")
-    ]  # fmt: skip
+    events = [told.started(ticket_id, 1, clock_id=told.RESPONSE, hours=1), told.started(ticket_id, 2)]
     with round_trips(desk.engine) as sent:
         async with desk.begin() as tx:
             await deliver(tx, events)
@@ -290,18 +275,16 @@ async def test_reactions_of_other_services_are_in_the_history_and_leave_the_vers
     assert [(entry["fact_id"], entry["source"], entry["actor"]) for entry in entries] == [
         (event.id, "sla", "system:sla") for event in events
     ]
-    assert [entry["data"]["kind"] for entry in entries] == ["response", "resolution"]
+    assert [(entry["data"]["clock"]["kind"], entry["changes"]) for entry in entries] == [
+        ("response", None), ("resolution", None),
+    ]  # fmt: skip
     assert entries[0]["recorded_at"] == NOW + timedelta(milliseconds=40)
     assert (await ticket_row(desk, ticket_id))["version"] == 1
 
 
 async def test_a_reaction_that_is_told_twice_is_one_entry(desk: Database) -> None:
     ticket_id = (await open_one(desk)).ticket.id
-    paused = SlaClockPaused(
-        ticket_id=ticket_id, clock_id=new_id(), kind="resolution", paused_at=NOW, remaining_seconds=10,
-        reason="waiting-for-client",
-    )  # fmt: skip
-    event = received(paused)
+    event = told.paused(ticket_id, 1)
     for _ in range(2):
         async with desk.begin() as tx:
             await deliver(tx, [event])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
@@ -12,6 +12,7 @@ from tests.support.statements import round_trips
 from tests.tickets import told
 from tests.tickets.desk import deliver
 from tests.tickets.door import CALL, Desk, at, id_in, opened
+from tickets.domain.workflow import Action
 
 
 async def test_a_change_of_what_was_not_seen_is_refused_with_what_happened_since(
@@ -51,17 +52,24 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "respond": {"text": "lo vemos"},
     "resolve": {"code": "configuracion", "text": "listo"},
     "close": {},
+    "reopen": {"reason": "sigue igual"},
+    "cancel": {"reason": "duplicado"},
 }
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_every_action_wants_to_know_what_the_caller_has_seen(ana: httpx2.AsyncClient, action: str) -> None:
-    place = await opened(ana)
-    missing = await ana.post(f"{place}/{action}", json=ACTIONS[action])
-    assert (missing.status_code, missing.json()["code"]) == (428, "version-not-stated")
-    old = await ana.post(f"{place}/{action}", json=ACTIONS[action], headers=at(7))
-    assert (old.status_code, old.json()["code"], old.json()["since"]) == (412, "version-changed", [])
-    assert (await ana.get(place)).headers["etag"] == '"1"'
+async def test_every_action_wants_to_know_what_the_caller_has_seen(http: Desk, action: str) -> None:
+    async with http.person("sofia", "supervisor") as sofia:
+        place = await opened(sofia)
+        missing = await sofia.post(f"{place}/{action}", json=ACTIONS[action])
+        assert (missing.status_code, missing.json()["code"]) == (428, "version-not-stated")
+        old = await sofia.post(f"{place}/{action}", json=ACTIONS[action], headers=at(7))
+        assert (old.status_code, old.json()["code"], old.json()["since"]) == (412, "version-changed", [])
+        assert (await sofia.get(place)).headers["etag"] == '"1"'
+
+
+def test_every_action_of_the_workflow_is_tried() -> None:
+    assert set(ACTIONS) == set(get_args(Action))
 
 
 async def test_of_many_who_change_the_same_version_at_once_one_does(http: Desk, ana: httpx2.AsyncClient) -> None:

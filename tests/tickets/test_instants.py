@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import random
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -17,7 +16,7 @@ from shared.contracts.envelope import Cause
 from shared.errors import Conflict
 from shared.instants import STEP
 from tests.support.clocks import unsteady
-from tests.support.databases import OWNER, Database
+from tests.support.databases import Database
 from tests.tickets.desk import NOW, a_call, cause, deliver, open_one
 from tests.tickets.told import whole_story
 from tickets import commands
@@ -30,8 +29,8 @@ async def recorded(desk: Database, ticket_id: UUID) -> list[tuple[int, datetime,
     """A ticket's own facts in the order of their versions: version, occurred, recorded."""
     async with desk.connect() as connection:
         rows = await connection.fetch(
-            "SELECT CAST(data ->> 'version' AS integer) AS version, occurred_at, recorded_at FROM tickets.history "
-            "WHERE ticket_id = $1 AND source = 'tickets' ORDER BY 1",
+            "SELECT CAST(data -> 'ticket' ->> 'version' AS integer) AS version, occurred_at, recorded_at "
+            "FROM tickets.history WHERE ticket_id = $1 AND source = 'tickets' ORDER BY 1",
             ticket_id,
         )
     return [(row["version"], row["occurred_at"], row["recorded_at"]) for row in rows]
@@ -49,11 +48,15 @@ async def act(desk: Database, ticket_id: UUID, chance: random.Random) -> bool:
     await asyncio.sleep(chance.random() / 100)  # the way from the request to the lock
     try:
         async with desk.begin() as tx:
-            match chance.randrange(5):
+            match chance.randrange(7):
                 case 0 | 1:
                     await commands.hold_ticket(tx, why, ticket_id, reason="waiting-for-client", note="¿versión?")
                 case 2 | 3:
                     await commands.release_ticket(tx, why, ticket_id)
+                case 4:
+                    await commands.resolve_ticket(tx, why, ticket_id, code="configuracion", text="listo")
+                case 5:
+                    await commands.reopen_ticket(tx, why, ticket_id, reason="sigue igual")
                 case _:
                     await commands.respond_ticket(tx, why, ticket_id, channel="phone", text="lo vemos")
     except Conflict:
@@ -117,21 +120,3 @@ async def test_a_fact_that_was_dated_keeps_its_date_and_the_next_one_comes_after
         async with desk.begin() as tx:
             await commands.release_ticket(tx, cause(), ticket_id)
     assert await recorded(desk, ticket_id) == [(1, NOW, NOW), (2, before, then), (3, then + STEP, then + STEP)]
-
-
-async def test_tickets_from_before_the_column_get_the_instant_of_their_latest_own_fact(desk: Database) -> None:
-    opened = (await open_one(desk)).ticket.id
-    moved = (await open_one(desk)).ticket.id
-    then = NOW + timedelta(minutes=9)
-    with time_machine.travel(then, tick=False):
-        async with desk.begin() as tx:
-            await commands.assign_ticket(tx, cause(), moved, assignee="bruno")
-    async with desk.begin() as tx:
-        for event in whole_story(moved):
-            await deliver(tx, [event])
-    revision = importlib.import_module("tickets.migrations.versions.0002_instants")
-    async with desk.connect(OWNER) as owner:
-        await owner.execute("ALTER TABLE tickets.tickets DROP COLUMN last_fact_at, DROP COLUMN course_at")
-        for statement in revision.STATEMENTS:
-            await owner.execute(statement)
-    assert [(await row_of(desk, one))["last_fact_at"] for one in (opened, moved)] == [NOW, then]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -49,26 +49,24 @@ async def test_the_whole_story_in_order_gives_the_rows_written_by_hand(desk: Dat
     (environment,) = found["environments"]
     assert (environment["state"], environment["sequence"]) == ("resolved", 101)
     assert environment["data"]["product_version"] == "8.2.1"
-    response, resolution = found["clocks"]
-    assert response == {
-        "id": RESPONSE, "ticket_id": TICKET, "kind": "response", "contract_id": "c-molinos", "contract_version": 3,
-        "target_seconds": 3600, "started_at": NOW, "start_sequence": 200, "course": "met", "course_at": later(5),
-        "remaining_seconds": 3300, "pause_reason": None, "course_sequence": 202, "due_at": later(60),
-        "due_sequence": 200, "warned_as": None, "warned_sequence": 0, "breached_at": None, "breach_sequence": 202,
-    }  # fmt: skip
-    assert resolution == {
-        "id": RESOLUTION, "ticket_id": TICKET, "kind": "resolution", "contract_id": "c-molinos", "contract_version": 3,
-        "target_seconds": 86_400, "started_at": NOW, "start_sequence": 201, "course": "stopped",
-        "course_at": later(1500), "remaining_seconds": -2400, "pause_reason": None, "course_sequence": 208,
-        "due_at": later(1460), "due_sequence": 207, "warned_as": "75%", "warned_sequence": 206,
-        "breached_at": later(1460), "breach_sequence": 207,
-    }  # fmt: skip
+    pinned = {"ticket_id": TICKET, "cycle": 1, "contract_id": "c-molinos", "contract_version": 3, "started_at": NOW}
+    assert found["clocks"] == [
+        {
+            **pinned, "id": RESPONSE, "kind": "response", "course": "stopped", "outcome": "met", "target_seconds": 3600,
+            "elapsed_seconds": 300, "since": later(5), "due_at": later(60), "pause_reason": None, "warned_as": None,
+            "breached_at": None, "sequence": 202,
+        },
+        {
+            **pinned, "id": RESOLUTION, "kind": "resolution", "course": "stopped", "outcome": "breached",
+            "target_seconds": 86_400, "elapsed_seconds": 88_800, "since": later(1500), "due_at": later(1460),
+            "pause_reason": None, "warned_as": "75%", "breached_at": later(1460), "sequence": 208,
+        },
+    ]  # fmt: skip
     assert found["tasks"] == [
         {
             "id": TASK, "ticket_id": TICKET, "escalation_id": told.ESCALATION, "tracker": "board", "external_id": "17",
-            "display_id": "DEV-17", "url": "http://board.example/DEV-17", "link_sequence": 300, "status": "fixed",
-            "status_at": later(302), "tracker_status": "Estado fixed", "reason": None, "fix_version": "8.2.2",
-            "status_sequence": 302,
+            "display_id": "DEV-17", "url": "http://board.example/DEV-17", "status": "fixed", "status_at": later(302),
+            "tracker_status": "Estado fixed", "declined_reason": None, "fix_version": "8.2.2", "sequence": 302,
         }
     ]  # fmt: skip
 
@@ -92,39 +90,28 @@ async def test_any_order_any_batches_and_repetitions_end_in_the_same_rows(desk: 
             assert found == expected, [type(event.data).__name__ for event in shuffled]
 
 
-def resumed(**changes: Any) -> Received[Any]:
-    """A clock that runs again from minute 30 to minute 1460, with changes of the envelope or of the event."""
-    event = told.resumed(TICKET, 9)
-    recorded_at = changes.pop("recorded_at", event.recorded_at)
-    return replace(event, data=event.data.model_copy(update=changes), recorded_at=recorded_at)
+CLOCK_EVENTS: list[Callable[[UUID, int], Received[Any]]] = [
+    told.started, told.paused, told.resumed, told.warned, told.breached, told.stopped, told.cancelled,
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("later_state", "left"),
-    [
-        (told.paused(TICKET, 9), None),
-        (resumed(), None),
-        (told.met(TICKET, 9, clock_id=RESOLUTION), None),
-        (told.paused(TICKET, 9, remaining=-5), later(1460)),
-        (resumed(due_at=later(20)), later(1460)),
-        (told.stopped(TICKET, 9), later(1460)),
-        # It was learnt after it had run out: whoever announced that before does not do so again.
-        (resumed(due_at=later(1400), recorded_at=later(1401)), later(1400)),
-    ],
-    ids=["paused", "resumed", "met", "paused too late", "resumed too late", "stopped", "run out before it was told"],
-)
-async def test_a_state_that_a_breach_does_not_fit_takes_it_back(
-    desk: Database, later_state: Received[Any], left: Any
+@pytest.mark.parametrize("latest", CLOCK_EVENTS)
+async def test_the_latest_event_of_a_clock_leaves_all_of_its_state_and_nothing_of_earlier_ones(
+    desk: Database, latest: Callable[[UUID, int], Received[Any]]
 ) -> None:
-    events = [told.started(TICKET, 1), told.breached(TICKET, 2), later_state]
-    for order in (events, events[::-1]):
-        async with desk.connect("test_owner") as admin:
+    """In both orders, and even where everything before it was lost: no event says a part of a clock only."""
+    before = [event(TICKET, sequence) for sequence, event in enumerate(CLOCK_EVENTS, start=1)]
+    event = latest(TICKET, 99)
+    expected = event.data.clock.model_dump()
+    async with desk.connect("test_owner") as admin:
+        for events in ([event], [*before, event], [event, *before]):
             await admin.execute("TRUNCATE tickets.clocks")
-        async with desk.begin() as tx:
-            for event in order:
-                await projections.apply(tx, [event])
-            (row,) = await rows(tx, "SELECT breached_at FROM tickets.clocks")
-        assert row["breached_at"] == left
+            async with desk.begin() as tx:
+                for one in events:
+                    await projections.apply(tx, [one])
+                (row,) = await rows(tx, "SELECT * FROM tickets.clocks")
+            assert {name: row[name] for name in expected if name != "clock_id"} | {"clock_id": row["id"]} == expected
+            assert (row["ticket_id"], row["sequence"]) == (TICKET, 99)
 
 
 async def test_each_prefix_of_the_story_is_the_same_when_shuffled(desk: Database) -> None:
@@ -171,7 +158,7 @@ async def test_what_arrives_before_its_ticket_is_kept(desk: Database) -> None:
         await deliver(tx, [told.moved(TICKET, 2, "triaged", "new")])
         found = await state(tx)
     assert found["environments"][0]["state"] == "resolved"
-    assert (found["tasks"][0]["status"], found["tasks"][0]["display_id"]) == ("triaged", None)
+    assert (found["tasks"][0]["status"], found["tasks"][0]["display_id"]) == ("triaged", "DEV-17")
     assert await desk.count("SELECT count(*) FROM tickets.history") == 2
 
 

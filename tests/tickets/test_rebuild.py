@@ -93,6 +93,27 @@ async def test_a_projection_that_meets_a_rebuild_writes_its_clock_and_neither_is
     assert await place(desk) == (None, "paused", None, TURNS["paused"])
 
 
+async def test_a_closed_ticket_that_is_reopened_meanwhile_comes_back_where_the_rebuild_puts_it(desk: Database) -> None:
+    ticket_id = await planted(desk)
+    async with desk.begin() as tx:
+        await commands.resolve_ticket(tx, cause(), ticket_id, code="configuracion", text="x")
+        await commands.close_ticket(tx, cause(), ticket_id)
+
+    async def reopen() -> None:
+        async with desk.begin() as tx:
+            await commands.reopen_ticket(tx, cause(), ticket_id, reason="sigue igual")
+
+    async def waits_or_is_done() -> bool:
+        return reopening.done() or await blocked(desk)
+
+    async with rebuilding(desk, [told.started(ticket_id, 1)]) as (work, tx):
+        await work.compare(tx, change=True)
+        reopening = asyncio.create_task(reopen())
+        await eventually(waits_or_is_done)
+    await reopening
+    assert await place(desk) == (None, "running", later(DAY), TURNS["running"])
+
+
 async def test_what_is_parked_is_retried_after_a_rebuild_and_not_beside_it(desk: Database) -> None:
     ticket_id = await planted(desk)
     key = {"topic": "desk.sla.v1", "key": str(ticket_id), "now": clock.now()}

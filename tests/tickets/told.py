@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,10 @@ from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
 from shared.contracts.envelope import Received
 from shared.contracts.inventory import EnvironmentResolved, EnvironmentUnknown, InstalledModule
 from shared.contracts.sla import (
+    ClockEvent,
+    ClockState,
     SlaClockBreached,
+    SlaClockCancelled,
     SlaClockMet,
     SlaClockPaused,
     SlaClockResumed,
@@ -19,6 +22,7 @@ from shared.contracts.sla import (
     SlaClockWarned,
     Threshold,
 )
+from tests.support.briefs import clock_state, task_brief
 from tests.tickets.desk import HOUR, NOW, received
 
 RESPONSE, RESOLUTION, TASK, ESCALATION = (UUID(int=number) for number in (11, 12, 13, 14))
@@ -45,76 +49,96 @@ def resolved(ticket_id: UUID, sequence: int) -> Received[Any]:
     return received(data, sequence=sequence)
 
 
+def clock(clock_id: UUID = RESOLUTION, *, hours: float = 24, **changes: Any) -> ClockState:
+    """A clock of the contract of molinos as it starts, with what is otherwise."""
+    usual: dict[str, Any] = {
+        "kind": "response" if clock_id == RESPONSE else "resolution", "contract_id": "c-molinos", "contract_version": 3,
+        "target_seconds": int(hours * HOUR), "started_at": NOW, "since": NOW, "due_at": later(60 * hours),
+    }  # fmt: skip
+    return clock_state(clock_id, **(usual | changes))
+
+
+def of_clock(
+    event: type[ClockEvent], ticket_id: UUID, sequence: int, state: ClockState, at: datetime, **more: Any
+) -> Received[Any]:
+    """Any event of a clock, with the state that it leaves."""
+    return received(event(ticket_id=ticket_id, clock=state, **more), sequence=sequence, at=at)
+
+
 def started(ticket_id: UUID, sequence: int, *, clock_id: UUID = RESOLUTION, hours: float = 24) -> Received[Any]:
-    data = SlaClockStarted(
-        ticket_id=ticket_id, clock_id=clock_id, kind="response" if clock_id == RESPONSE else "resolution",
-        contract_id="c-molinos", contract_version=3, target_seconds=int(hours * HOUR), started_at=NOW,
-        due_at=later(60 * hours),
+    return of_clock(SlaClockStarted, ticket_id, sequence, clock(clock_id, hours=hours), NOW)
+
+
+def paused(
+    ticket_id: UUID, sequence: int, *, clock_id: UUID = RESOLUTION, left: int = 85_800, **changes: Any
+) -> Received[Any]:
+    """It paused after ten minutes, with `left` seconds to go."""
+    state = clock(
+        clock_id, course="paused", since=later(10), elapsed_seconds=24 * HOUR - left, due_at=None,
+        pause_reason="waiting-for-client", **changes,
     )  # fmt: skip
-    return received(data, sequence=sequence)
+    return of_clock(SlaClockPaused, ticket_id, sequence, state, later(10))
 
 
-def paused(ticket_id: UUID, sequence: int, *, remaining: int = 5000) -> Received[Any]:
-    data = SlaClockPaused(
-        ticket_id=ticket_id, clock_id=RESOLUTION, kind="resolution", paused_at=later(10),
-        remaining_seconds=remaining, reason="waiting-for-client",
-    )  # fmt: skip
-    return received(data, sequence=sequence, at=later(10))
+# It ran on after twenty minutes of pause, towards a due that lies as much later.
+_RAN_ON: dict[str, Any] = {"since": later(30), "elapsed_seconds": 600, "due_at": later(1460)}
 
 
-def resumed(ticket_id: UUID, sequence: int) -> Received[Any]:
-    data = SlaClockResumed(
-        ticket_id=ticket_id, clock_id=RESOLUTION, kind="resolution", resumed_at=later(30), due_at=later(1460)
-    )
-    return received(data, sequence=sequence, at=later(30))
+def resumed(
+    ticket_id: UUID, sequence: int, *, clock_id: UUID = RESOLUTION, because: str = "released", **changes: Any
+) -> Received[Any]:
+    state = clock(clock_id, **(_RAN_ON | changes))
+    return of_clock(SlaClockResumed, ticket_id, sequence, state, later(30), because=because)
 
 
 def warned(ticket_id: UUID, sequence: int, *, percent: int = 50) -> Received[Any]:
     threshold = Threshold(seconds=864 * percent, said_as=f"{percent}%")
-    data = SlaClockWarned(
-        ticket_id=ticket_id, clock_id=RESOLUTION, kind="resolution", threshold=threshold, crossed_at=later(740),
-        due_at=later(1460),
-    )  # fmt: skip
-    return received(data, sequence=sequence, at=later(740))
+    state = clock(**_RAN_ON, warned_as=threshold.said_as)
+    crossed = later(740)
+    return of_clock(SlaClockWarned, ticket_id, sequence, state, crossed, threshold=threshold, crossed_at=crossed)
 
 
-def breached(ticket_id: UUID, sequence: int) -> Received[Any]:
-    data = SlaClockBreached(
-        ticket_id=ticket_id, clock_id=RESOLUTION, kind="resolution", breached_at=later(1460), due_at=later(1460)
-    )
-    return received(data, sequence=sequence, at=later(1460))
+_BREACHED: dict[str, Any] = {**_RAN_ON, "warned_as": "75%", "outcome": "breached", "breached_at": later(1460)}
+
+
+def breached(ticket_id: UUID, sequence: int, *, clock_id: UUID = RESOLUTION) -> Received[Any]:
+    return of_clock(SlaClockBreached, ticket_id, sequence, clock(clock_id, **_BREACHED), later(1460))
 
 
 def stopped(ticket_id: UUID, sequence: int) -> Received[Any]:
-    data = SlaClockStopped(
-        ticket_id=ticket_id, clock_id=RESOLUTION, kind="resolution", stopped_at=later(1500), elapsed_seconds=88_800,
-        late_seconds=2400,
-    )  # fmt: skip
-    return received(data, sequence=sequence, at=later(1500))
+    """It stopped forty minutes late."""
+    state = clock(**(_BREACHED | {"course": "stopped", "since": later(1500), "elapsed_seconds": 88_800}))
+    return of_clock(SlaClockStopped, ticket_id, sequence, state, later(1500))
 
 
 def met(ticket_id: UUID, sequence: int, *, clock_id: UUID = RESPONSE) -> Received[Any]:
-    data = SlaClockMet(
-        ticket_id=ticket_id, clock_id=clock_id, kind="response" if clock_id == RESPONSE else "resolution",
-        stopped_at=later(5), elapsed_seconds=300, remaining_seconds=3300,
-    )  # fmt: skip
-    return received(data, sequence=sequence, at=later(5))
+    """It stopped after five minutes."""
+    hours = 1 if clock_id == RESPONSE else 24
+    state = clock(clock_id, hours=hours, course="stopped", outcome="met", since=later(5), elapsed_seconds=300)
+    return of_clock(SlaClockMet, ticket_id, sequence, state, later(5))
 
 
-def linked(ticket_id: UUID, sequence: int) -> Received[Any]:
+def cancelled(ticket_id: UUID, sequence: int, **changes: Any) -> Received[Any]:
+    """It ended with its ticket after twenty minutes."""
+    state = clock(**{"course": "cancelled", "since": later(20), "elapsed_seconds": 1200, **changes})
+    return of_clock(SlaClockCancelled, ticket_id, sequence, state, later(20))
+
+
+def linked(
+    ticket_id: UUID, sequence: int, *, task_id: UUID = TASK, escalation_id: UUID = ESCALATION, **changes: Any
+) -> Received[Any]:
     data = DevTaskLinked(
-        ticket_id=ticket_id, task_id=TASK, escalation_id=ESCALATION, tracker="board", external_id="17",
-        display_id="DEV-17", url="http://board.example/DEV-17", status="new",
-    )  # fmt: skip
+        ticket_id=ticket_id, escalation_id=escalation_id, task=task_brief(task_id, status_at=later(2), **changes)
+    )
     return received(data, sequence=sequence, at=later(2))
 
 
-def moved(ticket_id: UUID, sequence: int, status: Any, previous: Any, fix_version: str | None = None) -> Received[Any]:
-    data = DevTaskStatusChanged(
-        ticket_id=ticket_id, task_id=TASK, escalation_id=ESCALATION, status=status, previous_status=previous,
-        tracker_status=f"Estado {status}", fix_version=fix_version,
-    )  # fmt: skip
-    return received(data, sequence=sequence, at=later(sequence))
+def moved(ticket_id: UUID, sequence: int, status: str, previous: str, fix_version: str | None = None) -> Received[Any]:
+    """It was moved as many minutes after NOW as `sequence` says."""
+    at = later(sequence)
+    task = task_brief(TASK, status=status, status_at=at, tracker_status=f"Estado {status}", fix_version=fix_version)
+    data = DevTaskStatusChanged(ticket_id=ticket_id, escalation_id=ESCALATION, task=task, previous_status=previous)
+    return received(data, sequence=sequence, at=at)
 
 
 def whole_story(ticket_id: UUID) -> list[Received[Any]]:

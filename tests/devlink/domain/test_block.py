@@ -28,8 +28,7 @@ def test_what_nobody_knows_is_said_to_be_unknown() -> None:
     unknown = known.model_copy(
         update={
             "description": "",
-            "kind": "question",
-            "groups": Groups(client_id="arenales"),
+            "ticket": known.ticket.model_copy(update={"kind": "question", "groups": Groups(client_id=None)}),
             "environment": None,
             "resolution_due_at": None,
         }
@@ -38,8 +37,14 @@ def test_what_nobody_knows_is_said_to_be_unknown() -> None:
         "Motivo: Se reproduce en la 7.4.2\n"
         "\n"
         "Ticket: T-000001 (consulta), severidad 2, prioridad 3\n"
-        "Cliente: arenales\n"
+        "Cliente: sin identificar\n"
         "Producto: sin identificar\n"
         "Módulo: sin identificar\n"
         "Entorno: desconocido"
     )
+
+
+def test_a_kind_that_nobody_knows_yet_is_said_as_it_is() -> None:
+    known = escalated().data
+    later = known.model_copy(update={"ticket": known.ticket.model_copy(update={"kind": "feature-request"})})
+    assert "Ticket: T-000001 (feature-request), severidad 2, prioridad 3\n" in support_block(later)

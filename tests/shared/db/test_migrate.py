@@ -1,4 +1,4 @@
-"""Migrations: two replicas at once, a newer database, what the serving role may do, tables as the code knows them."""
+"""Migrations: two replicas at once, databases of other releases, what the serving role may do, tables of the code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -21,10 +22,12 @@ from runner.databases import create_database, drop_database
 from shared.db import migrate as migrations
 from shared.db.engine import direct_connection
 from shared.db.failures import pause_after
-from shared.db.migrate import LockNotFree, NewerDatabase, migrate
+from shared.db.migrate import LockNotFree, NewerDatabase, OlderDatabase, migrate
 from shared.db.statement import sql
+from shared.errors import DeskError
 from shared.messaging.tables import metadata
 from tests.support.databases import OWNER, PASSWORD, SERVING, Database
+from tests.support.earlier import carried_over
 from tests.support.eventually import eventually
 
 Make = Callable[[str], Awaitable[Database]]
@@ -61,15 +64,37 @@ async def test_four_replicas_that_start_at_once_migrate_once(empty: str) -> None
     assert await tables_of(empty) == tables
 
 
-async def test_a_database_of_a_newer_release_is_refused_and_left_as_it_is(empty: str) -> None:
+@pytest.mark.parametrize(
+    ("revision", "refusal", "advice"),
+    [
+        ("sla_9999", NewerDatabase, "install the newer one"),
+        ("sla_0003", OlderDatabase, "begin anew with empty databases and topics"),
+        ("sla_0001", OlderDatabase, "make reset"),
+    ],
+)
+async def test_a_database_that_this_release_does_not_carry_over_is_refused_and_left_as_it_is(
+    empty: str, revision: str, refusal: type[DeskError], advice: str
+) -> None:
     await migrate(empty, serving_role=SERVING, histories={"sla": "sla.migrations"})
     connection = await asyncpg.connect(empty)
-    await connection.execute("UPDATE sla.alembic SET version_num = 'sla_9999'")
-    await connection.close()
+    await connection.execute("UPDATE sla.alembic SET version_num = $1", revision)
     before = await tables_of(empty)
-    with pytest.raises(NewerDatabase, match="sla_9999"):
+    with pytest.raises(refusal, match=f"schema sla is at {revision}.*{advice}"):
         await migrate(empty, serving_role=SERVING, histories={"devlink": "devlink.migrations", "sla": "sla.migrations"})
     assert await tables_of(empty) == before, "what was begun before the refusal is rolled back"
+    assert await connection.fetchval("SELECT version_num FROM sla.alembic") == revision
+    await connection.close()
+
+
+async def test_a_history_that_is_whole_carries_over_what_its_first_revision_made(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    """The runtime's begins with its first revision: no database of it is too old."""
+    async with carried_over(postgres_url, tmp_path, "runtime", "0002", []) as rows:
+        await migrate(rows.url, serving_role=SERVING, histories={"devlink": "devlink.migrations"})
+        (present,) = await rows("SELECT version_num FROM runtime.alembic")
+        assert present > ("runtime_0002",)
+        assert await rows("SELECT version_num FROM devlink.alembic") == [("devlink_0003",)]
 
 
 async def test_the_runtime_s_tables_are_those_of_the_code(empty: str) -> None:

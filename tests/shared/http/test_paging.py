@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.http.paging import InvalidCursor, Keyset
+from shared.http.routers import modules_of
 from shared.spelling import LONGEST_SORT_KEY, sort_key
 from tests.rules.source import SERVICES
 from tests.shared.http.conftest import client_of
@@ -117,7 +118,11 @@ def test_a_cursor_with_what_no_column_holds_is_refused(value: int | str) -> None
 
 
 KEYSETS = [
-    each for service in SERVICES for each in vars(import_module(f"{service}.api")).values() if isinstance(each, Keyset)
+    each
+    for service in SERVICES
+    for module in modules_of(import_module(f"{service}.api"))
+    for each in vars(module).values()
+    if isinstance(each, Keyset)
 ]
 # What a sort key may hold, the longest included.
 SORT_KEYS = st.one_of(

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from shared.contracts.envelope import Cause, Event, Origin, Received, headers_of
 from shared.contracts.inventory import ClientRecorded
-from shared.contracts.tickets import Groups, TicketAssigned, TicketEscalated, TicketOpened
+from shared.contracts.tickets import TicketAssigned, TicketEscalated, TicketOpened
 from shared.contracts.topics import topic_of
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
@@ -25,6 +25,7 @@ from shared.messaging.reactions import Reaction, Reactions
 from shared.messaging.rebuild import Difference, Rebuild
 from shared.messaging.relay import Relay
 from shared.projection import Projection, Projections, Row
+from tests.support.briefs import ticket_brief
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 
@@ -52,17 +53,15 @@ def ticket(number: int) -> uuid.UUID:
 def opened(number: int, *, of: int | None = None, description: str = "") -> TicketOpened:
     """The n-th event of a story; `of` says which ticket (the n-th when left out)."""
     return TicketOpened(
-        ticket_id=ticket(number if of is None else of), number=f"T-{number:06d}", version=1, kind="incident",
-        groups=Groups(client_id="acme"), severity=2, priority=3, title=f"event {number}", description=description,
-        reported_at=AT, opened_by="lucia.gomez",
+        ticket_id=ticket(number if of is None else of), ticket=ticket_brief(client="acme", number=f"T-{number:06d}"),
+        title=f"event {number}", description=description,
     )  # fmt: skip
 
 
 def assigned(number: int, *, of: int) -> TicketAssigned:
     """An event of another type in the same topic."""
-    return TicketAssigned(
-        ticket_id=ticket(of), number=f"T-{number:06d}", version=number + 1, assignee="martin.ruiz", level=1
-    )
+    brief = ticket_brief(number=f"T-{number:06d}", version=number + 1, assignee="martin.ruiz")
+    return TicketAssigned(ticket_id=ticket(of), ticket=brief, assignee="martin.ruiz")
 
 
 def message(
@@ -182,7 +181,7 @@ async def count_effects(tx: Transaction, events: Sequence[Received[Any]]) -> Non
             "ids": [event.id for event in events],
             "types": [event.type for event in events],
             "keys": [event.key for event in events],
-            "numbers": [int(event.data.number.removeprefix("T-")) for event in events],
+            "numbers": [int(event.data.ticket.number.removeprefix("T-")) for event in events],
             "sequences": [event.sequence for event in events],
         },
     )

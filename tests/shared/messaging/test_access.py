@@ -52,6 +52,7 @@ def test_a_service_writes_its_own_topics_and_reads_what_it_reacts_to() -> None:
         ("read", "topic", "desk.tickets.v1"),
         ("read", "topic", "desk.sla.v1"),
         ("read", "topic", "desk.contracts.v1"),
+        ("read", "topic", "desk.tickets.replay.v1"),
         ("write", "topic", "desk.sla.replay.v1"),
         ("read", "group", "desk-sla"),
         ("write", "transactional-id", "desk-sla-records"),
@@ -61,6 +62,7 @@ def test_a_service_writes_its_own_topics_and_reads_what_it_reacts_to() -> None:
         ("write", "topic", "desk.dev-task-facts.v1"),
         ("read", "topic", "desk.tickets.v1"),
         ("read", "topic", "desk.devlink.v1"),
+        ("read", "topic", "desk.tickets.replay.v1"),
         ("write", "topic", "desk.devlink.replay.v1"),
         ("read", "group", "desk-devlink"),
     }
@@ -74,7 +76,9 @@ def test_only_who_projects_may_read_what_is_told_again() -> None:
         for operation, _, name in told(access_of(service, NOWHERE))
         if operation == "read" and name.endswith(".replay.v1")
     }
-    assert readers == {("tickets", f"desk.{owner}.replay.v1") for owner in ("inventory", "sla", "devlink")}
+    others = ("inventory", "sla", "devlink")
+    of_others = {("tickets", f"desk.{owner}.replay.v1") for owner in others}
+    assert readers == of_others | {(owner, "desk.tickets.replay.v1") for owner in others}
 
 
 def test_each_topic_is_written_by_one_principal() -> None:
@@ -109,7 +113,7 @@ def test_names_carry_the_prefix_of_the_installation() -> None:
     names = {one.name for one in access_of("sla", Cluster("never:9092", "trial."))}
     assert names == {
         "trial.desk.sla.v1", "trial.desk.contracts.v1", "trial.desk.tickets.v1", "trial.desk-sla",
-        "trial.desk-sla-records", "trial.desk.sla.replay.v1",
+        "trial.desk-sla-records", "trial.desk.sla.replay.v1", "trial.desk.tickets.replay.v1",
     }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from tests.shared.messaging.story import (
     running,
     ticket,
 )
+from tests.support.briefs import ticket_brief
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.support.topics import configure
@@ -80,7 +81,7 @@ async def test_a_copy_that_the_broker_rejects_keeps_its_row_and_those_behind_it(
     db = await database("runtime")
     await configure(cluster, COPY.name, {"max.message.bytes": str(20_000)})
     # Not personal, and so in the copy too; incompressible.
-    large = opened(8, of=0).model_copy(update={"number": os.urandom(20_000).hex()})
+    large = opened(8, of=0).model_copy(update={"ticket": ticket_brief(number=os.urandom(20_000).hex())})
     events = [opened(number, of=number % 4) for number in range(EVENTS)]
     events[8] = large
     await publish_all(db, events)

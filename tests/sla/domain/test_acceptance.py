@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from shared.contracts.envelope import Cause
 from shared.instants import under_lock
 from sla.domain.clock import Fact, FactKind, Terms, fold, share
-from sla.domain.ticket_clock import TicketClock
+from tests.sla.domain.hosts import ticket_clock
+from tests.sla.domain.lives import ZERO
 
-ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TERMS = Terms("resolution", 12, frozenset({"waiting-for-client"}), (share(50, 12), share(75, 12)))
 # What hosts say that take requests within a few seconds of each other, each clock wrong by up to two.
 _readings = st.lists(st.floats(-2, 14).map(lambda seconds: ZERO + timedelta(seconds=seconds)), max_size=9)
@@ -30,13 +30,8 @@ def accepted(readings: list[datetime]) -> list[Fact]:
             at = under_lock(request, facts[-1].occurred_at).occurred_at
         pauses = number % 2 == 0
         kind, reason = (FactKind.PAUSE, "waiting-for-client") if pauses else (FactKind.RESUME, None)
-        facts.append(Fact(UUID(int=number), kind, at, number, "resolution", reason))  # type: ignore[arg-type]
+        facts.append(Fact(UUID(int=number), kind, at, number, "resolution", reason))
     return facts
-
-
-def ticket_clock() -> TicketClock:
-    given: dict[str, Any] = {"client_id": "acme", "contract_id": None, "contract_version": 0}
-    return TicketClock(id=UUID(int=7), ticket_id=UUID(int=8), terms=TERMS, origin="live", correlation_id="r", **given)
 
 
 @given(_readings, st.randoms())
@@ -46,9 +41,9 @@ def test_the_clock_ends_as_the_ticket_does_in_whatever_order_the_facts_arrive(
     facts = accepted(readings)
     is_held = len(facts) % 2 == 0
     chance.shuffle(facts)
-    course = fold(TERMS, facts)
-    assert course is not None
-    assert course.clock.state == ("paused" if is_held else "running")
+    folded = fold(TERMS, facts)
+    assert folded is not None
+    assert folded.clock.course == ("paused" if is_held else "running")
 
 
 @given(_readings, st.lists(st.floats(0, 3), min_size=10, max_size=10))
@@ -56,7 +51,7 @@ def test_what_time_does_is_never_dated_before_a_fact_that_was_heard(
     readings: list[datetime], lateness: list[float]
 ) -> None:
     """Between the facts the timers are looked at, late by any time, by a host whose clock is right."""
-    clock, heard = ticket_clock(), []
+    clock, heard = ticket_clock(TERMS), []
     for fact, late in zip(accepted(readings), lateness, strict=False):
         heard.append(fact)
         clock.refold(heard, fact.occurred_at)

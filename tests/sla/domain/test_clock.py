@@ -3,90 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.sla import Threshold
-from shared.contracts.tickets import HoldReason
-from sla.domain.clock import Clock, Course, Fact, FactKind, Terms, advance, fold, reached, share
+from sla.domain.clock import Clock, Fact, FactKind, Folded, Terms, advance, fold, reached, share
+from tests.sla.domain.lives import ZERO, at, fact, lives, resolution, response, terms_of_any_kind
 
-ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-HOLDS: tuple[HoldReason, ...] = ("waiting-for-client", "agreed-date", "third-party", "development")
 RANKS = ("start", "reopen", "resume", "retarget", "pause", "stop", "cancel")
 
 
-def at(seconds: float) -> datetime:
-    return ZERO + timedelta(seconds=seconds)
-
-
-def shares(target: int, *percents: int) -> tuple[Threshold, ...]:
-    return tuple(share(percent, target) for percent in percents)
-
-
-def before(left: int, target: int) -> Threshold:
-    return Threshold(seconds=target - left, said_as=f"{left}s before")
-
-
-def resolution(target: int = 10, holds: Sequence[HoldReason] = ("waiting-for-client",)) -> Terms:
-    return Terms("resolution", target, frozenset(holds), shares(target, 50, 75, 90))
-
-
-def response(target: int = 10) -> Terms:
-    return Terms("response", target, frozenset(), shares(target, 50, 80))
-
-
-_counter = iter(range(1, 1_000_000))
-
-
-def fact(kind: str, seconds: float, reason: HoldReason | None = None, sequence: int | None = None) -> Fact:
-    number = next(_counter)
-    concerns = "resolution" if kind in ("pause", "resume", "reopen") else None
-    return Fact(UUID(int=number), FactKind(kind), at(seconds), sequence or number, concerns, reason)  # type: ignore[arg-type]
-
-
-def course(terms: Terms, *facts: Fact, judged_until: datetime | None = None) -> Course:
+def explained(terms: Terms, *facts: Fact, judged_until: datetime | None = None) -> Folded:
     found = fold(terms, facts, judged_until)
     assert found is not None
     return found
 
 
 def folded(terms: Terms, *facts: Fact, judged_until: datetime | None = None) -> Clock:
-    return course(terms, *facts, judged_until=judged_until).clock
+    return explained(terms, *facts, judged_until=judged_until).clock
 
 
 # --- the oracle: plays the life of a ticket second by second and knows nothing of sums -------------------------------
-
-
-@st.composite
-def lives(draw: st.DrawFn) -> list[Fact]:
-    """A start and up to seven other facts on whole seconds, with positions of their own, in any order."""
-    start = draw(st.integers(0, 15))
-    others = draw(
-        st.lists(
-            st.tuples(
-                st.sampled_from(["pause", "resume", "stop", "reopen"]),
-                st.integers(0, 40),
-                st.sampled_from(HOLDS),
-            ),
-            max_size=7,
-        )
-    )
-    facts = [fact("start", start)]
-    facts += [fact(kind, second, reason if kind == "pause" else None) for kind, second, reason in others]
-    return list(draw(st.permutations(facts)))
-
-
-@st.composite
-def terms_of_any_kind(draw: st.DrawFn) -> Terms:
-    """Three shares of a target and perhaps some seconds before it; of a short one, several fall on the same second."""
-    target = draw(st.integers(1, 30))
-    ahead_of_it = draw(st.sets(st.integers(1, target - 1), max_size=2)) if target > 1 else set()
-    thresholds = [*shares(target, 50, 75, 90), *(before(left, target) for left in ahead_of_it)]
-    thresholds.sort(key=lambda threshold: threshold.seconds)
-    return Terms("resolution", target, draw(st.frozensets(st.sampled_from(HOLDS))), tuple(thresholds))
 
 
 def is_reached(said_as: str, elapsed: int, target: int) -> bool:
@@ -95,12 +35,30 @@ def is_reached(said_as: str, elapsed: int, target: int) -> bool:
     return elapsed * 100 >= target * number if said_as.endswith("%") else target - elapsed <= number
 
 
+def moved(terms: Terms, course: str, hold: str | None, by: Fact) -> tuple[str, str | None]:
+    """Where a fact leads from one course and hold."""
+    if course in ("stopped", "cancelled"):
+        return ("running", None) if by.kind == "reopen" else (course, hold)
+    match by.kind.value:
+        case "stop":
+            return ("stopped", None)
+        case "cancel":
+            return ("cancelled", None)
+        case "pause":
+            return ("paused" if by.reason in terms.pausing_holds else "running", by.reason)
+        case "resume":
+            return ("running", None)
+        case _:
+            return (course, hold)
+
+
 def play(terms: Terms, facts: Sequence[Fact], horizon: int) -> dict[str, object]:
     """Second by second: which facts hold when the second begins, does it count, is the target used up or exceeded."""
     start = min(int((one.occurred_at - ZERO).total_seconds()) for one in facts if one.kind == "start")
     later = [one for one in facts if one.kind != "start"]
     later.sort(key=lambda one: (one.occurred_at, RANKS.index(one.kind), one.sequence))
-    state, hold, elapsed, breached, warned = "running", None, 0, None, 0
+    course, hold = "running", None
+    elapsed, breached, warned = 0, None, 0
     ahead = [threshold.said_as for threshold in terms.thresholds]
     last_count = None
     for second in range(start, horizon + 1):
@@ -113,20 +71,12 @@ def play(terms: Terms, facts: Sequence[Fact], horizon: int) -> dict[str, object]
         for one in later:
             if max(start, int((one.occurred_at - ZERO).total_seconds())) != second:
                 continue
-            if state == "ended":
-                if one.kind == "reopen":
-                    state = "running"
-            elif one.kind == "stop":
-                state, hold = "ended", None
-            elif one.kind == "pause":
-                hold = one.reason
-                state = "paused" if hold in terms.pausing_holds else "running"
-            elif one.kind == "resume":
-                state, hold = "running", None
-        if state == "running" and second < horizon:
+            course, hold = moved(terms, course, hold, one)
+        if course == "running" and second < horizon:
             elapsed, last_count = elapsed + 1, second
     return {
-        "state": state,
+        "course": course,
+        "outcome": "breached" if breached is not None else "met" if course == "stopped" else "pending",
         "hold": hold,
         "elapsed": elapsed,
         "breached_at": None if breached is None else at(breached),
@@ -136,7 +86,8 @@ def play(terms: Terms, facts: Sequence[Fact], horizon: int) -> dict[str, object]
 
 def seen(clock: Clock, horizon: int) -> dict[str, object]:
     return {
-        "state": clock.state,
+        "course": clock.course,
+        "outcome": clock.outcome,
         "hold": clock.hold,
         "elapsed": clock.elapsed_seconds(at(horizon)),
         "breached_at": clock.breached_at,
@@ -151,7 +102,7 @@ def test_the_fold_agrees_with_counting_second_by_second(terms: Terms, facts: lis
 
 
 @given(terms_of_any_kind(), lives(), st.data())
-def test_any_order_and_any_repetition_fold_to_the_same_course(
+def test_any_order_and_any_repetition_fold_to_the_same_clock(
     terms: Terms, facts: list[Fact], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(facts))
@@ -166,8 +117,8 @@ def test_time_passing_on_a_clock_equals_folding_again(terms: Terms, facts: list[
 
 @given(terms_of_any_kind(), lives(), st.integers(0, 30))
 def test_the_intervals_cover_the_whole_life_and_add_up(terms: Terms, facts: list[Fact], extra: int) -> None:
-    found = course(terms, *facts)
-    end = found.clock.since + timedelta(seconds=extra)
+    found = explained(terms, *facts)
+    end = found.intervals[-1].from_at + timedelta(seconds=extra)
     edges = [found.clock.started_at, *(interval.until or end for interval in found.intervals)]
     assert [interval.from_at for interval in found.intervals] == edges[:-1]
     counted = sum(
@@ -179,7 +130,7 @@ def test_the_intervals_cover_the_whole_life_and_add_up(terms: Terms, facts: list
 @given(terms_of_any_kind(), lives())
 def test_a_running_clock_runs_out_exactly_at_its_due(terms: Terms, facts: list[Fact]) -> None:
     clock = folded(terms, *facts)
-    if clock.state == "running" and clock.breached_at is None:
+    if clock.course == "running" and clock.breached_at is None:
         assert clock.due_at is not None
         assert clock.elapsed_seconds(clock.due_at) == terms.target_seconds
         assert advance(clock, terms, clock.due_at).breached_at is None
@@ -188,7 +139,7 @@ def test_a_running_clock_runs_out_exactly_at_its_due(terms: Terms, facts: list[F
 
 @given(terms_of_any_kind(), lives())
 def test_thresholds_are_reached_in_ascending_order_and_each_once(terms: Terms, facts: list[Fact]) -> None:
-    crossings = course(terms, *facts, judged_until=at(200)).crossings
+    crossings = explained(terms, *facts, judged_until=at(200)).crossings
     told = [crossing.threshold for crossing in crossings]
     assert tuple(told) == terms.thresholds[: len(told)]
     assert [crossing.at for crossing in crossings] == sorted(crossing.at for crossing in crossings)
@@ -203,7 +154,7 @@ def test_without_its_start_there_is_no_clock() -> None:
 
 def test_a_clock_starts_when_the_client_reported() -> None:
     clock = folded(resolution(10), fact("start", 5))
-    assert (clock.started_at, clock.due_at, clock.state) == (at(5), at(15), "running")
+    assert (clock.started_at, clock.due_at, clock.course) == (at(5), at(15), "running")
 
 
 def test_a_stop_exactly_at_the_due_is_met() -> None:
@@ -218,20 +169,36 @@ def test_a_stop_a_microsecond_after_the_due_is_a_breach_at_the_due() -> None:
 
 def test_a_hold_that_the_contract_allows_pauses_and_keeps_what_is_left() -> None:
     held = folded(resolution(10), fact("start", 0), fact("pause", 4, "waiting-for-client"))
-    assert (held.state, held.counted_seconds, held.due_at) == ("paused", 4, None)
+    assert (held.course, held.counted_seconds, held.due_at) == ("paused", 4, None)
     assert held.elapsed_seconds(at(1000)) == 4
     released = folded(resolution(10), fact("start", 0), fact("pause", 4, "waiting-for-client"), fact("resume", 104))
     assert released.due_at == at(110)
 
 
 def test_a_hold_for_development_does_not_pause_and_is_explained() -> None:
-    found = course(resolution(10), fact("start", 0), fact("pause", 4, "development"), fact("resume", 7))
+    found = explained(resolution(10), fact("start", 0), fact("pause", 4, "development"), fact("resume", 7))
     assert found.clock.due_at == at(10)
     assert [(one.counted, one.why, one.reason) for one in found.intervals] == [
         (True, "open", None),
         (True, "held", "development"),
         (True, "open", None),
     ]
+
+
+def test_a_hold_that_does_not_pause_leaves_the_course_as_it_began() -> None:
+    clock = folded(resolution(10), fact("start", 0), fact("pause", 4, "development"))
+    assert (clock.course, clock.since, clock.counted_seconds, clock.hold) == ("running", at(0), 0, "development")
+    life = [fact("start", 0), fact("stop", 2), fact("reopen", 20), fact("pause", 25, "development"), fact("resume", 26)]
+    found = explained(resolution(10), *life)
+    assert (found.by, found.clock.since, found.clock.due_at) == (FactKind.REOPEN, at(20), at(28))
+
+
+def test_time_is_judged_up_to_the_last_fact_even_when_that_fact_makes_no_difference() -> None:
+    """Or the same hold, told late of an earlier instant, would take back a breach that was none of its business."""
+    terms, life = resolution(10), [fact("start", 0), fact("pause", 12, "development")]
+    assert folded(terms, *life).breached_at == at(10)
+    earlier = folded(terms, *life, fact("pause", 3, "development"))
+    assert (earlier.breached_at, earlier.warned_seconds) == (at(10), 9)
 
 
 def test_another_hold_takes_the_place_of_the_one_before() -> None:
@@ -248,13 +215,13 @@ def test_another_hold_takes_the_place_of_the_one_before() -> None:
 
 def test_first_response_never_pauses_and_stops_at_the_resolution_when_nobody_responded() -> None:
     clock = folded(response(10), fact("start", 0), fact("pause", 2, "waiting-for-client"), fact("stop", 9))
-    assert (clock.state, clock.counted_seconds, clock.breached_at) == ("ended", 9, None)
+    assert (clock.course, clock.counted_seconds, clock.breached_at) == ("stopped", 9, None)
 
 
 def test_a_response_concerns_the_response_clock_alone() -> None:
     told = Fact(UUID(int=77), FactKind.STOP, at(3), 77, "response")
-    assert folded(response(), fact("start", 0), told).state == "ended"
-    assert folded(resolution(), fact("start", 0), told).state == "running"
+    assert folded(response(), fact("start", 0), told).course == "stopped"
+    assert folded(resolution(), fact("start", 0), told).course == "running"
 
 
 def test_only_the_first_response_counts_even_when_it_arrives_last() -> None:
@@ -269,25 +236,72 @@ def test_a_release_and_a_hold_of_the_same_instant_leave_the_clock_paused() -> No
         fact("pause", 6, "agreed-date", sequence=9),
         fact("resume", 6, sequence=8),
     )
-    assert (clock.state, clock.hold) == ("running", "agreed-date")
+    assert (clock.course, clock.hold) == ("running", "agreed-date")
     clock = folded(
         resolution(10, ("waiting-for-client", "agreed-date")),
         fact("start", 0),
         fact("resume", 6, sequence=9),
         fact("pause", 6, "agreed-date", sequence=8),
     )
-    assert clock.state == "paused"
+    assert clock.course == "paused"
 
 
 def test_reopening_continues_the_clock_and_the_resolved_time_does_not_count() -> None:
-    found = course(resolution(10), fact("start", 0), fact("stop", 4), fact("reopen", 50))
+    found = explained(resolution(10), fact("start", 0), fact("stop", 4), fact("reopen", 50))
     assert found.clock.due_at == at(56)
     assert [(one.counted, one.why) for one in found.intervals] == [(True, "open"), (False, "resolved"), (True, "open")]
 
 
+def test_a_ticket_that_is_resolved_again_counts_both_stretches_and_not_what_lies_between() -> None:
+    life = [fact("start", 0), fact("stop", 4), fact("reopen", 50)]
+    in_time = folded(resolution(10), *life, fact("stop", 56))
+    assert (in_time.course, in_time.outcome, in_time.counted_seconds) == ("stopped", "met", 10)
+    late = folded(resolution(10), *life, fact("stop", 57))
+    assert (late.outcome, late.breached_at, late.counted_seconds) == ("breached", at(56), 11)
+
+
+def test_reopening_concerns_the_resolution_and_leaves_the_response_stopped() -> None:
+    life = [fact("start", 0), fact("stop", 4), fact("reopen", 50)]
+    assert folded(response(10), *life) == folded(response(10), *life[:2])
+
+
+def test_a_late_breach_stands_when_its_ticket_is_reopened() -> None:
+    clock = folded(resolution(10), fact("start", 0), fact("stop", 12), fact("reopen", 50))
+    assert (clock.course, clock.outcome, clock.breached_at, clock.due_at) == ("running", "breached", at(10), at(48))
+
+
+def test_a_clock_that_runs_or_rests_is_cancelled_with_its_ticket() -> None:
+    for held in ([], [fact("pause", 2, "waiting-for-client")]):
+        found = explained(resolution(10), fact("start", 0), *held, fact("cancel", 4))
+        assert (found.clock.course, found.clock.outcome, found.clock.since) == ("cancelled", "pending", at(4))
+        assert (found.clock.counted_seconds, found.clock.hold) == (2 if held else 4, None)
+        assert (found.intervals[-1].counted, found.intervals[-1].why) == (False, "cancelled")
+
+
+def test_a_cancelled_clock_counts_nothing_more_and_reaches_nothing_more() -> None:
+    terms = resolution(10)
+    clock = folded(terms, fact("start", 0), fact("cancel", 4))
+    assert (clock.elapsed_seconds(at(1000)), reached(clock, terms, at(1000))) == (4, ())
+    assert advance(clock, terms, at(1000)) == clock
+
+
+def test_a_breach_that_there_was_stands_when_the_ticket_is_cancelled() -> None:
+    clock = folded(resolution(10), fact("start", 0), fact("cancel", 10.5))
+    assert (clock.course, clock.outcome, clock.breached_at) == ("cancelled", "breached", at(10))
+    at_the_due = folded(resolution(10), fact("start", 0), fact("cancel", 10))
+    assert (at_the_due.course, at_the_due.outcome) == ("cancelled", "pending")
+
+
+def test_a_stopped_clock_stays_stopped_when_the_ticket_is_cancelled() -> None:
+    stopped = [fact("start", 0), fact("stop", 4)]
+    assert folded(resolution(10), *stopped, fact("cancel", 6)) == folded(resolution(10), *stopped)
+    # In the same instant the stop comes first, whichever was told first.
+    assert folded(resolution(10), fact("start", 0), fact("cancel", 4), fact("stop", 4)).course == "stopped"
+
+
 def test_facts_before_the_start_count_as_if_they_came_with_it() -> None:
     early = folded(resolution(10), fact("pause", 1, "waiting-for-client"), fact("start", 5))
-    assert (early.state, early.since, early.counted_seconds) == ("paused", at(5), 0)
+    assert (early.course, early.since, early.counted_seconds) == ("paused", at(5), 0)
 
 
 def test_a_late_hold_takes_a_breach_back() -> None:
@@ -324,7 +338,7 @@ def test_thresholds_of_the_same_second_are_reached_together_and_each_once() -> N
 def test_a_threshold_may_be_said_as_a_time_before_the_target_as_well_as_a_share_of_it() -> None:
     half, soon = share(50, 7200), Threshold(seconds=7200 - 1800, said_as="30min before")
     terms = Terms("resolution", 7200, frozenset({"waiting-for-client"}), (half, soon))
-    found = course(
+    found = explained(
         terms,
         fact("start", 0),
         fact("pause", 4000, "waiting-for-client"),

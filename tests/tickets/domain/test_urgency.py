@@ -64,6 +64,10 @@ def test_the_urgency_is_stated_exactly_once(severity: int | None, impact: Impact
         ("oro", [contract("platino", end=-1), contract("oro")], 2),
         ("plata", [contract("plata"), contract("oro")], 2),
         ("platino", [contract("plata")], 1),
+        # Codes are open: a tier or a type that this release does not know asks for nothing by itself.
+        ("diamante", [contract("plata")], 3),
+        ("diamante", [contract("diamante")], 4),
+        ("diamante", [contract("diamante", s1=HOUR)], 1),
     ],
 )
 def test_priority_follows_the_conditions_of_the_client(

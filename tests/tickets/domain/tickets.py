@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from shared.contracts.tickets import Groups
+from shared.contracts.tickets import Groups, Status
 from tickets.domain.ticket import Handover, Opening, Ticket
-from tickets.domain.workflow import Status
 
 NOW = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
 NOTHING_KNOWN = Handover(environment=None, resolution_due_at=None)
@@ -47,5 +46,7 @@ def ticket_in(status: Status) -> Ticket:
         ticket, _ = ticket.resolve("configuracion", "se corrigió", at=NOW)
     if status == "closed":
         ticket, _ = ticket.close(at=NOW)
+    if status == "cancelled":
+        ticket, _ = ticket.cancel("era del otro cliente", at=NOW)
     assert ticket.status == status
     return ticket

@@ -41,3 +41,8 @@ async def everything(
             return found
         assert len(found) < 1000, "the pages do not end"
         after = page[-1][:-1]
+
+
+async def numbers(database: Database, wanted: TicketFilter, sort: Sort = "opened", limit: int = 50) -> list[str]:
+    """The numbers of all tickets of a list."""
+    return [row["number"] for row in await everything(database, wanted, sort, limit)]

@@ -9,7 +9,8 @@ import pytest
 from shared.contracts.inventory import ClientRecorded
 from tests.support.databases import Database
 from tests.tickets.desk import received
-from tickets import api, projections
+from tickets import projections
+from tickets.api.clients import _CLIENTS
 from tickets.queries import clients
 from tickets.queries.clients import ClientView
 
@@ -108,5 +109,5 @@ async def test_pages_go_on_after_a_name_of_any_length(desk: Database, sign: str)
     async with desk.begin() as tx:
         await projections.apply(tx, [received(one) for one in named])
         page = await clients.find_clients(tx, None, after=None, limit=50)
-    assert [api._CLIENTS.start(api._CLIENTS.cursor(*row[:-1])) for row in page] == [row[:-1] for row in page]
+    assert [_CLIENTS.start(_CLIENTS.cursor(*row[:-1])) for row in page] == [row[:-1] for row in page]
     assert await client_ids(desk, None, limit=1) == await client_ids(desk, None)

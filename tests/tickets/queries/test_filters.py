@@ -31,10 +31,15 @@ FILTERS: dict[str, tuple[Any, ...]] = {
     "severity": (1, 2, 3, 4),
 }
 COLUMNS = {"client": "client_id", "product": "product_id", "module": "module_id"}
-STATUSES = ("new", "in_progress", "on_hold", "resolved", *["closed"] * 6)
+STATUSES = ("new", "in_progress", "on_hold", "resolved", *["closed"] * 5, "cancelled", "cancelled")
 ASKED: tuple[list[Any] | None, ...] = (
-    None, ["all"], ["closed"], ["all", "closed"], ["new"], ["new", "closed"], ["resolved", "on_hold", "closed"],
+    None, ["all"], ["closed"], ["cancelled"], ["all", "closed"], ["closed", "cancelled"], ["new"], ["new", "closed"],
+    ["new", "cancelled"], ["resolved", "on_hold", "closed"], ["open", "cancelled"],
 )  # fmt: skip
+MEANT = {
+    "open": ["new", "in_progress", "on_hold", "resolved"],
+    "all": ["new", "in_progress", "on_hold", "resolved", "closed", "cancelled"],
+}
 WORDS = ("factura", "impresora", "CAE", "sueldos", "no imprime", "T-000017", "000123", "2026", "100%")
 QUESTIONS = (
     "factura", "FACTURA-", "o imp", "cae", "2026", "T-17", "017", "000123", "123", "100%", "kwyjibo", "t-999999",
@@ -67,7 +72,8 @@ def many() -> list[dict[str, Any]]:
                 "id": UUID(int=chance.getrandbits(128)), "number": f"T-{n:06d}", "version": 1, "kind": "incident",
                 "status": chance.choice(STATUSES), "severity_to_review": False, "priority": 2, "title": title,
                 "title_key": search_key(title), "description": "", "channel": "phone", "reported_at": NOW,
-                "opened_at": NOW + timedelta(minutes=n // 4), "opened_by": "ana",
+                "opened_at": NOW + timedelta(minutes=n // 4), "opened_by": "ana", "owner": "ana",
+                "last_fact_at": NOW, "course_at": NOW,
             }
         )  # fmt: skip
     return found
@@ -90,9 +96,8 @@ def plainly(tickets: list[dict[str, Any]], asked: Asked) -> list[str]:
     """The numbers that a filter of all tickets leaves, the newest first."""
 
     def fits(ticket: dict[str, Any]) -> bool:
-        statuses = lists.statuses_of(asked.status)
         return (
-            ticket["status"] in statuses
+            ticket["status"] in {status for word in asked.status or ["open"] for status in MEANT.get(word, [word])}
             and all(ticket[COLUMNS.get(name, name)] == value for name, value in asked.filters.items())
             and (asked.q is None or said(ticket, asked.q))
         )

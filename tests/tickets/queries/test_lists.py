@@ -8,15 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from shared.db.statement import sql
 from tests.support.databases import OWNER, Database
 from tests.tickets import told
-from tests.tickets.desk import NOW, cause, deliver, open_one, received
-from tests.tickets.queries.reading import everything
+from tests.tickets.desk import NOW, cause, deliver, open_one
+from tests.tickets.queries.reading import everything, numbers
 from tests.tickets.told import RESPONSE
 from tickets import commands
 from tickets.queries import lists
-from tickets.queries.lists import ClosedTicketsHaveNoDue, QuestionTooShort, Sort, StatusWord, TicketFilter
+from tickets.queries.lists import QuestionTooShort, StatusWord, TicketFilter
 
 
 @pytest.mark.parametrize("limit", [1, 4, 7, 50])
@@ -52,8 +51,7 @@ async def in_the_queue(desk: Database) -> list[str]:
                 await deliver(tx, [told.started(ticket.id, 1, clock_id=clock, hours=minutes / 60)])
         for name, seconds in {"paused, an hour left": 3600, "paused, a minute left": 60}.items():
             ticket, (clock, _) = clocks[name]
-            event = told.paused(ticket.id, 2, remaining=seconds).data.model_copy(update={"clock_id": clock})
-            await deliver(tx, [received(event, sequence=2)])
+            await deliver(tx, [told.paused(ticket.id, 2, clock_id=clock, left=seconds)])
         await deliver(tx, [told.met(clocks["all met"][0].id, 2)])
         await commands.resolve_ticket(
             tx, cause(), clocks["resolved before its clocks came"][0].id, code="configuracion", text="x"
@@ -145,34 +143,6 @@ async def closed(desk: Database, at: datetime = NOW, **changes: Any) -> str:
     return ticket.number
 
 
-async def numbers(desk: Database, wanted: TicketFilter, sort: Sort = "opened", limit: int = 50) -> list[str]:
-    """The numbers of all tickets of a list."""
-    return [row["number"] for row in await everything(desk, wanted, sort, limit)]
-
-
-async def test_a_list_is_of_open_tickets_unless_it_is_asked_for_others(desk: Database) -> None:
-    new = (await open_one(desk)).ticket.number
-    gone = await closed(desk, NOW + timedelta(minutes=1))
-    for sort in ("opened", "due"):
-        assert await numbers(desk, TicketFilter(), sort) == [new]
-        assert await numbers(desk, TicketFilter(status=["open"]), sort) == [new]
-        assert await numbers(desk, TicketFilter(status=["new", "resolved"]), sort) == [new]
-    assert await numbers(desk, TicketFilter(status=["closed"])) == [gone]
-    assert await numbers(desk, TicketFilter(status=["closed"], client="aguero")) == []
-    mixed: list[list[StatusWord]] = [["all"], ["open", "closed"], ["new", "closed"]]
-    for words in mixed:
-        assert await numbers(desk, TicketFilter(status=words)) == [gone, new]
-    (row,) = await everything(desk, TicketFilter(status=["closed"]))
-    assert (row["next_due"], row["clocks"]) == (None, "ended")
-
-
-async def test_closed_tickets_are_not_sorted_by_what_runs_out(desk: Database) -> None:
-    mixed: list[list[StatusWord]] = [["closed"], ["all"], ["new", "closed"]]
-    for words in mixed:
-        with pytest.raises(ClosedTicketsHaveNoDue, match="sort by `opened`"):
-            await numbers(desk, TicketFilter(status=words), "due")
-
-
 @pytest.mark.parametrize("window", [1, 3, 100])
 @pytest.mark.parametrize("limit", [1, 2, 5, 50])
 async def test_a_search_among_closed_tickets_finds_the_rare_and_the_frequent_in_order(
@@ -209,80 +179,3 @@ async def test_one_or_two_letters_are_enough_where_every_title_is_looked_at_and_
                 await numbers(desk, TicketFilter(q=q, status=words))
         assert await numbers(desk, TicketFilter(q="2", status=words)) == [gone]
     assert await numbers(desk, TicketFilter(q="e-l 2", status=["all"])) == [gone]
-
-
-@pytest.mark.parametrize(
-    ("sort", "after", "statuses", "index"),
-    [
-        ("due", (2, 10**16, 2, 2, UUID(int=7)), ["open"], "open_tickets_by_turn"),
-        ("opened", (NOW, UUID(int=7)), ["open"], "open_tickets_by_opening"),
-        ("opened", (NOW, UUID(int=7)), ["closed"], "closed_by_opening"),
-    ],
-)
-async def test_a_page_begins_where_its_index_says_and_sorts_nothing(
-    desk: Database, sort: Sort, after: tuple[Any, ...], statuses: list[StatusWord], index: str
-) -> None:
-    page, values = lists._page(TicketFilter(status=statuses), sort, after, 51)
-    statement = sql(page)
-    async with desk.connect() as connection:
-        # With so few rows anything is quick; what is asked here is whether the index can do all of it.
-        await connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
-        rows = await connection.fetch(f"EXPLAIN {statement.text}", *statement.arguments(values))
-    plan = "\n".join(row[0] for row in rows)
-    assert f"using {index} on" in plan, plan
-    assert "Index Cond: (ROW(" in plan, plan
-    assert "Sort" not in plan, plan
-
-
-_MANY_CLOSED = """
-    INSERT INTO tickets.tickets (id, number, version, status, kind, client_id, severity, severity_to_review, priority,
-        title, title_key, description, channel, reported_at, opened_at, opened_by, level)
-    SELECT gen_random_uuid(), 'C-' || n, 1, 'closed', 'incident', 'molinos', 2, false, 2, md5(n::text), md5(n::text),
-           '', 'phone', $1, $1, 'ana', 1 FROM generate_series(1, 5000) n
-"""
-
-_ANOTHERS = "UPDATE tickets.tickets SET client_id = 'aguero', assignee = 'eva' WHERE number = 'C-9'"
-
-
-async def plan_of(desk: Database, wanted: TicketFilter) -> str:
-    """How PostgreSQL finds a page among five thousand closed tickets of one client, one of them of another."""
-    page, values = lists._page(wanted, "opened", None, 51)
-    statement = sql(page)
-    async with desk.connect(OWNER) as connection:
-        await connection.execute(_MANY_CLOSED, NOW)
-        await connection.execute(_ANOTHERS)
-        await connection.execute("ANALYZE tickets.tickets")
-        rows = await connection.fetch(f"EXPLAIN ANALYZE {statement.text}", *statement.arguments(values))
-    return "\n".join(row[0] for row in rows)
-
-
-def line(plan: str, words: str) -> str:
-    """The line of a plan that says so."""
-    (found,) = [one for one in plan.splitlines() if words in one]
-    return found
-
-
-async def test_what_the_newest_do_not_have_is_found_by_its_trigrams(
-    desk: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lists, "_WINDOW", 100)
-    plan = await plan_of(desk, TicketFilter(status=["closed"], q="balanza"))
-    assert "never" not in line(plan, "Bitmap Index Scan on closed_by_title"), plan
-    assert "One-Time Filter" in plan, plan
-
-
-@pytest.mark.parametrize(
-    ("narrow", "index"), [({"client": "aguero"}, "closed_by_client"), ({"assignee": "eva"}, "closed_by_assignee")]
-)
-async def test_where_nothing_is_left_to_look_through_the_trigrams_are_not_asked(
-    desk: Database, narrow: dict[str, str], index: str
-) -> None:
-    plan = await plan_of(desk, TicketFilter(status=["closed"], q="balanza", **narrow))  # type: ignore[arg-type]
-    assert index in plan, plan
-    assert "never executed" in line(plan, "closed_by_title"), plan
-
-
-async def test_a_number_is_looked_up_by_its_own_index(desk: Database) -> None:
-    plan = await plan_of(desk, TicketFilter(status=["closed"], q="17"))
-    assert "Index Scan using tickets_number_key" in plan, plan
-    assert "closed_by" not in plan, plan

@@ -81,7 +81,7 @@ class TicketEnvironment(BaseModel):
     """The environment as it was frozen on a ticket; unknown ones say why and what it could be."""
 
     ticket_id: UUID
-    client_id: str
+    client_id: str | None
     taken_at: datetime
     known: bool
     reason: UnknownReason | None = None

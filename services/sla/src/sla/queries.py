@@ -56,7 +56,9 @@ class IntervalView(BaseModel):
     until: datetime | None = Field(description="null: it has not ended")
     seconds: int = Field(description="its length, up to now where it has not ended")
     counted: bool
-    why: Why = Field(description="open: somebody works on it; held: see reason; resolved: nothing left to do")
+    why: Why = Field(
+        description="open: somebody works on it; held: see reason; resolved, cancelled: nothing left to do"
+    )
     reason: str | None
 
 

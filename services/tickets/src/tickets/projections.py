@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
+from shared import clock
 from shared.contracts.devlink import DevTaskEvent, TaskBrief
 from shared.contracts.envelope import Received
 from shared.contracts.inventory import (
@@ -25,6 +27,7 @@ from shared.db.transaction import Transaction
 from shared.projection import Projection, Projections, Row
 from shared.spelling import search_key, sort_key
 from tickets import repository
+from tickets.domain.ticket import REOPEN_WITHIN
 
 
 def _record(table: str, *columns: str) -> Projection:
@@ -101,9 +104,12 @@ def _task(event: Received[DevTaskEvent]) -> Row:
 async def _with_the_queue(tx: Transaction, tables: Collection[str]) -> AsyncIterator[None]:
     """The queue follows from tickets and clocks: whoever puts clocks right puts it right.
 
-    Tickets are locked before their clocks, as everybody does it: whatever is told of one meanwhile waits.
+    Tickets are locked before their clocks, as everybody does it: whatever is told of one meanwhile waits. So does
+    whoever reopens one, or it would come back to the queue where its clocks had it before.
     """
-    locked = await repository.lock_every_open(tx) if CLOCK.table in tables else []
+    locked: list[UUID] = []
+    if CLOCK.table in tables:
+        locked = await repository.lock_every_open(tx, resolved_since=clock.now() - REOPEN_WITHIN)
     yield
     await repository.refresh_open(tx, locked)
 

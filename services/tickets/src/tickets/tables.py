@@ -74,6 +74,8 @@ _ENDED = sql("status IN ('closed', 'cancelled')")
 Index("ended_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
 Index("ended_by_client", tickets.c.client_id, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
 Index("ended_by_assignee", tickets.c.assignee, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
+# Few among so many closed ones: a list of them alone would read all of those.
+Index("cancelled_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=sql("status = 'cancelled'"))
 Index(
     "ended_by_title",
     tickets.c.title_key,

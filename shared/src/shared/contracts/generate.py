@@ -66,7 +66,8 @@ def refresh(
     """Writes the schema of every type of the registry. Returns a line for each that changed.
 
     What differs in meaning from the last commit, and is promised, keeps that version with its example, so that the
-    checks can hold every later one against it. A draft that was written since, and what was kept beside it, is written over.
+    checks can hold every later one against it. A draft that was written since, and what was kept beside it, is written
+    over.
     Raises NoCheckout, before it has written anything, where nobody knows the last commit.
     """
     told = []

@@ -9,8 +9,12 @@ from types import ModuleType
 from fastapi import APIRouter
 
 
-def routers_of(api: ModuleType) -> list[APIRouter]:
-    """Every router, of a package in the order of its modules' names; a module without one only helps the others."""
+def modules_of(api: ModuleType) -> list[ModuleType]:
+    """The module itself and, of a package, those in it, in the order of their names."""
     names = sorted(found.name for found in pkgutil.iter_modules(getattr(api, "__path__", ())))
-    modules = [api, *(importlib.import_module(f"{api.__name__}.{name}") for name in names)]
-    return [module.router for module in modules if hasattr(module, "router")]
+    return [api, *(importlib.import_module(f"{api.__name__}.{name}") for name in names)]
+
+
+def routers_of(api: ModuleType) -> list[APIRouter]:
+    """Every router; a module without one only helps the others."""
+    return [module.router for module in modules_of(api) if hasattr(module, "router")]

@@ -145,7 +145,8 @@ def fold(terms: Terms, facts: Iterable[Fact], judged_until: datetime | None = No
     """One clock with its way; None while its start is not known.
 
     The order of `facts` and repeated fact ids make no difference. Facts before the start count as if they came with it.
-    Time by itself is judged up to the last fact and up to `judged_until`, never up to a present that nobody gave.
+    Time by itself is judged up to the last fact and up to `judged_until`, never up to a present that nobody gave. A last
+    fact that makes no difference judges it too: else an earlier one, told later, could take back what time had done.
     """
     mine = sorted(_once(terms, facts), key=Fact.order)
     start = next((fact for fact in mine if fact.kind is FactKind.START), None)
@@ -154,11 +155,10 @@ def fold(terms: Terms, facts: Iterable[Fact], judged_until: datetime | None = No
     walk = _Walk(terms, _second(start.occurred_at))
     for fact in mine:
         walk.take(fact)
-    clock = walk.clock()
-    later = reached(clock, terms, judged_until) if judged_until is not None else ()
-    if judged_until is not None:
-        clock = advance(clock, terms, judged_until)
-    return Folded(clock, walk.by, walk.intervals(), (*walk.crossings, *later))
+    clock, last = walk.clock(), mine[-1].occurred_at
+    until = last if judged_until is None else max(last, judged_until)
+    crossings = (*walk.crossings, *reached(clock, terms, until))
+    return Folded(advance(clock, terms, until), walk.by, walk.intervals(), crossings)
 
 
 def advance(clock: Clock, terms: Terms, now: datetime) -> Clock:
@@ -198,7 +198,7 @@ class _Walk:
 
     def __init__(self, terms: Terms, start: int) -> None:
         self.terms = terms
-        self.start = self.at = start
+        self.start = self.since = self.at = start
         self.course: ClockCourse = "running"
         self.hold: str | None = None
         self.by = FactKind.START
@@ -213,18 +213,21 @@ class _Walk:
         then = self._after_fact(fact)
         if then == (self.course, self.hold):
             return
-        self._close(max(self.at, _begun_second(fact.occurred_at)))
+        self._close_interval(max(self.at, _begun_second(fact.occurred_at)))
+        # A hold that does not pause is an interval of its own, for the explanation, and the same course.
+        if (self.course, then[0]) != ("running", "running"):
+            self._close_course()
+            self.by = fact.kind
         self.course, self.hold = then
-        self.by = fact.kind
 
     def clock(self) -> Clock:
         left = self.terms.target_seconds - self.counted
         return Clock(
             course=self.course,
             started_at=_instant(self.start),
-            since=_instant(self.at),
+            since=_instant(self.since),
             counted_seconds=self.counted,
-            due_at=None if self.course == "paused" else _instant(_after(self.at, left)),
+            due_at=None if self.course == "paused" else _instant(_after(self.since, left)),
             hold=self.hold,
             breached_at=None if self.breached is None else _instant(self.breached),
             warned_seconds=max((crossing.threshold.seconds for crossing in self.crossings), default=0),
@@ -248,21 +251,23 @@ class _Walk:
             case FactKind.START | FactKind.REOPEN:
                 return (self.course, self.hold)
 
-    def _close(self, to: int) -> None:
-        if to == self.at:
-            return
-        self._intervals.append(self._interval(to))
-        if self.course == "running":
-            self._count(to)
-        self.at = to
+    def _close_interval(self, to: int) -> None:
+        if to > self.at:
+            self._intervals.append(self._interval(to))
+            self.at = to
 
-    def _count(self, to: int) -> None:
-        total = self.counted + _between(self.at, to)
+    def _close_course(self) -> None:
+        if self.course == "running":
+            self._count()
+        self.since = self.at
+
+    def _count(self) -> None:
+        total = self.counted + _between(self.since, self.at)
         while self._ahead and total >= self._ahead[0].seconds:
             threshold = self._ahead.pop(0)
-            self.crossings.append(Crossing(threshold, _instant(_after(self.at, threshold.seconds - self.counted))))
+            self.crossings.append(Crossing(threshold, _instant(_after(self.since, threshold.seconds - self.counted))))
         if self.breached is None and total > self.terms.target_seconds:
-            self.breached = _after(self.at, self.terms.target_seconds - self.counted)
+            self.breached = _after(self.since, self.terms.target_seconds - self.counted)
         self.counted = total
 
     def _interval(self, to: int | None) -> Interval:

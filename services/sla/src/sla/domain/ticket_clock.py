@@ -120,7 +120,7 @@ class TicketClock:
         ]
 
     def state_of(self, clock: Clock) -> ClockState:
-        """A clock as its events carry it."""
+        """A clock as its events carry it. What was imported warns nobody, so no threshold is told of it here either."""
         warned = [one.said_as for one in self.terms.thresholds if one.seconds <= clock.warned_seconds]
         return ClockState(
             clock_id=self.id,
@@ -136,7 +136,7 @@ class TicketClock:
             since=clock.since,
             due_at=clock.due_at,
             pause_reason=clock.hold if clock.course == "paused" else None,
-            warned_as=warned[-1] if warned else None,
+            warned_as=warned[-1] if warned and self.origin != "import" else None,
             breached_at=clock.breached_at,
         )
 

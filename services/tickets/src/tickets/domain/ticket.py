@@ -92,7 +92,7 @@ class Handover:
 
 _NO_HOLD: Mapping[str, None] = {"hold_reason": None, "hold_note": None, "held_at": None}
 _NOT_RESOLVED: Mapping[str, None] = {"resolution_code": None, "resolution_text": None, "resolved_at": None}
-# What brought the work where it is; in any other status it goes on after a hold.
+# What brought the work where it is; in any other status it goes on after a hold, or a resolution that was none.
 _CAME_TO: Mapping[Status, str] = {"on_hold": "was put on hold", "resolved": "was resolved"}
 
 
@@ -274,7 +274,7 @@ class Ticket:
         """Moved by an action after which the work runs, rests or is done since that instant."""
         ticket = self._moved(action, course_at=at, **changes)
         require_after(at, self.opening.reported_at, f"{self.number} was reported")
-        require_after(at, self.course_at, f"{self.number} {_CAME_TO.get(self.status, 'was released')}")
+        require_after(at, self.course_at, f"{self.number} {_CAME_TO.get(self.status, 'was released or reopened')}")
         return ticket
 
 

@@ -120,6 +120,7 @@ _SHORTEST = 3
 _WINDOW = 10_000
 # As their indexes say it.
 _ENDED = f"t.status IN ({', '.join(map(repr, ENDED))})"
+_CANCELLED = "t.status = 'cancelled'"
 # The ended tickets of a client, and of somebody's hands, have an index in the order of the list, too.
 _INDEXED = ("client", "assignee")
 # No index gives both the order and the words, and nobody can say beforehand how many titles have a word. So the newest
@@ -181,7 +182,8 @@ def _page(wanted: TicketFilter, sort: Sort, after: tuple[Any, ...] | None, limit
         pages.append(_PAGE.format(table="tickets.open_tickets", conditions=_all(near, _any(said), *fits), **pieces))
     if ended:
         narrow = [_CONDITIONS[name] for name in _INDEXED if name in given]
-        pages += _ended(_all(_ENDED, near, *narrow), said, _all(*fits), **pieces)
+        which = _CANCELLED if ended == ["cancelled"] else _ENDED
+        pages += _ended(_all(which, near, *narrow), said, _all(*fits), **pieces)
     page, *others = pages
     for other in others:
         page = _BOTH.format(one=page, other=other, **pieces)

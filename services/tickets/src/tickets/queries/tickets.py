@@ -178,8 +178,9 @@ _CLOCK = object_of(
     "k",
     state="CASE WHEN k.course IN ('void', 'cancelled') THEN k.course WHEN k.outcome <> 'pending' THEN k.outcome "
     "ELSE k.course END",
-    remaining_seconds="CASE WHEN k.course = 'running' THEN floor(extract(epoch FROM k.due_at - :now))::bigint "
-    "ELSE k.target_seconds - k.elapsed_seconds END",
+    # What runs without a due (nothing tells that today) has what it had when it began to.
+    remaining_seconds="COALESCE(CASE WHEN k.course = 'running' THEN floor(extract(epoch FROM k.due_at - :now))::bigint "
+    "END, k.target_seconds - k.elapsed_seconds)",
 )
 _TICKET = object_of(
     TicketView,

@@ -199,6 +199,7 @@ CREATE TABLE tickets.tickets (
     PRIMARY KEY (id),
     UNIQUE (number)
 );
+CREATE INDEX cancelled_by_opening ON tickets.tickets (opened_at, id) WHERE status = 'cancelled';
 CREATE INDEX ended_by_assignee ON tickets.tickets (assignee, opened_at, id) WHERE status IN ('closed', 'cancelled');
 CREATE INDEX ended_by_client ON tickets.tickets (client_id, opened_at, id) WHERE status IN ('closed', 'cancelled');
 CREATE INDEX ended_by_opening ON tickets.tickets (opened_at, id) WHERE status IN ('closed', 'cancelled');
