@@ -47,8 +47,8 @@ def prepared(system: System) -> dict[str, dict[str, list[str]]]:
 
 async def _prepare(system: System) -> dict[str, dict[str, list[str]]]:
     async with system.client("tickets", "supervisor") as desk, system.client("devlink", "developer") as board:
-        tickets = [str((await open_ticket(desk, severity=1))["id"]) for _ in range(4 * OF_EACH_STATE)]
-        held, resolved, escalated = tickets[0::4], tickets[1::4], tickets[2::4]
+        tickets = [str((await open_ticket(desk, severity=1))["id"]) for _ in range(5 * OF_EACH_STATE)]
+        held, resolved, escalated, new, unwanted = (tickets[place::5] for place in range(5))
         for ticket in held:
             await act(desk, ticket, "hold", reason="agreed-date", note="mañana")
         for ticket in resolved:
@@ -63,8 +63,16 @@ async def _prepare(system: System) -> dict[str, dict[str, list[str]]]:
         tasks = await eventually(all_tasks)
     any_version = {"header.If-Match": ["*"]}
     of_tickets = {"path.ticket_id": tickets}
+    # Each of these needs a state that others lead out of.
+    of_actions = {
+        f"POST /v1/tickets/{{ticket_id}}/{action} path.ticket_id": pool
+        for action, pool in (
+            ("hold", new), ("release", held), ("close", resolved[0::2]), ("reopen", resolved[1::2]),
+            ("cancel", unwanted),
+        )
+    }  # fmt: skip
     return {
-        "tickets": {**any_version, **of_tickets, "body.client_id": CLIENTS, "body.product_id": PRODUCTS},
+        "tickets": {**any_version, **of_tickets, **of_actions, "body.client_id": CLIENTS, "body.product_id": PRODUCTS},
         "inventory": {
             **any_version,
             **of_tickets,

@@ -145,8 +145,8 @@ def fold(terms: Terms, facts: Iterable[Fact], judged_until: datetime | None = No
     """One clock with its way; None while its start is not known.
 
     The order of `facts` and repeated fact ids make no difference. Facts before the start count as if they came with it.
-    Time by itself is judged up to the last fact and up to `judged_until`, never up to a present that nobody gave. A last
-    fact that makes no difference judges it too: else an earlier one, told later, could take back what time had done.
+    Time by itself is judged up to the last fact and up to `judged_until`, never up to a present that nobody gave.
+    A fact that makes no difference judges it too: else an earlier one, told later, could take back what time had done.
     """
     mine = sorted(_once(terms, facts), key=Fact.order)
     start = next((fact for fact in mine if fact.kind is FactKind.START), None)
