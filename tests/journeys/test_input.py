@@ -37,6 +37,16 @@ PRODUCTS = ["factela", "kontar"]
 # The columns of the board that a new task may go to, and where it goes from there.
 NEXT = ["triaged", "in_progress"]
 OF_EACH_STATE = 8
+OF_INVENTORY = {
+    "PUT /v1/installations/{id} path.id": ["metalurgica-arenales-kontar"],
+    "PUT /v1/installations/{id} body.client_id": ["metalurgica-arenales"],
+    "PUT /v1/installations/{id} body.product_id": ["kontar"],
+    "PUT /v1/modules/{id} path.id": ["kontar-orden-corte"],
+    "PUT /v1/modules/{id} body.client_id": ["metalurgica-arenales"],
+    "PUT /v1/modules/{id} body.product_id": ["kontar"],
+    "PUT /v1/modules/{id} body.nature": ["customised"],
+    "PUT /v1/products/{id} path.id": PRODUCTS,
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +71,7 @@ async def _prepare(system: System) -> dict[str, dict[str, list[str]]]:
             return found if len(found) == len(escalated) else None
 
         tasks = await eventually(all_tasks)
-    any_version = {"header.If-Match": ["*"]}
-    of_tickets = {"path.ticket_id": tickets}
+    known = {"header.If-Match": ["*"], "path.ticket_id": tickets}
     # Each of these needs a state that others lead out of.
     of_actions = {
         f"POST /v1/tickets/{{ticket_id}}/{action} path.ticket_id": pool
@@ -72,21 +81,10 @@ async def _prepare(system: System) -> dict[str, dict[str, list[str]]]:
         )
     }  # fmt: skip
     return {
-        "tickets": {**any_version, **of_tickets, **of_actions, "body.client_id": CLIENTS, "body.product_id": PRODUCTS},
-        "inventory": {
-            **any_version,
-            **of_tickets,
-            "PUT /v1/installations/{id} path.id": ["metalurgica-arenales-kontar"],
-            "PUT /v1/installations/{id} body.client_id": ["metalurgica-arenales"],
-            "PUT /v1/installations/{id} body.product_id": ["kontar"],
-            "PUT /v1/modules/{id} path.id": ["kontar-orden-corte"],
-            "PUT /v1/modules/{id} body.client_id": ["metalurgica-arenales"],
-            "PUT /v1/modules/{id} body.product_id": ["kontar"],
-            "PUT /v1/modules/{id} body.nature": ["customised"],
-            "PUT /v1/products/{id} path.id": PRODUCTS,
-        },
-        "sla": {**any_version, **of_tickets, "path.id": ["metalurgica-arenales-2025"]},
-        "devlink": {**any_version, "path.id": [task["id"] for task in tasks or ()], "body.status": NEXT},
+        "tickets": {**known, **of_actions, "body.client_id": CLIENTS, "body.product_id": PRODUCTS},
+        "inventory": known | OF_INVENTORY,
+        "sla": {**known, "path.id": ["metalurgica-arenales-2025"]},
+        "devlink": {**known, "path.id": [task["id"] for task in tasks or ()], "body.status": NEXT},
     }
 
 

@@ -217,20 +217,23 @@ class BatchApplier:
         )  # fmt: skip
 
     async def _claim(self, tx: Transaction, messages: Sequence[Applicable], now: datetime) -> list[Applicable]:
-        """Claims the ids of the batch; what another transaction or an earlier place in the batch claimed is dropped."""
+        """Claims the ids of the batch; what another transaction or an earlier place in it claimed is only projected."""
         ids = [message.event.id for message in messages if not message.bypasses_inbox]
         if not ids:
             return list(messages)
         new = {row.id for row in await tx.fetch(_CLAIM_IDS, {"ids": sorted(set(ids)), "now": now})}
-        claimed = []
+        claimed, repeated = [], 0
         for message in messages:
             if message.bypasses_inbox:
                 claimed.append(message)
             elif message.event.id in new:
                 new.discard(message.event.id)
                 claimed.append(message)
-        if len(claimed) < len(messages):
-            metrics.consumer_skipped_total.labels(reason="duplicate").inc(len(messages) - len(claimed))
+            else:
+                repeated += 1
+                claimed += [again] if (again := message.again()) is not None else []
+        if repeated:
+            metrics.consumer_skipped_total.labels(reason="duplicate").inc(repeated)
         return claimed
 
     async def _store(self, tx: Transaction, messages: Sequence[Read], now: datetime) -> None:
@@ -281,8 +284,7 @@ class BatchApplier:
     async def _try(self, tx: Transaction, message: Applicable, now: datetime) -> str | None:
         try:
             async with tx.savepoint():
-                if message.bypasses_inbox or await parking.claim_id(tx, message.event.id, now):
-                    await parking.apply_one(tx, message)
+                await parking.apply_claimed(tx, message, now)
         except Exception as error:
             if is_transient(error):
                 raise
@@ -312,6 +314,8 @@ def _count(applied: Sequence[Applicable]) -> None:
     now = clock.now()
     lags: dict[str, list[float]] = {}
     for message in applied:
+        if message.repeated:
+            continue
         lag = (now - message.event.recorded_at).total_seconds()
         lags.setdefault(message.event.type, []).append(lag if lag > 0 else 0.0)
     # Looking up a series costs more than counting in it, so each is looked up once for a batch.

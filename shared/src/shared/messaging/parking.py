@@ -159,9 +159,7 @@ async def _replay(tx: Transaction, row: Any, reactions: Reactions, now: datetime
     try:
         async with tx.savepoint():
             # The id of an invalid message was claimed when it was parked: it is its own, not a duplicate's.
-            claimed = row.reason == "invalid" or message.bypasses_inbox or await claim_id(tx, message.event.id, now)
-            if claimed:
-                await apply_one(tx, message)
+            claimed = await apply_claimed(tx, message, now, claim=row.reason != "invalid")
             await tx.execute(_APPLIED if claimed else _DUPLICATE, {"id": row.id, "now": now})
     except Exception as error:
         if is_transient(error):
@@ -176,6 +174,18 @@ async def _postpone(tx: Transaction, row: Any, problem: str, now: datetime) -> N
     pause = timedelta(seconds=min(3600, 5 * 2**attempts))
     await tx.execute(_POSTPONE, {"topic": row.topic, "key": row.key, "next": now + pause, "gave_up": gave_up})
     log.error("parked message failed again", parked=row.id, attempts=attempts, gave_up=gave_up, problem=problem)
+
+
+async def apply_claimed(tx: Transaction, message: Applicable, now: datetime, *, claim: bool = True) -> bool:
+    """Applies one event unless it was applied before, of which only its projection is done again; whether it was new.
+
+    With `claim` False its id is taken for new.
+    """
+    is_new = not claim or message.bypasses_inbox or await claim_id(tx, message.event.id, now)
+    found = message if is_new else message.again()
+    if found is not None:
+        await apply_one(tx, found)
+    return is_new
 
 
 async def apply_one(tx: Transaction, message: Applicable) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -27,6 +27,11 @@ class Reaction:
     function: Function
     many: bool
     projection: Function | None = None
+
+    @property
+    def projecting(self) -> Reaction | None:
+        """That part alone."""
+        return None if self.projection is None else replace(self, function=self.projection, many=True)
 
 
 class Reactions:

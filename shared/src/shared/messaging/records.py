@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +47,16 @@ class Applicable:
     record: Record
     event: Received[Any]
     reaction: Reaction
+    repeated: bool = False
+
+    def again(self) -> Applicable | None:
+        """What is done about an event whose id was applied before: only what it projects, None where it does not.
+
+        An owner that was restored may tell the same again after something that it takes back so; its sequence is higher
+        then, by which a projection goes. No effect is repeated.
+        """
+        projecting = self.reaction.projecting
+        return None if projecting is None else replace(self, reaction=projecting, repeated=True)
 
     @property
     def bypasses_inbox(self) -> bool:
