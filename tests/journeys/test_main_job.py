@@ -107,6 +107,29 @@ async def test_a_hold_for_the_client_pauses_only_the_resolution(system: System) 
         assert abs(clock_of(ticket, "resolution")["remaining_seconds"] - left) <= 2
 
 
+async def test_what_was_not_settled_goes_on_and_what_should_not_be_there_ends(system: System) -> None:
+    async with system.client() as agent, system.client("tickets", "analyst") as analyst:
+        opened, unwanted = await open_ticket(agent), await open_ticket(agent)
+        await until(agent, opened["id"], has_reacted)
+        await act(agent, opened["id"], "resolve", code="configuracion", text="Se reinició el servicio.")
+        ticket = await until(agent, opened["id"], lambda seen: clock_of(seen, "resolution")["state"] == "met")
+        settled = clock_of(ticket, "resolution")
+        await asyncio.sleep(1.1)  # the time that must not count
+        await act(agent, opened["id"], "reopen", reason="Volvió a pasar.")
+        ticket = await until(agent, opened["id"], lambda seen: clock_of(seen, "resolution")["state"] == "running")
+        went_on = clock_of(ticket, "resolution")
+        assert (went_on["id"], went_on["elapsed_seconds"]) == (settled["id"], settled["elapsed_seconds"])
+        assert clock_of(ticket, "response")["state"] == "met"
+        assert went_on["due_at"] > settled["due_at"]
+
+        await until(agent, unwanted["id"], has_reacted)
+        await act(analyst, unwanted["id"], "cancel", reason="Se abrió dos veces.")
+        ticket = await until(
+            agent, unwanted["id"], lambda seen: {clock["state"] for clock in seen["clocks"]} == {"cancelled"}
+        )
+        assert ticket["status"] == "cancelled"
+
+
 async def test_a_clock_warns_and_breaches_by_its_timers(system: System) -> None:
     contract = {
         "client_id": "tejidos-runa-simi",

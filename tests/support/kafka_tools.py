@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,8 +63,14 @@ def run_script(
     settings |= operator
     return subprocess.run(
         ["sh", str(SCRIPT), str(folder)], env={"PATH": f"{tools}:{os.environ['PATH']}", **settings},
-        capture_output=True, text=True, timeout=200, check=False,
+        capture_output=True, text=True, timeout=200, check=False, preexec_fn=_hear_signals,
     )  # fmt: skip
+
+
+def _hear_signals() -> None:
+    """No shell can trap what was ignored when it began, and tests that run in the background ignore some of these."""
+    for one in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(one, signal.SIG_DFL)
 
 
 if __name__ == "__main__":
