@@ -14,7 +14,7 @@ from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one
 from tests.tickets.queries.reading import view
 from tests.tickets.told import RESOLUTION, RESPONSE, TASK, later
-from tickets import commands
+from tickets.commands import tickets as commands
 from tickets.domain.ticket import TicketNotFound
 from tickets.queries import history, tickets
 

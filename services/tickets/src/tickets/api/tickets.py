@@ -18,9 +18,9 @@ from shared.http.limits import Clean, CleanLine, CleanText
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import Reading, Tx
 from shared.stated import AS_NUMBER, Instant
-from tickets import commands
 from tickets.api.answers import Body, written_by_the_database
-from tickets.commands import Done, OpenTicket
+from tickets.commands import tickets as commands
+from tickets.commands.tickets import Done, OpenTicket
 from tickets.domain.escalation import Reach
 from tickets.domain.urgency import Impact
 from tickets.queries import tickets

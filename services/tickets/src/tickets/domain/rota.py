@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from shared.errors import Invalid
@@ -53,7 +54,7 @@ class Rota:
     @property
     def places(self) -> tuple[int, ...]:
         """The places in the line, the first first."""
-        return tuple(sorted({one.place for one in (*self.shifts, *self.overrides)}))
+        return tuple(sorted({one.place for one in self.shifts} | {one.place for one in self.overrides}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,13 @@ def checked(rota: Rota) -> Rota:
     """The same rota in its one order. Raises RotaMakesNoSense where two have a place at once, or a stretch is empty."""
     for one in rota.overrides:
         if one.until_at <= one.from_at:
-            raise RotaMakesNoSense(f"the override of place {one.place} ends at {one.until_at.isoformat()}, not after it begins")
+            raise RotaMakesNoSense(f"an override of place {one.place} ends before it begins")
     overrides = sorted(rota.overrides, key=lambda one: (one.place, one.from_at))
-    for first, second in zip(overrides, overrides[1:], strict=False):
+    for first, second in pairwise(overrides):
         if first.place == second.place and second.from_at < first.until_at:
-            raise RotaMakesNoSense(f"two overrides of place {first.place} meet at {second.from_at.isoformat()}: end one before")
+            raise RotaMakesNoSense(
+                f"two overrides of place {first.place} meet at {second.from_at.isoformat()}: end one before"
+            )
     _require_one_at_a_time(rota)
     shifts = sorted(rota.shifts, key=lambda one: (one.place, WEEKDAYS.index(one.day), one.begins))
     return Rota(rota.team_id, rota.zone, tuple(shifts), tuple(overrides))
@@ -110,7 +113,7 @@ def holes(rota: Rota, since: datetime, until: datetime) -> tuple[Hole, ...]:
 
 def _at_place(rota: Rota, place: int, at: datetime) -> OnCall:
     overrides = [one for one in rota.overrides if one.place == place]
-    stretches = [stretch for stretch in _weekly(rota, place, at)]
+    stretches = list(_weekly(rota, place, at))
     edges = [edge for begin, end, _ in stretches for edge in (begin, end)]
     edges += [edge for one in overrides for edge in (one.from_at, one.until_at)]
     until = min((edge for edge in edges if edge > at), default=None)
@@ -122,7 +125,7 @@ def _at_place(rota: Rota, place: int, at: datetime) -> OnCall:
 
 
 def _weekly(rota: Rota, place: int, at: datetime) -> Iterable[tuple[datetime, datetime, str]]:
-    """The shifts of a place around an instant, as stretches of real time: a week to each side holds all that may count."""
+    """The shifts of a place around an instant, as stretches of real time; a week on is where the pattern repeats."""
     zone = ZoneInfo(rota.zone)
     today = at.astimezone(zone).date()
     for days in range(-2, 9):
@@ -166,4 +169,5 @@ def _minute(day: str, hour: time) -> int:
 
 def people_of(rota: Rota) -> Sequence[str]:
     """Everybody whom it names."""
-    return sorted({one.person_id for one in (*rota.shifts, *rota.overrides) if one.person_id is not None})
+    standing_in = {one.person_id for one in rota.overrides if one.person_id is not None}
+    return sorted({one.person_id for one in rota.shifts} | standing_in)

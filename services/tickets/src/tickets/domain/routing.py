@@ -50,7 +50,11 @@ class Pattern:
 
     def fits(self, groups: Groups) -> bool:
         """Whether a ticket of these groups is meant. What nobody could say is only covered by everything."""
-        said = ((self.client_id, groups.client_id), (self.product_id, groups.product_id), (self.module_id, groups.module_id))
+        said = (
+            (self.client_id, groups.client_id),
+            (self.product_id, groups.product_id),
+            (self.module_id, groups.module_id),
+        )
         return all(wanted is None or wanted == found for wanted, found in said)
 
     @property
@@ -85,7 +89,7 @@ class Routed:
 
 
 def route(coverages: Iterable[Coverage], target: str, groups: Groups) -> Routed:
-    """The team with the most specific pattern that fits. Raises NoTeam where nobody covers everything for the target."""
+    """The team with the most specific pattern that fits. Raises NoTeam where nobody covers everything for it."""
     fitting = [one for one in coverages if one.target == target and one.pattern.fits(groups)]
     if not fitting:
         raise NoTeam(f"no team covers {target}: run `migrate`, which loads the default teams, or record one")
@@ -109,7 +113,7 @@ def check_coverage(team_id: str, target: str | None, patterns: Sequence[Pattern]
     for one in rest:
         if one.target == target and one.pattern in patterns:
             raise TwoTeamsCoverTheSame(
-                f"{one.team_id} covers {one.pattern} for {target} already: take it away there first, or be more specific",
+                f"{one.team_id} covers {one.pattern} for {target} already: take it away there, or be more specific",
                 pattern=str(one.pattern),
                 team=one.team_id,
             )
@@ -121,5 +125,6 @@ def check_defaults(targets: Iterable[str], coverages: Iterable[Coverage]) -> Non
     for target in targets:
         if target not in covered:
             raise TargetWithoutDefault(
-                f"nobody would cover everything for {target}: let another team of {target} cover it first", target=target
+                f"nobody would cover everything for {target}: let another team of {target} cover it first",
+                target=target,
             )

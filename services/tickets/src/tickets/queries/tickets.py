@@ -20,7 +20,7 @@ from tickets.domain.ticket import TicketNotFound
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
 from tickets.queries.written import View, array_of, object_of
-from tickets.repository import IMMEDIATE
+from tickets.repository.queue import IMMEDIATE
 
 
 class Named(View):

@@ -1,4 +1,4 @@
-"""Everything that the tickets service can do, one function per action."""
+"""What is done to tickets, one function per action."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from shared.ids import new_id
 from shared.instants import under_lock
 from shared.messaging.outbox import publish, seal
 from shared.versions import ANYTHING, Expected
-from tickets import repository
 from tickets.domain.escalation import ANALYSTS, Reach
 from tickets.domain.grouping import Asked, known_client, resolve_groups
 from tickets.domain.reporting import reported_instant
 from tickets.domain.ticket import Opening, Ticket
 from tickets.domain.urgency import Impact, assess, priority_of
+from tickets.repository import history
+from tickets.repository import tickets as repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,7 @@ async def record_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> 
     The projection of the same events, which comes before, has locked their tickets: an entry's position is drawn under
     that lock, or a reader could page past it before it is committed.
     """
-    await repository.add_reactions(tx, events)
+    await history.add_reactions(tx, events)
 
 
 async def _load(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expected) -> tuple[Ticket, Cause]:
@@ -223,7 +224,7 @@ async def _load(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expect
 
 async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:
     """Compares under the ticket's lock. What happened since is only read for whoever has to be told."""
-    since = partial(repository.facts_since, tx, ticket.id, expected.newest)
+    since = partial(history.facts_since, tx, ticket.id, expected.newest)
     await expected.require(ticket.number, ticket.version, since)
 
 
