@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import time
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -18,6 +17,8 @@ Language = Literal["es", "en"]
 # What a team is asked for. Those without a queue of tickets have none.
 TeamTarget = Literal["call-centre", "analysts", "functional-analysis", "development"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+# What a clock on the wall shows.
+Hour = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["21:00"])]
 
 
 class Absence(Part):
@@ -35,7 +36,7 @@ class PersonRecorded(StateRecord):
     noun = "person"
     id: PersonId
     name: Personal[str] | None = Field(description="as the identity provider says it; None while nobody has said it")
-    roles: tuple[str, ...] = Field(description="those of the latest token")
+    roles: tuple[Code, ...] = Field(description="those of the latest token that mean something here")
     state: Annotated[str, written(PersonState)] = "active"
     mail: Personal[str] | None = None
     telephone: Personal[str] | None = None
@@ -65,12 +66,12 @@ class TeamRecorded(StateRecord):
 
 
 class Shift(Part):
-    """Every week from a day and hour until the next one of the same name and another hour, in the zone of the rota."""
+    """Every week on a day from one hour to another, in the zone of the rota."""
 
     place: int = Field(ge=1, description="1 is called first, 2 when 1 does not answer")
     day: Annotated[str, written(Weekday)]
-    begins: time
-    ends: time = Field(description="of the next day where it is not after the beginning")
+    begins: Hour
+    ends: Hour = Field(description="of the next day where it is not after the beginning")
     person_id: PersonId
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shared.errors import Invalid
+from shared.errors import Conflict, Invalid, NotFound
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
@@ -19,6 +19,27 @@ class RotaMakesNoSense(Invalid):
 
     code = "rota-makes-no-sense"
     title = "The rota contradicts itself"
+
+
+class NoSuchRota(NotFound):
+    """No rota has this id."""
+
+    code = "no-such-rota"
+    title = "There is no such rota"
+
+
+class NoRota(NotFound):
+    """Nobody ever said who of the team is on call."""
+
+    code = "no-rota"
+    title = "The team has no rota"
+
+
+class TeamHasRota(Conflict):
+    """Of two rotas nobody could say whose people are called; `rota` travels with it."""
+
+    code = "team-has-rota"
+    title = "The team has another rota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +96,16 @@ class Hole:
 
 
 def checked(rota: Rota) -> Rota:
-    """The same rota in its one order. Raises RotaMakesNoSense where two have a place at once, or a stretch is empty."""
+    """The same rota in its one order.
+
+    Raises RotaMakesNoSense for a zone that there is not, a stretch that is empty, and two who have a place at once.
+    """
+    try:
+        ZoneInfo(rota.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise RotaMakesNoSense(
+            f"there is no time zone {rota.zone}: say one such as America/Argentina/Buenos_Aires"
+        ) from error
     for one in rota.overrides:
         if one.until_at <= one.from_at:
             raise RotaMakesNoSense(f"an override of place {one.place} ends before it begins")

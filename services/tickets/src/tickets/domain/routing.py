@@ -87,36 +87,57 @@ class Routed:
     pattern: Pattern
     instead_of: tuple[Coverage, ...] = ()
 
+    def why(self) -> str:
+        """In words."""
+        if self.pattern == EVERYTHING:
+            return f"{self.team_id} covers everything, and nobody covers anything of this in particular"
+        if not self.instead_of:
+            return f"{self.team_id} covers {self.pattern}, and nobody else covers it"
+        return f"{self.team_id} covers {self.pattern}, which is the most specific: {_ORDER}"
+
+    def why_not(self, other: Coverage) -> str:
+        """Why one of the others does not take it, in words."""
+        return f"{other.team_id} covers {other.pattern}, which says less than {self.pattern}"
+
+
+_ORDER = "a client counts before a module, a module before a product"
+
 
 def route(coverages: Iterable[Coverage], target: str, groups: Groups) -> Routed:
     """The team with the most specific pattern that fits. Raises NoTeam where nobody covers everything for it."""
     fitting = [one for one in coverages if one.target == target and one.pattern.fits(groups)]
     if not fitting:
         raise NoTeam(f"no team covers {target}: run `migrate`, which loads the default teams, or record one")
-    # Two of one weight that fit the same ticket are the same pattern, and of those there is one: see `check_coverage`.
+    # Two of one weight that fit the same ticket are the same pattern, and of those there is one: see `cover`.
     best, *others = sorted(fitting, key=lambda one: one.pattern.weight, reverse=True)
     return Routed(best.team_id, best.pattern, tuple(others))
 
 
-def check_coverage(team_id: str, target: str | None, patterns: Sequence[Pattern], others: Iterable[Coverage]) -> None:
-    """Checks what a team would cover beside the other teams in use.
+def cover(
+    coverages: Iterable[Coverage], team_id: str, target: str | None, patterns: Sequence[Pattern]
+) -> tuple[Coverage, ...]:
+    """What is covered when a team covers these and nothing else.
 
-    Raises PatternsWithoutQueue, TwoTeamsCoverTheSame, and TargetWithoutDefault for a target of the others that nobody
-    would cover whole any more.
+    Raises PatternsWithoutQueue, and TwoTeamsCoverTheSame for a pattern that is there twice.
     """
-    rest = [one for one in others if one.team_id != team_id]
-    if target is None and patterns:
-        raise PatternsWithoutQueue(f"{team_id} has no target: give it one, or take its patterns away")
-    if len(set(patterns)) < len(patterns):
-        twice = next(one for one in patterns if list(patterns).count(one) > 1)
-        raise TwoTeamsCoverTheSame(f"{team_id} covers {twice} twice: say it once", pattern=str(twice), team=team_id)
-    for one in rest:
-        if one.target == target and one.pattern in patterns:
+    rest = tuple(one for one in coverages if one.team_id != team_id)
+    if target is None:
+        if patterns:
+            raise PatternsWithoutQueue(f"{team_id} has no target: give it one, or take its patterns away")
+        return rest
+    taken = {one.pattern: one.team_id for one in rest if one.target == target}
+    own: list[Coverage] = []
+    for pattern in patterns:
+        if pattern in taken:
             raise TwoTeamsCoverTheSame(
-                f"{one.team_id} covers {one.pattern} for {target} already: take it away there, or be more specific",
-                pattern=str(one.pattern),
-                team=one.team_id,
+                f"{taken[pattern]} covers {pattern} for {target} already: say it once, be more specific, or hand it "
+                "from one team to another in one file with `python -m tickets load FILE`",
+                pattern=str(pattern),
+                team=taken[pattern],
             )
+        taken[pattern] = team_id
+        own.append(Coverage(team_id, target, pattern))
+    return (*rest, *own)
 
 
 def check_defaults(targets: Iterable[str], coverages: Iterable[Coverage]) -> None:
@@ -125,6 +146,7 @@ def check_defaults(targets: Iterable[str], coverages: Iterable[Coverage]) -> Non
     for target in targets:
         if target not in covered:
             raise TargetWithoutDefault(
-                f"nobody would cover everything for {target}: let another team of {target} cover it first",
+                f"nobody would cover everything for {target}, so some ticket would be in nobody's queue: hand it from "
+                "one team to another in one file with `python -m tickets load FILE`",
                 target=target,
             )

@@ -12,14 +12,16 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts.envelope import Sealed
-from shared.contracts.tickets import EnvironmentBrief, Groups, TicketEvent
+from shared.contracts.tickets import EnvironmentBrief, Groups, Target, TicketEvent
 from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
 from shared.spelling import search_key
 from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
+from tickets.domain.routing import CALL_CENTRE, Coverage
 from tickets.domain.ticket import Handover, Opening, Ticket, TicketNotFound
 from tickets.domain.urgency import KnownContract
 from tickets.repository import history, queue
+from tickets.repository.teams import coverages_of, covering
 
 # The columns that opening settles for good, and those that actions change.
 _GROUP_COLUMNS = ("client_id", "product_id", "module_id")
@@ -43,14 +45,15 @@ _HANDOVER_COLUMNS = ", ".join(f"t.{name}" for name in (*_TICKET_COLUMNS, *_OPENI
 _LOAD_WITH_HANDOVER = sql(f"""
     SELECT {_HANDOVER_COLUMNS}, e.data::text AS environment,
            (SELECT min(c.due_at) FROM tickets.clocks c
-             WHERE c.ticket_id = t.id AND c.kind = 'resolution' AND c.course = 'running') AS resolution_due_at
+             WHERE c.ticket_id = t.id AND c.kind = 'resolution' AND c.course = 'running') AS resolution_due_at,
+           {covering(":target", "t.client_id", "t.module_id")}::text AS coverages
       FROM tickets.tickets t
       LEFT JOIN tickets.environments e ON e.ticket_id = t.id AND e.state = 'resolved'
      WHERE t.id = :id FOR UPDATE OF t
 """)
 
 # Everything that an opening must know, in one round trip: the number, and what the replicas say of the ids named.
-_KNOWN = query("""
+_KNOWN = query(f"""
     SELECT nextval('tickets.ticket_number') AS number,
            (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', COALESCE((
                        SELECT json_agg(json_build_object('contract_type', k.contract_type, 'valid_from', k.valid_from,
@@ -61,12 +64,14 @@ _KNOWN = query("""
            (SELECT json_build_object('product_id', m.product_id, 'client_id', m.client_id, 'retired', m.retired)
               FROM tickets.modules m WHERE m.id = :module_id)::text AS module,
            (SELECT json_build_object('client_id', i.client_id, 'product_id', i.product_id, 'retired', i.retired)
-              FROM tickets.installations i WHERE i.id = :installation_id)::text AS installation
+              FROM tickets.installations i WHERE i.id = :installation_id)::text AS installation,
+           {covering(f"'{CALL_CENTRE}'", ":client_id", ":module_id")}::text AS coverages
 """)
 
 
-async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known]:
-    """The next ticket number and what the replicas know of the ids that were named, in one statement."""
+async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known, tuple[Coverage, ...]]:
+    """The next ticket number, what the replicas know of the ids that were named, and what of the call centre could take
+    it, in one statement."""
     row = await tx.fetch_one(_KNOWN, {name: getattr(asked, name) for name in Asked.__slots__})
     module, installation = _json(row["module"]), _json(row["installation"])
     known = Known(
@@ -75,7 +80,7 @@ async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known]:
         module=KnownModule(**module) if module else None,
         installation=KnownInstallation(**installation) if installation else None,
     )
-    return f"T-{row['number']:06d}", known
+    return f"T-{row['number']:06d}", known, coverages_of(_json(row["coverages"]))
 
 
 async def insert_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[TicketEvent]]) -> None:
@@ -101,12 +106,18 @@ async def load_ticket(tx: Transaction, id: UUID) -> Ticket:
     return _ticket_of(row)
 
 
-async def load_ticket_with_handover(tx: Transaction, id: UUID) -> tuple[Ticket, Handover]:
-    """The ticket, locked, and what is known beside it for whoever takes it over. Raises TicketNotFound."""
-    row = await tx.fetch_first(_LOAD_WITH_HANDOVER, {"id": id})
+async def load_ticket_with_handover(
+    tx: Transaction, id: UUID, target: Target
+) -> tuple[Ticket, Handover, tuple[Coverage, ...]]:
+    """The ticket, locked, what is known beside it for whoever takes it over, and what of a target could take it.
+
+    Raises TicketNotFound.
+    """
+    row = await tx.fetch_first(_LOAD_WITH_HANDOVER, {"id": id, "target": target})
     if row is None:
         raise _not_found(id)
-    return _ticket_of(row), Handover(_brief(_json(row["environment"])), row["resolution_due_at"])
+    handover = Handover(_brief(_json(row["environment"])), row["resolution_due_at"])
+    return _ticket_of(row), handover, coverages_of(_json(row["coverages"]))
 
 
 def _row_of(ticket: Ticket) -> dict[str, Any]:
