@@ -3,6 +3,7 @@
 # sh this-file --bootstrap-server HOST:PORT --command-config FILE
 set -e
 kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Write --topic desk.tickets.v1
+kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Write --topic desk.teams.v1
 kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Write --topic desk.ticket-facts.v1
 kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Write --topic desk.tickets.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Read --topic desk.clients.v1
@@ -13,8 +14,10 @@ kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Read --topic
 kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Read --topic desk.inventory.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Read --topic desk.sla.replay.v1
 kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Read --topic desk.sla.v1
+kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Read --topic desk.teams.v1
 kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Read --topic desk.tickets.v1
 kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Read --group desk-tickets
+kafka-acls.sh "$@" --add --allow-principal User:tickets --operation Write --transactional-id desk-tickets-records
 kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Write --topic desk.environments.v1
 kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Write --topic desk.clients.v1
 kafka-acls.sh "$@" --add --allow-principal User:inventory --operation Write --topic desk.inventory.replay.v1

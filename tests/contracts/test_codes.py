@@ -18,6 +18,7 @@ from shared.contracts.inventory import Nature, Tier, UnknownReason
 from shared.contracts.open_copy import OPEN
 from shared.contracts.pages import PAGES
 from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome, ContractType, ResumedBecause
+from shared.contracts.teams import Language, PersonState, TeamTarget, Weekday
 from shared.contracts.tickets import Channel, HoldReason, Kind, Status, Target
 from shared.contracts.topics import BY_TYPE
 from tests.contracts.messages import TYPES, Place, example, is_code, places, record_of, said_at, saying
@@ -44,6 +45,10 @@ WRITTEN = {
     "ContractRecorded.pausing_holds": HoldReason,
     "TaskBrief.status": TaskStatus,
     "DevTaskStatusChanged.previous_status": TaskStatus,
+    "PersonRecorded.state": PersonState,
+    "PersonRecorded.language": Language,
+    "TeamRecorded.target": TeamTarget,
+    "Shift.day": Weekday,
     "ClientRecorded.tier": Tier,
     "ModuleRecorded.nature": Nature,
     "InstalledModule.nature": Nature,

@@ -24,6 +24,8 @@ OF_THE_TRACKER = "what the tracker calls it"
 FREE = {
     "TicketBrief.number": "made by this system",
     "EnvironmentBrief.product_version": VERSION,
+    "TeamRecorded.name": "of a team of the house",
+    "RotaRecorded.zone": "a name of the time zone database",
     "ClientRecorded.name": OF_A_COMPANY,
     "ClientRecorded.tax_id": OF_A_COMPANY,
     "ClientRecorded.city": OF_A_COMPANY,

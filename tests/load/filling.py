@@ -16,7 +16,7 @@ from shared.db.engine import make_engine
 from shared.db.transaction import begin
 from shared.spelling import search_key
 from tests.support.briefs import ticket_brief
-from tickets import repository
+from tickets.repository import queue
 
 OPEN = 20_000
 YEARS = timedelta(days=3 * 365)
@@ -210,7 +210,7 @@ async def _compute_queue(owner_url: str, ids: Sequence[UUID]) -> tuple[Any, ...]
     engine = make_engine(owner_url, application="bench", pool_size=1)
     try:
         async with begin(engine, lambda: None) as tx:
-            await repository.refresh_open(tx, ids)
+            await queue.refresh_open(tx, ids)
     finally:
         await engine.dispose()
     connection = await asyncpg.connect(owner_url)

@@ -17,8 +17,9 @@ from shared.db.transaction import Transaction
 from shared.ids import new_id
 from shared.messaging.reactions import collect
 from tests.support.databases import Database
-from tickets import commands, projections, subscribers
-from tickets.commands import Done, OpenTicket
+from tickets import projections, subscribers
+from tickets.commands import tickets as commands
+from tickets.commands.tickets import Done, OpenTicket
 
 NOW = datetime(2026, 11, 2, 14, 3, 0, 250_000, tzinfo=UTC)
 HOUR = 3600

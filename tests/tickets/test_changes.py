@@ -20,8 +20,8 @@ from tests.support.databases import Database
 from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one, rows
 from tests.tickets.door import Desk, at, id_in, opened
-from tickets import commands
-from tickets.commands import Done
+from tickets.commands import tickets as commands
+from tickets.commands.tickets import Done
 from tickets.domain.escalation import EVERYWHERE
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry

@@ -19,8 +19,9 @@ from tests.support.databases import Database
 from tests.support.statements import round_trips
 from tests.tickets import told
 from tests.tickets.desk import NOW, a_call, cause, contract, deliver, open_one, received, rows
-from tickets import commands, projections
-from tickets.commands import Done
+from tickets import projections
+from tickets.commands import tickets as commands
+from tickets.commands.tickets import Done
 from tickets.domain.escalation import EVERYWHERE
 from tickets.domain.grouping import GroupsDoNotFit, UnknownReference
 from tickets.domain.reporting import ReportedTooLongAgo

@@ -19,8 +19,8 @@ from tests.support.databases import Database
 from tests.support.statements import round_trips
 from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one, rows
-from tickets import commands
-from tickets.commands import Done
+from tickets.commands import tickets as commands
+from tickets.commands.tickets import Done
 from tickets.domain.ticket import ReopenWindowPassed
 from tickets.domain.workflow import ActionNotAllowed, TicketAlreadyCancelled
 

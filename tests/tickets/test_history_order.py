@@ -20,7 +20,7 @@ from tests.support.eventually import eventually
 from tests.tickets import told
 from tests.tickets.desk import cause, deliver, open_one, received
 from tests.tickets.test_queue import blocked
-from tickets import commands
+from tickets.commands import tickets as commands
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
 

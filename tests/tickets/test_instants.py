@@ -19,7 +19,7 @@ from tests.support.clocks import unsteady
 from tests.support.databases import Database
 from tests.tickets.desk import NOW, a_call, cause, deliver, open_one
 from tests.tickets.told import whole_story
-from tickets import commands
+from tickets.commands import tickets as commands
 
 HANDS = 8
 ROUNDS = 12

@@ -9,7 +9,7 @@ from shared.contracts.open_copy import open_value
 from shared.contracts.topics import BY_TYPE
 from tests.support.databases import Database
 from tests.tickets.desk import a_call, cause, rows
-from tickets import commands
+from tickets.commands import tickets as commands
 from tickets.domain.escalation import EVERYWHERE
 
 GROUPS = ("client_id", "product_id", "module_id")

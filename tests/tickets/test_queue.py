@@ -21,7 +21,8 @@ from tests.support.eventually import eventually
 from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one, rows
 from tests.tickets.told import later
-from tickets import commands, repository
+from tickets.commands import tickets as commands
+from tickets.repository import queue as queue_rows
 
 TURNS = {"pending": 0, "immediate": 1, "running": 2, "paused": 3, "last": 4}
 
@@ -37,7 +38,7 @@ async def computed_anew(desk: Database) -> list[dict[str, Any]]:
     async with desk.begin() as tx:
         await rows(tx, "DELETE FROM tickets.open_tickets RETURNING id")
         found = await rows(tx, "SELECT id FROM tickets.tickets")
-        await repository.refresh_open(tx, [row["id"] for row in found])
+        await queue_rows.refresh_open(tx, [row["id"] for row in found])
     return await queue(desk)
 
 
@@ -148,7 +149,7 @@ async def test_without_the_lock_the_projection_would_put_back_what_it_had_read(
         return list(ids)
 
     ticket_id = (await open_one(desk)).ticket.id
-    monkeypatch.setattr(repository, "lock_tickets", lock_nothing)
+    monkeypatch.setattr(queue_rows, "lock_tickets", lock_nothing)
     await meet_a_command(desk, ticket_id)
     assert await place(desk) == (None, *BOTH[1:])
 

@@ -23,7 +23,9 @@ from tests.tickets import told
 from tests.tickets.desk import REACTIONS, cause, deliver, open_one
 from tests.tickets.test_queue import TURNS, blocked, place
 from tests.tickets.told import later
-from tickets import commands, projections, repository
+from tickets import projections
+from tickets.commands import tickets as commands
+from tickets.repository import queue
 
 DAY = 24 * 60
 
@@ -74,7 +76,7 @@ async def test_a_clock_that_is_put_right_moves_its_ticket_in_the_queue(desk: Dat
 async def meanwhile(desk: Database, ticket_id: UUID, do: Callable[[Transaction], Awaitable[Any]]) -> None:
     """Somebody has locked the ticket when a rebuild begins, and writes what comes next then."""
     async with desk.begin() as tx:
-        await repository.lock_tickets(tx, [ticket_id])
+        await queue.lock_tickets(tx, [ticket_id])
         putting = asyncio.create_task(put_right(desk, told.started(ticket_id, 1), told.paused(ticket_id, 2)))
         await eventually(lambda: blocked(desk))
         await do(tx)

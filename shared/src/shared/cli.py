@@ -44,7 +44,9 @@ class Service:
 
     `roles` are those of its modules that a process may run; each is imported only by the process that needs it, so that
     a relay does not carry an HTTP framework and `migrate` starts in a second. What a module offers is fixed: the
-    routers of `api`, the reactions of `subscribers`, `jobs.JOBS`, `documents.Document` with `commands.load_document`.
+    routers of `api`, the reactions of `subscribers`, `jobs.JOBS`, `documents.Document` with `load_document` of
+    `commands`, or of `commands.documents` where that is a package; `load_defaults` beside it where what a customer
+    changed of the defaults stays changed.
     """
 
     name: str
@@ -78,13 +80,18 @@ class Service:
         """The settings from the environment."""
         return self.settings()
 
-    async def load_file(self, path: Path) -> int:
+    async def load_file(self, path: Path, *, defaults: bool = False) -> int:
         """Loads a document through the service's own command, in one transaction. Returns how many rows changed."""
         documents = self.module("documents")
         if documents is None:
             raise DeskError(f"{self.name} has nothing to load")
         document = read_document(path, documents.Document)
-        load: Loader = importlib.import_module(f"{self.name}.commands").load_document
+        commands = importlib.import_module(f"{self.name}.commands")
+        if hasattr(commands, "__path__"):
+            commands = importlib.import_module(f"{commands.__name__}.documents")
+        load: Loader = commands.load_document
+        if defaults:
+            load = getattr(commands, "load_defaults", load)
         settings = self.read_settings()
         engine = make_engine(
             settings.database_url.get_secret_value(), application=f"desk {self.name} load", pool_size=2
@@ -111,7 +118,7 @@ class Service:
             histories={self.name: f"{self.name}.migrations"},
         )
         defaults = Path(str(resources.files(self.name))) / "defaults.yaml"
-        return await self.load_file(defaults) if defaults.exists() else 0
+        return await self.load_file(defaults, defaults=True) if defaults.exists() else 0
 
 
 # asyncpg's own errors come through unchanged while a connection is made.

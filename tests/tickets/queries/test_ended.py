@@ -13,7 +13,7 @@ from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one
 from tests.tickets.queries.reading import everything, numbers, view
 from tests.tickets.told import RESOLUTION, later
-from tickets import commands
+from tickets.commands import tickets as commands
 from tickets.domain.ticket import Ticket
 from tickets.queries.lists import EndedTicketsHaveNoDue, StatusWord, TicketFilter
 

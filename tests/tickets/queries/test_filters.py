@@ -16,9 +16,9 @@ from shared.spelling import search_key
 from tests.support.databases import OWNER, Database
 from tests.tickets.desk import NOW
 from tests.tickets.queries.reading import everything
-from tickets import repository
 from tickets.queries import lists
 from tickets.queries.lists import TicketFilter
+from tickets.repository import queue
 
 COUNT = 300
 FILTERS: dict[str, tuple[Any, ...]] = {
@@ -121,7 +121,7 @@ async def test_every_combination_of_filters_finds_what_a_plain_filter_finds(
             "tickets", schema_name="tickets", columns=list(tickets[0]), records=[tuple(one.values()) for one in tickets]
         )
     async with desk.begin() as tx:
-        await repository.refresh_open(tx, [one["id"] for one in tickets])
+        await queue.refresh_open(tx, [one["id"] for one in tickets])
     lengths = []
     for asked in all_questions():
         monkeypatch.setattr(lists, "_WINDOW", asked.window)

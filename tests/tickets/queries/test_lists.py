@@ -13,7 +13,7 @@ from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one
 from tests.tickets.queries.reading import everything, numbers
 from tests.tickets.told import RESPONSE
-from tickets import commands
+from tickets.commands import tickets as commands
 from tickets.queries import lists
 from tickets.queries.lists import QuestionTooShort, StatusWord, TicketFilter
 

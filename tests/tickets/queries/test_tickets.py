@@ -14,7 +14,7 @@ from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one
 from tests.tickets.queries.reading import view
 from tests.tickets.told import RESOLUTION, RESPONSE, TASK, later
-from tickets import commands
+from tickets.commands import tickets as commands
 from tickets.domain.ticket import TicketNotFound
 from tickets.queries import history, tickets
 
@@ -35,7 +35,7 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
             "product": {"id": "gestion", "name": "PSA Gestión"},
             "module": {"id": "facturacion", "name": "Facturación"},
         },
-        "installation_id": "molinos-gestion", "level": 1, "target": None, "team": None, "owner": "ana",
+        "installation_id": "molinos-gestion", "level": 1, "target": None, "team": "mesa-de-ayuda", "owner": "ana",
         "assignee": None, "reported_at": at, "reported_late_reason": None, "opened_at": at, "opened_by": "ana",
         "first_responded_at": None, "hold": None, "resolution": None, "closed_at": None, "cancelled_at": None,
         "environment": {"state": "pending", "data": None}, "clocks": [], "tasks": [], "history_goes_on": False,

@@ -26,8 +26,8 @@ from shared.contracts.topics import DEVLINK, SLA
 from shared.db.transaction import Transaction
 from shared.projection import Projection, Projections, Row
 from shared.spelling import search_key, sort_key
-from tickets import repository
 from tickets.domain.ticket import REOPEN_WITHIN
+from tickets.repository import queue
 
 
 def _record(table: str, *columns: str) -> Projection:
@@ -109,9 +109,9 @@ async def _with_the_queue(tx: Transaction, tables: Collection[str]) -> AsyncIter
     """
     locked: list[UUID] = []
     if CLOCK.table in tables:
-        locked = await repository.lock_every_open(tx, resolved_since=clock.now() - REOPEN_WITHIN)
+        locked = await queue.lock_every_open(tx, resolved_since=clock.now() - REOPEN_WITHIN)
     yield
-    await repository.refresh_open(tx, locked)
+    await queue.refresh_open(tx, locked)
 
 
 PROJECTIONS = Projections(
@@ -144,7 +144,7 @@ async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
         await PROJECTIONS.write(tx, rows, replayed=True)
         return
     told_of = {row["ticket_id"] for table in rows.values() for row in table if "ticket_id" in row}
-    locked = await repository.lock_tickets(tx, told_of) if told_of else []
+    locked = await queue.lock_tickets(tx, told_of) if told_of else []
     await PROJECTIONS.write(tx, rows)
     timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
-    await repository.refresh_open(tx, timed.intersection(locked))
+    await queue.refresh_open(tx, timed.intersection(locked))

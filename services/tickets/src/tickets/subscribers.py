@@ -8,7 +8,8 @@ from typing import Any
 from shared.contracts.envelope import Event, Received, StateRecord
 from shared.db.transaction import Transaction
 from shared.messaging.reactions import projects, reacts_to
-from tickets import commands, projections
+from tickets import projections
+from tickets.commands import tickets as commands
 
 # What other services do about a ticket: everything that is shown of them but their reference data.
 DONE_ABOUT_TICKETS: tuple[type[Event], ...] = tuple(

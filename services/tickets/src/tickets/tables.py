@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Sequence, Table
 from sqlalchemy import text as sql
 
@@ -74,6 +76,7 @@ _ENDED = sql("status IN ('closed', 'cancelled')")
 Index("ended_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
 Index("ended_by_client", tickets.c.client_id, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
 Index("ended_by_assignee", tickets.c.assignee, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
+Index("ended_by_team", tickets.c.team, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
 # Few among so many closed ones: a list of them alone would read all of those.
 Index("cancelled_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=sql("status = 'cancelled'"))
 Index(
@@ -110,6 +113,7 @@ open_tickets = Table(
     _flag("breached"),
     _integer("turn"),
     Column("turn_by", BigInteger, nullable=False),
+    text("team", nullable=True),
 )
 Index(
     "open_tickets_by_turn",
@@ -128,6 +132,7 @@ Index(
     open_tickets.c.id,
     postgresql_where=sql("assignee IS NOT NULL"),
 )
+Index("open_tickets_by_team", open_tickets.c.team, open_tickets.c.opened_at, open_tickets.c.id)
 
 # Everything that ever happened to a ticket, from whichever service. The serving role can add and read, nothing else.
 history = Table(
@@ -150,6 +155,79 @@ history = Table(
     document("data"),
 )
 Index("history_by_ticket", history.c.ticket_id, history.c.position)
+
+
+def _record() -> tuple[Column[int], Column[Any], Column[str]]:
+    """What every record of reference data has."""
+    return _integer("version"), instant("changed_at"), text("changed_by")
+
+
+# Who works here. `name` is null while no token has said it; the key of the id stands in for it.
+people = Table(
+    "people",
+    metadata,
+    text("id", primary_key=True),
+    text("name", nullable=True),
+    text("name_key"),
+    document("roles"),
+    text("state"),
+    text("mail", nullable=True),
+    text("telephone", nullable=True),
+    text("language"),
+    document("absences"),
+    *_record(),
+)
+Index("people_by_name", people.c.name_key, people.c.id)
+
+teams = Table(
+    "teams",
+    metadata,
+    text("id", primary_key=True),
+    text("name"),
+    text("name_key"),
+    _integer("level", nullable=True),
+    text("target", nullable=True),
+    text("lead", nullable=True),
+    document("members"),
+    document("covers"),
+    _flag("retired"),
+    *_record(),
+)
+Index("teams_by_name", teams.c.name_key, teams.c.id)
+Index("teams_by_member", teams.c.members, postgresql_using="gin", postgresql_ops={"members": "jsonb_path_ops"})
+
+# One row for each pattern of each team in use, so that a ticket finds its team by an index. Equal ones cannot be.
+coverages = Table(
+    "coverages",
+    metadata,
+    text("team_id"),
+    text("target"),
+    text("client_id", nullable=True),
+    text("product_id", nullable=True),
+    text("module_id", nullable=True),
+)
+Index(
+    "coverages_by_pattern",
+    coverages.c.target,
+    coverages.c.client_id,
+    coverages.c.module_id,
+    coverages.c.product_id,
+    unique=True,
+    postgresql_nulls_not_distinct=True,
+)
+
+rotas = Table(
+    "rotas",
+    metadata,
+    text("id", primary_key=True),
+    text("team_id"),
+    text("zone"),
+    document("shifts"),
+    document("overrides"),
+    _flag("retired"),
+    *_record(),
+)
+Index("rotas_by_team", rotas.c.team_id, rotas.c.id)
 
 # Replicas of the compacted topics. No foreign keys: a contract may arrive before its client.
 clients = Table(

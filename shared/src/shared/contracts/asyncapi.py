@@ -197,7 +197,8 @@ def _open_message(event: type[Event]) -> dict[str, Any]:
 def _key(event: type[Event], example: str) -> dict[str, Any]:
     described = {"description": topic_of(event).keyed_by, "examples": [example]}
     if issubclass(event, StateRecord):
-        return {"type": "string", "pattern": f"^{event.noun}:[a-z0-9-]{{2,40}}$", **described}
+        of_id = event.model_json_schema()["properties"]["id"]["pattern"].removeprefix("^")
+        return {"type": "string", "pattern": f"^{event.noun}:{of_id}", **described}
     return {"type": "string", "format": "uuid", **described}
 
 

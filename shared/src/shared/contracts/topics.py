@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from shared.contracts import devlink, inventory, sla, tickets
+from shared.contracts import devlink, inventory, sla, teams, tickets
 from shared.contracts.envelope import Event, StateRecord
 from shared.contracts.personal import holds_personal
 
@@ -88,6 +88,13 @@ TICKETS = Topic(
     ),
     open_copy="desk.ticket-facts.v1",
 )
+TEAMS = Topic(
+    "desk.teams.v1",
+    "tickets",
+    (teams.PersonRecorded, teams.TeamRecorded, teams.RotaRecorded),
+    cleanup="compact",
+    keyed_by="the kind of record and its id, as in team:analistas",
+)
 ENVIRONMENTS = Topic("desk.environments.v1", "inventory", (inventory.EnvironmentResolved, inventory.EnvironmentUnknown))
 CLIENTS = Topic(
     "desk.clients.v1",
@@ -130,7 +137,7 @@ DEVLINK = Topic(
 )
 
 # The topics of the facts and records, each type on one of them.
-TOPICS: tuple[Topic, ...] = (TICKETS, ENVIRONMENTS, CLIENTS, SLA, CONTRACTS, DEVLINK)
+TOPICS: tuple[Topic, ...] = (TICKETS, TEAMS, ENVIRONMENTS, CLIENTS, SLA, CONTRACTS, DEVLINK)
 # Beside them: the same without what is personal.
 OPEN_COPIES: tuple[OpenCopy, ...] = tuple(topic.copied() for topic in TOPICS if topic.open_copy is not None)
 

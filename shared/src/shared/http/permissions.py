@@ -18,6 +18,8 @@ Permission = Literal[
     "ticket:derive",  # to the third level
     "ticket:skip-level",  # past the analysts
     "ticket:cancel",  # its clocks end with it
+    "team:read",
+    "team:write",  # people, teams and rotas
     "client:read",
     "client:write",
     "inventory:read",
@@ -35,7 +37,7 @@ PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 
 # Every role of the house reads what the desk works with. What a contract costs is not among it.
 _READING: frozenset[Permission] = frozenset(
-    {"ticket:read", "client:read", "inventory:read", "contract:read", "task:read"}
+    {"ticket:read", "team:read", "client:read", "inventory:read", "contract:read", "task:read"}
 )
 _DECIDING: frozenset[Permission] = frozenset(
     {"ticket:open-late", "ticket:derive", "ticket:skip-level", "ticket:cancel"}
@@ -51,7 +53,7 @@ PERMISSIONS_OF: Mapping[Role, frozenset[Permission]] = {
     "supervisor": _AT_WORK | _DECIDING | {"ticket:open", "client:write", "money:read"},
     "billing": _READING | {"money:read"},
     "auditor": _READING | {"money:read"},
-    "admin": _READING | {"contract:write"},
+    "admin": _READING | {"team:write", "contract:write"},
     "machine": _READING,
 }
 

@@ -1,7 +1,8 @@
 """The transaction of a route: `Tx` for what changes something, `Reading` for a single SELECT."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -42,6 +43,11 @@ async def transaction(request: Request) -> AsyncIterator[Transaction]:
                 committing = True
     except DatabaseFailure as error:
         raise translated(error, passing=committing or is_passing(error)) from error
+
+
+def beside(app: Any) -> AbstractAsyncContextManager[Transaction]:
+    """A transaction of its own, for what is true whatever becomes of the request; committed when the block ends."""
+    return begin(app.state.engine, app.state.hint)
 
 
 async def reading(request: Request) -> AsyncIterator[Reader]:

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
+from shared.http.etag import etag_of
 from shared.http.paging import Keyset
 
 
@@ -28,3 +29,8 @@ def page(keyset: Keyset, rows: Sequence[tuple[Any, ...]], limit: int) -> Respons
 def written_by_the_database(body: str, **headers: str) -> Response:
     """An answer that PostgreSQL has written. It is personal, so nothing on the way may keep it."""
     return Response(body, media_type="application/json", headers={"cache-control": "no-store", **headers})
+
+
+def record(version: int, body: str) -> Response:
+    """An answer about one record, with its version."""
+    return written_by_the_database(body, etag=etag_of(version))

@@ -2,17 +2,18 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from shared.http.auth import needs
 from shared.http.limits import NO_NUL
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.transaction import Reading
 from tickets.api.answers import page
+from tickets.api.callers import router_of
 from tickets.queries import clients
 from tickets.queries.clients import ClientView
 
-router = APIRouter(prefix="/v1", tags=["clients"])
+router = router_of("clients")
 
 _CLIENTS = Keyset("clients", str, str)
 Search = Annotated[str | None, Query(max_length=100, json_schema_extra=NO_NUL)]

@@ -3,16 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from shared.http.auth import needs
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.transaction import Reading
 from tickets.api.answers import page
+from tickets.api.callers import router_of
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
 
-router = APIRouter(prefix="/v1", tags=["tickets"])
+router = router_of("tickets")
 
 _HISTORY = Keyset("history", int)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from shared import clock
 from shared.contracts.codes import PersonId
@@ -15,14 +15,16 @@ from shared.http.limits import NO_NUL
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.transaction import Reading
 from tickets.api.answers import page
+from tickets.api.callers import router_of
 from tickets.queries import lists
 from tickets.queries.lists import Sort, StatusWord, TicketFilter, TicketRow
 
-router = APIRouter(prefix="/v1", tags=["tickets"])
+router = router_of("tickets")
 
 OfClient = Annotated[Code | None, Query(description="a client's id")]
 OfProduct = Annotated[Code | None, Query(description="a product's id")]
 OfModule = Annotated[Code | None, Query(description="a module's id")]
+OfTeam = Annotated[Code | None, Query(description="a team's id: what is in its queue")]
 OfStatus = Annotated[
     list[StatusWord] | None,
     Query(
@@ -58,6 +60,7 @@ async def list_tickets(
     module: OfModule = None,
     level: Annotated[int | None, Query(ge=1, le=3)] = None,
     target: Annotated[Target | None, Query()] = None,
+    team: OfTeam = None,
     assignee: Annotated[PersonId | None, Query()] = None,
     severity: Annotated[Severity | None, Query()] = None,
     q: TicketSearch = None,
@@ -73,6 +76,7 @@ async def list_tickets(
         module=module,
         level=level,
         target=target,
+        team=team,
         assignee=assignee,
         severity=severity,
         q=q,

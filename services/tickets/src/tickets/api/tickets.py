@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared import clock
@@ -18,15 +18,16 @@ from shared.http.limits import Clean, CleanLine, CleanText
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import Reading, Tx
 from shared.stated import AS_NUMBER, Instant
-from tickets import commands
 from tickets.api.answers import Body, written_by_the_database
-from tickets.commands import Done, OpenTicket
+from tickets.api.callers import router_of
+from tickets.commands import tickets as commands
+from tickets.commands.tickets import Done, OpenTicket
 from tickets.domain.escalation import Reach
 from tickets.domain.urgency import Impact
 from tickets.queries import tickets
 from tickets.queries.tickets import TicketView
 
-router = APIRouter(prefix="/v1", tags=["tickets"])
+router = router_of("tickets")
 
 Answer = Annotated[int, Field(ge=1, le=4), AS_NUMBER] | None
 

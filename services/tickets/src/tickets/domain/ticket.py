@@ -84,10 +84,11 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What the desk knows beside the ticket when it hands it up."""
+    """What the desk knows beside the ticket when it hands it up, and the team into whose queue it goes."""
 
     environment: EnvironmentBrief | None
     resolution_due_at: datetime | None
+    team: str | None = None
 
 
 _NO_HOLD: Mapping[str, None] = {"hold_reason": None, "hold_note": None, "held_at": None}
@@ -132,9 +133,18 @@ class Ticket:
 
     @classmethod
     def open(
-        cls, id: UUID, number: str, opening: Opening, *, impact: ImpactAnswers | None = None, at: datetime, by: str
+        cls,
+        id: UUID,
+        number: str,
+        opening: Opening,
+        *,
+        impact: ImpactAnswers | None = None,
+        team: str | None = None,
+        at: datetime,
+        by: str,
     ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
-        """Registers a ticket at level 1, in nobody's hands; its clocks start at `opening.reported_at`.
+        """Registers a ticket at level 1, in a team's queue and nobody's hands; its clocks start at
+        `opening.reported_at`.
 
         `impact` is what the severity followed from; the ticket keeps the severity, the history keeps the answers.
         """
@@ -149,6 +159,7 @@ class Ticket:
             last_fact_at=at,
             course_at=opening.reported_at,
             owner=by,
+            team=team,
         )
         return ticket, (ticket.fact_of(TicketOpened, impact=impact),)
 
@@ -167,7 +178,7 @@ class Ticket:
         A P1/S1 goes as far as it must, whoever hands it up; any other as far as `reach`. Raises NotYoursToDerive,
         LevelSkipped, NotAStep, or what the workflow raises.
         """
-        ticket = self._moved("escalate", level=LEVEL_OF[target], target=target, assignee=None)
+        ticket = self._moved("escalate", level=LEVEL_OF[target], target=target, team=handover.team, assignee=None)
         check_step(self.number, self.target, target, EVERYWHERE if self.is_immediate else reach)
         event = ticket.fact_of(
             TicketEscalated,

@@ -70,6 +70,7 @@ class TicketFilter:
     module: str | None = None
     level: int | None = None
     target: str | None = None
+    team: str | None = None
     assignee: str | None = None
     severity: int | None = None
     q: str | None = None
@@ -82,6 +83,7 @@ _CONDITIONS = {
     "module": "t.module_id = :module",
     "level": "t.level = :level",
     "target": "t.target = :target",
+    "team": "t.team = :team",
     "assignee": "t.assignee = :assignee",
     "severity": "t.severity = :severity",
 }
@@ -121,8 +123,8 @@ _WINDOW = 10_000
 # As their indexes say it.
 _ENDED = f"t.status IN ({', '.join(map(repr, ENDED))})"
 _CANCELLED = "t.status = 'cancelled'"
-# The ended tickets of a client, and of somebody's hands, have an index in the order of the list, too.
-_INDEXED = ("client", "assignee")
+# The ended tickets of a client, a team, and somebody's hands, have an index in the order of the list, too.
+_INDEXED = ("client", "team", "assignee")
 # No index gives both the order and the words, and nobody can say beforehand how many titles have a word. So the newest
 # tickets are looked through first, in their order, until the page is full or nothing is left; what is so rare that many
 # do not fill it is found by its trigrams, and then there are few to sort. OFFSET 0 keeps the planner from looking

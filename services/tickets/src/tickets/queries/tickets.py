@@ -19,15 +19,8 @@ from shared.db.transaction import Reader
 from tickets.domain.ticket import TicketNotFound
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
-from tickets.queries.written import View, array_of, object_of
-from tickets.repository import IMMEDIATE
-
-
-class Named(View):
-    """A record of reference data. The name is null while its record has not arrived."""
-
-    id: str
-    name: str | None
+from tickets.queries.written import Named, View, array_of, object_of
+from tickets.repository.queue import IMMEDIATE
 
 
 class GroupsView(View):

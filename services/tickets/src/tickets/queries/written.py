@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class View(BaseModel):
     """Describes an answer that PostgreSQL writes; a test holds the two together."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Named(View):
+    """A record of reference data. The name is null while nobody has said it."""
+
+    id: str
+    name: str | None
+
+
+class Recorded(View):
+    """What every record of reference data shows about itself."""
+
+    version: int
+    changed_at: AwareDatetime
+    changed_by: str = Field(description="the actor of the last change")
 
 
 def object_of(view: type[View], alias: str, **by_hand: str) -> str:

@@ -1,4 +1,4 @@
-"""Everything that the tickets service can do, one function per action."""
+"""What is done to tickets, one function per action."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from shared.ids import new_id
 from shared.instants import under_lock
 from shared.messaging.outbox import publish, seal
 from shared.versions import ANYTHING, Expected
-from tickets import repository
 from tickets.domain.escalation import ANALYSTS, Reach
 from tickets.domain.grouping import Asked, known_client, resolve_groups
 from tickets.domain.reporting import reported_instant
+from tickets.domain.routing import CALL_CENTRE, route
 from tickets.domain.ticket import Opening, Ticket
 from tickets.domain.urgency import Impact, assess, priority_of
+from tickets.repository import history
+from tickets.repository import tickets as repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,14 @@ async def open_ticket(tx: Transaction, cause: Cause, request: OpenTicket, *, may
 
     `may_be_late`: what was reported more than a day ago may still be registered.
     Raises UrgencyNotStated, UnknownReference, GroupsDoNotFit, ReportedInTheFuture, LateReasonMissing,
-    ReportedTooLongAgo or TooOldToRegister.
+    ReportedTooLongAgo, TooOldToRegister or NoTeam.
     """
     reported_at = reported_instant(
         request.reported_at, cause.recorded_at, request.reported_late_reason, may_be_late=may_be_late
     )
     severity, to_review = assess(request.severity, request.impact)
     asked = Asked(request.client_id, request.product_id, request.module_id, request.installation_id)
-    number, known = await repository.read_known(tx, asked)
+    number, known, coverages = await repository.read_known(tx, asked)
     groups = resolve_groups(asked, known)
     client = known_client(asked, known)
     opening = Opening(
@@ -80,7 +82,10 @@ async def open_ticket(tx: Transaction, cause: Cause, request: OpenTicket, *, may
         reported_at=reported_at,
     )
     impact = ImpactAnswers(**asdict(request.impact)) if request.impact is not None else None
-    ticket, events = Ticket.open(new_id(), number, opening, impact=impact, at=cause.recorded_at, by=cause.actor)
+    team = route(coverages, CALL_CENTRE, groups).team_id
+    ticket, events = Ticket.open(
+        new_id(), number, opening, impact=impact, team=team, at=cause.recorded_at, by=cause.actor
+    )
     facts = seal(cause, *events)
     await repository.insert_ticket(tx, ticket, facts)
     await publish(tx, facts)
@@ -107,11 +112,12 @@ async def escalate_ticket(
 ) -> Done:
     """Hands a ticket up, with what is known of its environment and due; each escalation has an id of its own.
 
-    Raises TicketNotFound, VersionChanged, NotYoursToDerive, LevelSkipped, NotAStep, ActionNotAllowed.
+    Raises TicketNotFound, VersionChanged, NotYoursToDerive, LevelSkipped, NotAStep, ActionNotAllowed, NoTeam.
     """
-    ticket, handover = await repository.load_ticket_with_handover(tx, ticket_id)
+    ticket, handover, coverages = await repository.load_ticket_with_handover(tx, ticket_id, target)
     cause = under_lock(cause, ticket.last_fact_at)
     await _check_version(tx, ticket, expected)
+    handover = replace(handover, team=route(coverages, target, ticket.opening.groups).team_id)
     return await _store(tx, cause, ticket, *ticket.escalate(new_id(), target, reason, handover, reach))
 
 
@@ -210,7 +216,7 @@ async def record_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> 
     The projection of the same events, which comes before, has locked their tickets: an entry's position is drawn under
     that lock, or a reader could page past it before it is committed.
     """
-    await repository.add_reactions(tx, events)
+    await history.add_reactions(tx, events)
 
 
 async def _load(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expected) -> tuple[Ticket, Cause]:
@@ -223,7 +229,7 @@ async def _load(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expect
 
 async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:
     """Compares under the ticket's lock. What happened since is only read for whoever has to be told."""
-    since = partial(repository.facts_since, tx, ticket.id, expected.newest)
+    since = partial(history.facts_since, tx, ticket.id, expected.newest)
     await expected.require(ticket.number, ticket.version, since)
 
 

@@ -1,0 +1,51 @@
+"""Reference data: stores the records that differ, each at its next version, and gives back what they now are."""
+
+# ruff: noqa: S608 - every name that is put into a statement is written in this package
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.contracts.envelope import Cause
+from shared.db.statement import Statement, sql
+from shared.db.transaction import Row, Transaction
+
+# The records that were stored, by id: as they now are, with their versions. The rows stay locked.
+Stored = Mapping[str, Row]
+
+# Whoever records teams or rotas does so one after the other: what each may say depends on what all others say.
+_ONE_BY_ONE = sql("SELECT pg_advisory_xact_lock(:lock)")
+_TEAMS = 0x7EA45
+
+
+def storing(table: str, columns: Sequence[str], told: Sequence[str]) -> Statement:
+    """The statement that stores records of which some columns are told: the others are for those that are new.
+
+    A row where nothing differs stays as it is. The instants of a row grow strictly, whatever the clocks of several
+    hosts say; the row is locked where they are compared.
+    """
+    compared = [name for name in told if not name.endswith("_key")]
+    names = ", ".join(columns)
+    return sql(f"""
+        INSERT INTO tickets.{table} AS r ({names}, version, changed_at, changed_by)
+        SELECT {names}, 1, :at, :actor FROM jsonb_populate_recordset(NULL::tickets.{table}, :rows) ORDER BY id
+        ON CONFLICT (id) DO UPDATE SET
+            {", ".join(f"{name} = excluded.{name}" for name in told)},
+            version = r.version + 1, changed_by = excluded.changed_by,
+            changed_at = greatest(excluded.changed_at, r.changed_at + interval '1 microsecond')
+        WHERE ({", ".join(f"r.{name}" for name in compared)})
+              IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in compared)})
+        RETURNING {names}, version, changed_at
+    """)
+
+
+async def store(tx: Transaction, statement: Statement, cause: Cause, rows: Sequence[Mapping[str, Any]]) -> Stored:
+    """Stores records by a statement of `storing`; those that were new or differed."""
+    stored = await tx.fetch(statement, {"rows": list(rows), "at": cause.recorded_at, "actor": cause.actor})
+    return {row.id: row for row in stored}
+
+
+async def lock_teams(tx: Transaction) -> None:
+    """Locks out whoever else records teams or rotas, until the end of the transaction."""
+    await tx.execute(_ONE_BY_ONE, {"lock": _TEAMS})

@@ -1,0 +1,168 @@
+"""Tickets: loaded and locked, stored with their facts, and what an opening must know beside them."""
+
+# ruff: noqa: S608 - every name that is put into a statement is a field of a class or written in this file
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from shared.contracts.envelope import Sealed
+from shared.contracts.tickets import EnvironmentBrief, Groups, Target, TicketEvent
+from shared.db.statement import query, sql
+from shared.db.transaction import Row, Transaction
+from shared.spelling import search_key
+from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
+from tickets.domain.routing import CALL_CENTRE, Coverage
+from tickets.domain.ticket import Handover, Opening, Ticket, TicketNotFound
+from tickets.domain.urgency import KnownContract
+from tickets.repository import history, queue
+from tickets.repository.teams import coverages_of, covering
+
+# The columns that opening settles for good, and those that actions change.
+_GROUP_COLUMNS = ("client_id", "product_id", "module_id")
+_OPENING_COLUMNS = tuple(one.name for one in fields(Opening) if one.name != "groups")
+_TICKET_COLUMNS = tuple(one.name for one in fields(Ticket) if one.name != "opening")
+_CHANGING_COLUMNS = tuple(name for name in _TICKET_COLUMNS if name not in ("id", "number", "opened_at", "opened_by"))
+_ALL_COLUMNS = (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS, "title_key")
+
+_INSERT = sql(
+    f"INSERT INTO tickets.tickets ({', '.join(_ALL_COLUMNS)}) VALUES ({', '.join(':' + name for name in _ALL_COLUMNS)})"
+)
+_UPDATE = sql(
+    f"UPDATE tickets.tickets SET {', '.join(f'{name} = :{name}' for name in _CHANGING_COLUMNS)} WHERE id = :id"
+)
+_LOAD = sql(
+    f"SELECT {', '.join((*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))} "
+    "FROM tickets.tickets WHERE id = :id FOR UPDATE"
+)
+
+_HANDOVER_COLUMNS = ", ".join(f"t.{name}" for name in (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS))
+_LOAD_WITH_HANDOVER = sql(f"""
+    SELECT {_HANDOVER_COLUMNS}, e.data::text AS environment,
+           (SELECT min(c.due_at) FROM tickets.clocks c
+             WHERE c.ticket_id = t.id AND c.kind = 'resolution' AND c.course = 'running') AS resolution_due_at,
+           {covering(":target", "t.client_id", "t.module_id")}::text AS coverages
+      FROM tickets.tickets t
+      LEFT JOIN tickets.environments e ON e.ticket_id = t.id AND e.state = 'resolved'
+     WHERE t.id = :id FOR UPDATE OF t
+""")
+
+# Everything that an opening must know, in one round trip: the number, and what the replicas say of the ids named.
+_KNOWN = query(f"""
+    SELECT nextval('tickets.ticket_number') AS number,
+           (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', COALESCE((
+                       SELECT json_agg(json_build_object('contract_type', k.contract_type, 'valid_from', k.valid_from,
+                                  'valid_until', k.valid_until, 'promised_s1_seconds', k.promised_s1_seconds))
+                         FROM tickets.contracts k WHERE k.client_id = c.id AND NOT k.retired), '[]'))
+              FROM tickets.clients c WHERE c.id = :client_id)::text AS client,
+           (SELECT p.retired FROM tickets.products p WHERE p.id = :product_id) AS product_retired,
+           (SELECT json_build_object('product_id', m.product_id, 'client_id', m.client_id, 'retired', m.retired)
+              FROM tickets.modules m WHERE m.id = :module_id)::text AS module,
+           (SELECT json_build_object('client_id', i.client_id, 'product_id', i.product_id, 'retired', i.retired)
+              FROM tickets.installations i WHERE i.id = :installation_id)::text AS installation,
+           {covering(f"'{CALL_CENTRE}'", ":client_id", ":module_id")}::text AS coverages
+""")
+
+
+async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known, tuple[Coverage, ...]]:
+    """The next ticket number, what the replicas know of the ids that were named, and what of the call centre could take
+    it, in one statement."""
+    row = await tx.fetch_one(_KNOWN, {name: getattr(asked, name) for name in Asked.__slots__})
+    module, installation = _json(row["module"]), _json(row["installation"])
+    known = Known(
+        client=_known_client(_json(row["client"])),
+        product_retired=row["product_retired"],
+        module=KnownModule(**module) if module else None,
+        installation=KnownInstallation(**installation) if installation else None,
+    )
+    return f"T-{row['number']:06d}", known, coverages_of(_json(row["coverages"]))
+
+
+async def insert_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[TicketEvent]]) -> None:
+    """Stores a new ticket and the facts that it begins with, and puts it into the queue."""
+    row = _row_of(ticket)
+    await tx.write(_INSERT, row)
+    await queue.refresh_stored(tx, row)
+    await history.add_facts(tx, facts, None)
+
+
+async def store_ticket(tx: Transaction, before: Ticket, after: Ticket, facts: Sequence[Sealed[TicketEvent]]) -> None:
+    """Stores what an action made of a ticket, adds its facts to the history, and moves it in the queue."""
+    await tx.write(_UPDATE, {name: getattr(after, name) for name in ("id", *_CHANGING_COLUMNS)})
+    await queue.refresh_stored(tx, _row_of(after))
+    await history.add_facts(tx, facts, before.brief())
+
+
+async def load_ticket(tx: Transaction, id: UUID) -> Ticket:
+    """The ticket, locked until the end of the transaction. Raises TicketNotFound."""
+    row = await tx.fetch_first(_LOAD, {"id": id})
+    if row is None:
+        raise _not_found(id)
+    return _ticket_of(row)
+
+
+async def load_ticket_with_handover(
+    tx: Transaction, id: UUID, target: Target
+) -> tuple[Ticket, Handover, tuple[Coverage, ...]]:
+    """The ticket, locked, what is known beside it for whoever takes it over, and what of a target could take it.
+
+    Raises TicketNotFound.
+    """
+    row = await tx.fetch_first(_LOAD_WITH_HANDOVER, {"id": id, "target": target})
+    if row is None:
+        raise _not_found(id)
+    handover = Handover(_brief(_json(row["environment"])), row["resolution_due_at"])
+    return _ticket_of(row), handover, coverages_of(_json(row["coverages"]))
+
+
+def _row_of(ticket: Ticket) -> dict[str, Any]:
+    opening = ticket.opening
+    row = {name: getattr(ticket, name) for name in _TICKET_COLUMNS}
+    row.update({name: getattr(opening, name) for name in _OPENING_COLUMNS})
+    row.update({name: getattr(opening.groups, name) for name in _GROUP_COLUMNS})
+    row["title_key"] = search_key(opening.title)
+    return row
+
+
+def _not_found(id: UUID) -> TicketNotFound:
+    return TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
+
+
+def _ticket_of(row: Row) -> Ticket:
+    groups = Groups.model_construct(**{name: row[name] for name in _GROUP_COLUMNS})
+    opening = Opening(groups=groups, **{name: row[name] for name in _OPENING_COLUMNS})
+    return Ticket(opening=opening, **{name: row[name] for name in _TICKET_COLUMNS})
+
+
+def _known_client(found: Any) -> KnownClient | None:
+    if found is None:
+        return None
+    contracts = tuple(
+        KnownContract(
+            contract_type=one["contract_type"],
+            valid_from=datetime.fromisoformat(one["valid_from"]),
+            valid_until=datetime.fromisoformat(one["valid_until"]) if one["valid_until"] else None,
+            promised_s1_seconds=one["promised_s1_seconds"],
+        )
+        for one in found["contracts"]
+    )
+    return KnownClient(tier=found["tier"], retired=found["retired"], contracts=contracts)
+
+
+def _brief(snapshot: Any) -> EnvironmentBrief | None:
+    if snapshot is None:
+        return None
+    return EnvironmentBrief(
+        installation_id=snapshot["installation_id"],
+        product_version=snapshot["product_version"],
+        customised_modules=tuple(one["module_id"] for one in snapshot["modules"] if one["nature"] == "customised"),
+    )
+
+
+def _json(value: str | None) -> Any:
+    return json.loads(value) if value is not None else None
