@@ -21,7 +21,7 @@ from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one, rows
 from tickets.commands import tickets as commands
 from tickets.commands.tickets import Done
-from tickets.domain.ticket import ReopenWindowPassed
+from tickets.domain.closing import ReopenWindowPassed
 from tickets.domain.workflow import ActionNotAllowed, TicketAlreadyCancelled
 
 RESOLVED, FIVE_DAYS = NOW + timedelta(hours=1), timedelta(days=5)

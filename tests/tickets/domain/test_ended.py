@@ -12,7 +12,8 @@ from shared.instants import STEP
 from shared.lateness import OccurredBeforeItBegan
 from tests.tickets.domain.test_workflow import DO
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, new_ticket, ticket_in
-from tickets.domain.ticket import REOPEN_WITHIN, ReopenWindowPassed, Ticket
+from tickets.domain.closing import REOPEN_WITHIN, ReopenWindowPassed
+from tickets.domain.ticket import Ticket
 from tickets.domain.workflow import ActionNotAllowed, TicketAlreadyCancelled
 
 FIVE_DAYS = timedelta(days=5)

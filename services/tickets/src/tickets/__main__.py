@@ -7,7 +7,7 @@ service = Service(
     name="tickets",
     title="The life of every incident, its history, and the read model of the desk",
     settings=Settings,
-    roles=("api", "subscribers", "documents"),
+    roles=("api", "subscribers", "jobs", "documents"),
 )
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from shared.contracts.topics import DEVLINK, SLA
 from shared.db.transaction import Transaction
 from shared.projection import Projection, Projections, Row
 from shared.spelling import search_key, sort_key
-from tickets.domain.ticket import REOPEN_WITHIN
+from tickets.domain.closing import REOPEN_WITHIN
 from tickets.repository import queue
 
 

@@ -10,6 +10,7 @@ from shared.db.transaction import Transaction
 from shared.messaging.reactions import projects, reacts_to
 from tickets import projections
 from tickets.commands import tickets as commands
+from tickets.commands import waking
 
 # What other services do about a ticket: everything that is shown of them but their reference data.
 DONE_ABOUT_TICKETS: tuple[type[Event], ...] = tuple(
@@ -26,5 +27,6 @@ async def keep_what_others_told(tx: Transaction, events: Sequence[Received[Any]]
 
 @reacts_to(*DONE_ABOUT_TICKETS, many=True)
 async def record_what_others_did(tx: Transaction, events: Sequence[Received[Any]]) -> None:
-    """What another service did about tickets is a part of their history."""
+    """What another service did about tickets is a part of their history, and may call somebody."""
     await commands.record_reactions(tx, events)
+    await waking.heed(tx, events)

@@ -61,9 +61,14 @@ tickets = Table(
     text("target", nullable=True),
     text("team", nullable=True),
     text("assignee", nullable=True),
+    document("participants", server_default="[]"),
+    # Who had it last on each level that it has left.
+    document("last_hands", server_default="{}"),
+    document("attention", server_default="[]"),
     text("hold_reason", nullable=True),
     text("hold_note", nullable=True),
     instant("held_at", nullable=True),
+    instant("wake_at", nullable=True),
     instant("first_responded_at", nullable=True),
     text("resolution_code", nullable=True),
     text("resolution_text", nullable=True),
@@ -71,6 +76,9 @@ tickets = Table(
     instant("closed_at", nullable=True),
     instant("cancelled_at", nullable=True),
 )
+# What a job looks for: holds that end by themselves, and what was resolved long ago.
+Index("tickets_to_wake", tickets.c.wake_at, tickets.c.id, postgresql_where=sql("wake_at IS NOT NULL"))
+Index("tickets_to_close", tickets.c.resolved_at, tickets.c.id, postgresql_where=sql("status = 'resolved'"))
 # Open tickets are few and are read where they stand in the queue, so opening one pays for none of these.
 _ENDED = sql("status IN ('closed', 'cancelled')")
 Index("ended_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
@@ -106,6 +114,7 @@ open_tickets = Table(
     _integer("priority"),
     _integer("level"),
     text("target", nullable=True),
+    text("owner"),
     text("assignee", nullable=True),
     text("clocks"),
     text("due_kind", nullable=True),

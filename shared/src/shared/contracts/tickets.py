@@ -17,6 +17,12 @@ Status = Literal["new", "in_progress", "on_hold", "resolved", "closed", "cancell
 Target = Literal["analysts", "functional-analysis", "development"]
 HoldReason = Literal["waiting-for-client", "agreed-date", "third-party", "development", "implementations"]
 Channel = Literal["phone", "mail", "chat", "visit"]
+ParticipantRole = Literal["contact", "working", "watching"]
+ReleasedBecause = Literal["asked", "wake-at", "warned"]
+ClosedBecause = Literal["asked", "no-objection"]
+# Why a ticket calls somebody, and whom.
+AttentionReason = Literal["breached", "released", "declined", "hold-ended", "tell-client"]
+Addressee = Literal["owner", "assignee", "team"]
 
 Severity = Annotated[int, Field(ge=1, le=4, description="1 stops the company, 4 stops nobody")]
 Priority = Annotated[int, Field(ge=1, le=4, description="1 is the most urgent client condition")]
@@ -44,6 +50,7 @@ class HoldBrief(Part):
 
     reason: Annotated[str, written(HoldReason)]
     since: AwareDatetime
+    wake_at: AwareDatetime | None = Field(default=None, description="when it ends by itself, at the latest")
 
 
 class TicketBrief(Part):
@@ -104,6 +111,31 @@ class TicketAssigned(TicketEvent):
     previous_assignee: PersonId | None = None
 
 
+class TicketHandedOver(TicketEvent):
+    """Somebody else keeps the contact with the client from now on."""
+
+    type = "desk.ticket.handed-over.v1"
+    owner: PersonId
+    previous_owner: PersonId
+    reason: Personal[str] | None = None
+
+
+class TicketParticipantJoined(TicketEvent):
+    """Somebody takes part in the ticket, beside its owner and its assignee."""
+
+    type = "desk.ticket.participant-joined.v1"
+    person_id: PersonId
+    role: Annotated[str, written(ParticipantRole)]
+
+
+class TicketParticipantLeft(TicketEvent):
+    """Somebody takes part no more."""
+
+    type = "desk.ticket.participant-left.v1"
+    person_id: PersonId
+    role: Annotated[str, written(ParticipantRole)]
+
+
 class EnvironmentBrief(Part):
     """What the desk knew of the client's environment when it handed the ticket over."""
 
@@ -121,10 +153,27 @@ class TicketEscalated(TicketEvent):
     to_level: Level
     target: Annotated[str, written(Target)]
     reason: Personal[str]
+    tried: Personal[str] | None = Field(default=None, description="what was tried, and what came of it")
     title: Personal[str]
     description: Personal[str] = ""
     environment: EnvironmentBrief | None = None
     resolution_due_at: AwareDatetime | None = None
+
+
+class TicketDeescalated(TicketEvent):
+    """The ticket came down: to the last one who had it there, else into that level's queue. Its tasks stay linked."""
+
+    type = "desk.ticket.deescalated.v1"
+    from_level: Level
+    to_level: Level
+    reason: Personal[str]
+
+
+class TicketCommented(TicketEvent):
+    """Somebody wrote something down for the house; the client was told nothing."""
+
+    type = "desk.ticket.commented.v1"
+    text: Personal[str]
 
 
 class TicketResponded(DatedTicketEvent):
@@ -149,6 +198,9 @@ class TicketReleased(DatedTicketEvent):
 
     type = "desk.ticket.released.v1"
     reason: Annotated[str, written(HoldReason)] = Field(description="the reason of the hold that ended")
+    because: Annotated[str, written(ReleasedBecause)] = Field(
+        default="asked", description="somebody said so, its hour came, or a clock warned first"
+    )
 
 
 class TicketResolved(DatedTicketEvent):
@@ -172,6 +224,7 @@ class TicketClosed(TicketEvent):
     """Nothing more will happen to the ticket."""
 
     type = "desk.ticket.closed.v1"
+    because: Annotated[str, written(ClosedBecause)] = "asked"
 
 
 class TicketCancelled(TicketEvent):
@@ -179,3 +232,19 @@ class TicketCancelled(TicketEvent):
 
     type = "desk.ticket.cancelled.v1"
     reason: Personal[str]
+
+
+class TicketAttentionRaised(TicketEvent):
+    """The ticket calls somebody: there is something to do that nobody asked for."""
+
+    type = "desk.ticket.attention-raised.v1"
+    reason: Annotated[str, written(AttentionReason)]
+    addressee: Annotated[str, written(Addressee)]
+
+
+class TicketAttentionCleared(TicketEvent):
+    """Whoever was called has done something about it, or said that there is nothing to do."""
+
+    type = "desk.ticket.attention-cleared.v1"
+    reason: Annotated[str, written(AttentionReason)]
+    addressee: Annotated[str, written(Addressee)]

@@ -77,7 +77,12 @@ TICKETS = Topic(
     (
         tickets.TicketOpened,
         tickets.TicketAssigned,
+        tickets.TicketHandedOver,
+        tickets.TicketParticipantJoined,
+        tickets.TicketParticipantLeft,
         tickets.TicketEscalated,
+        tickets.TicketDeescalated,
+        tickets.TicketCommented,
         tickets.TicketResponded,
         tickets.TicketHeld,
         tickets.TicketReleased,
@@ -85,6 +90,8 @@ TICKETS = Topic(
         tickets.TicketReopened,
         tickets.TicketClosed,
         tickets.TicketCancelled,
+        tickets.TicketAttentionRaised,
+        tickets.TicketAttentionCleared,
     ),
     open_copy="desk.ticket-facts.v1",
 )

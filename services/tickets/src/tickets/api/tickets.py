@@ -4,12 +4,16 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from shared import clock
-from shared.contracts.codes import PersonId
 from shared.contracts.envelope import Code
-from shared.contracts.tickets import Channel, HoldReason, Kind, Severity, Status, Target
+from shared.contracts.tickets import (
+    Channel,
+    HoldReason,
+    Kind,
+    Severity,
+)
 from shared.http.auth import Caller, CauseDep, needs
 from shared.http.dating import Dated
 from shared.http.etag import etag_of
@@ -18,14 +22,13 @@ from shared.http.limits import Clean, CleanLine, CleanText
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import Reading, Tx
 from shared.stated import AS_NUMBER, Instant
-from tickets.api.answers import Body, written_by_the_database
+from tickets.api.answers import Body, TicketChanged, answer_done, changed, written_by_the_database
 from tickets.api.callers import router_of
 from tickets.commands import tickets as commands
-from tickets.commands.tickets import Done, OpenTicket
-from tickets.domain.escalation import Reach
+from tickets.commands.tickets import OpenTicket
 from tickets.domain.urgency import Impact
 from tickets.queries import tickets
-from tickets.queries.tickets import TicketView
+from tickets.queries.tickets import TicketForCaller
 
 router = router_of("tickets")
 
@@ -78,24 +81,12 @@ class OpenTicketBody(Body):
         return OpenTicket(impact=impact, **self.model_dump(exclude={"impact"}))
 
 
-class AssignBody(Body):
-    """Who takes the ticket; the caller when left out."""
-
-    assignee: PersonId | None = None
-
-
-class EscalateBody(Body):
-    """To whom, and why."""
-
-    target: Target
-    reason: CleanText
-
-
 class HoldBody(Body, Dated):
-    """What is waited for, and what was asked or agreed."""
+    """What is waited for, what was asked or agreed, and when the ticket comes back by itself."""
 
     reason: HoldReason
     note: CleanText
+    wake_at: Instant | None = Field(default=None, description="needed for a date that was agreed; within a year")
 
 
 class ReleaseBody(Body, Dated):
@@ -116,6 +107,12 @@ class ResolveBody(Body, Dated):
     text: CleanText
 
 
+class NoteBody(Body):
+    """What is written down for the house."""
+
+    text: CleanText
+
+
 class ReopenBody(Body):
     """Why it is not settled."""
 
@@ -128,24 +125,6 @@ class CancelBody(Body):
     reason: CleanText
 
 
-class TicketChanged(BaseModel):
-    """What an action left. The whole ticket is at GET /v1/tickets/{id}."""
-
-    id: UUID
-    number: str
-    version: int
-    status: Status
-    severity: int
-    priority: int
-    immediate: bool
-    level: int
-    target: Target | None
-    team: str | None
-    owner: str
-    assignee: str | None
-    facts: list[UUID] = Field(description="the ids of the facts that this request added to the history")
-
-
 @router.post("/tickets", status_code=201, response_model=TicketChanged, dependencies=[needs("ticket:open")])
 async def open_ticket(
     tx: Tx, cause: CauseDep, caller: Caller, idempotency: Idempotency, body: OpenTicketBody
@@ -153,38 +132,7 @@ async def open_ticket(
     """Registers an incident or a question. Environment, clocks and tasks follow by themselves within moments."""
     done = await commands.open_ticket(tx, cause, body.request(), may_be_late=caller.may("ticket:open-late"))
     place = f"/v1/tickets/{done.ticket.id}"
-    return await idempotency.answer(_changed(done), version=done.ticket.version, status=201, location=place)
-
-
-@router.post("/tickets/{ticket_id}/assign", response_model=TicketChanged, dependencies=[needs("ticket:work")])
-async def assign_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: AssignBody
-) -> Response:
-    """Puts the ticket into somebody's hands."""
-    assignee = body.assignee or cause.actor
-    done = await commands.assign_ticket(tx, cause, ticket_id, assignee=assignee, expected=expected)
-    return await _answer(idempotency, done)
-
-
-@router.post("/tickets/{ticket_id}/escalate", response_model=TicketChanged, dependencies=[needs("ticket:escalate")])
-async def escalate_ticket(
-    expected: IfMatch,
-    tx: Tx,
-    cause: CauseDep,
-    caller: Caller,
-    idempotency: Idempotency,
-    ticket_id: UUID,
-    body: EscalateBody,
-) -> Response:
-    """Hands the ticket up: to the analysts (level 2), functional analysis or Development (level 3).
-
-    Level 3 needs `ticket:derive`, and past the analysts `ticket:skip-level`; a P1/S1 needs neither.
-    """
-    reach = Reach(derive=caller.may("ticket:derive"), skip_level=caller.may("ticket:skip-level"))
-    done = await commands.escalate_ticket(
-        tx, cause, ticket_id, target=body.target, reason=body.reason, reach=reach, expected=expected
-    )
-    return await _answer(idempotency, done)
+    return await idempotency.answer(changed(done), version=done.ticket.version, status=201, location=place)
 
 
 @router.post("/tickets/{ticket_id}/hold", response_model=TicketChanged, dependencies=[needs("ticket:work")])
@@ -193,10 +141,10 @@ async def hold_ticket(
 ) -> Response:
     """Stops the work for a reason; whether a clock pauses is the contract's matter."""
     done = await commands.hold_ticket(
-        tx, body.dated(cause), ticket_id, reason=body.reason, note=body.note, late_reason=body.occurred_late_reason,
-        expected=expected,
+        tx, body.dated(cause), ticket_id, reason=body.reason, note=body.note, wake_at=body.wake_at,
+        late_reason=body.occurred_late_reason, expected=expected,
     )  # fmt: skip
-    return await _answer(idempotency, done)
+    return await answer_done(idempotency, done)
 
 
 @router.post("/tickets/{ticket_id}/release", response_model=TicketChanged, dependencies=[needs("ticket:work")])
@@ -213,7 +161,7 @@ async def release_ticket(
     done = await commands.release_ticket(
         tx, told.dated(cause), ticket_id, late_reason=told.occurred_late_reason, expected=expected
     )
-    return await _answer(idempotency, done)
+    return await answer_done(idempotency, done)
 
 
 @router.post("/tickets/{ticket_id}/respond", response_model=TicketChanged, dependencies=[needs("ticket:work")])
@@ -225,7 +173,7 @@ async def respond_ticket(
         tx, body.dated(cause), ticket_id, channel=body.channel, text=body.text, late_reason=body.occurred_late_reason,
         expected=expected,
     )  # fmt: skip
-    return await _answer(idempotency, done)
+    return await answer_done(idempotency, done)
 
 
 @router.post("/tickets/{ticket_id}/resolve", response_model=TicketChanged, dependencies=[needs("ticket:work")])
@@ -237,7 +185,7 @@ async def resolve_ticket(
         tx, body.dated(cause), ticket_id, code=body.code, text=body.text, late_reason=body.occurred_late_reason,
         expected=expected,
     )  # fmt: skip
-    return await _answer(idempotency, done)
+    return await answer_done(idempotency, done)
 
 
 @router.post("/tickets/{ticket_id}/close", response_model=TicketChanged, dependencies=[needs("ticket:work")])
@@ -245,7 +193,17 @@ async def close_ticket(
     expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID
 ) -> Response:
     """Ends a resolved ticket for good."""
-    return await _answer(idempotency, await commands.close_ticket(tx, cause, ticket_id, expected=expected))
+    return await answer_done(idempotency, await commands.close_ticket(tx, cause, ticket_id, expected=expected))
+
+
+@router.post("/tickets/{ticket_id}/note", response_model=TicketChanged, dependencies=[needs("ticket:work")])
+async def note_ticket(
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: NoteBody
+) -> Response:
+    """Writes something down for the house, in whatever state the ticket is; the client was told nothing."""
+    return await answer_done(
+        idempotency, await commands.comment_ticket(tx, cause, ticket_id, text=body.text, expected=expected)
+    )
 
 
 @router.post("/tickets/{ticket_id}/reopen", response_model=TicketChanged, dependencies=[needs("ticket:work")])
@@ -254,7 +212,7 @@ async def reopen_ticket(
 ) -> Response:
     """Goes on with a ticket that was resolved at most 5 days ago; its resolution clock counts on."""
     done = await commands.reopen_ticket(tx, cause, ticket_id, reason=body.reason, expected=expected)
-    return await _answer(idempotency, done)
+    return await answer_done(idempotency, done)
 
 
 @router.post("/tickets/{ticket_id}/cancel", response_model=TicketChanged, dependencies=[needs("ticket:cancel")])
@@ -263,34 +221,12 @@ async def cancel_ticket(
 ) -> Response:
     """Ends a ticket that should not have been opened; its clocks end with it, a breach that there was stands."""
     done = await commands.cancel_ticket(tx, cause, ticket_id, reason=body.reason, expected=expected)
-    return await _answer(idempotency, done)
+    return await answer_done(idempotency, done)
 
 
-@router.get("/tickets/{ticket_id}", response_model=TicketView, dependencies=[needs("ticket:read")])
-async def view_ticket(connection: Reading, ticket_id: UUID) -> Response:
-    """Everything about a ticket in one answer: environment, clocks, tasks and the last 200 facts of its history."""
-    version, view = await tickets.view_ticket(connection, ticket_id, clock.now())
+@router.get("/tickets/{ticket_id}", response_model=TicketForCaller, dependencies=[needs("ticket:read")])
+async def view_ticket(connection: Reading, caller: Caller, ticket_id: UUID) -> Response:
+    """Everything about a ticket in one answer: environment, clocks, tasks, the last 200 facts of its history, and which
+    actions are open to the caller."""
+    version, view = await tickets.view_ticket(connection, ticket_id, clock.now(), caller.permissions)
     return written_by_the_database(view, etag=etag_of(version))
-
-
-async def _answer(idempotency: Idempotency, done: Done) -> Response:
-    return await idempotency.answer(_changed(done), version=done.ticket.version)
-
-
-def _changed(done: Done) -> TicketChanged:
-    ticket = done.ticket
-    return TicketChanged(
-        id=ticket.id,
-        number=ticket.number,
-        version=ticket.version,
-        status=ticket.status,
-        severity=ticket.opening.severity,
-        priority=ticket.opening.priority,
-        immediate=ticket.is_immediate,
-        level=ticket.level,
-        target=ticket.target,
-        team=ticket.team,
-        owner=ticket.owner,
-        assignee=ticket.assignee,
-        facts=list(done.facts),
-    )

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts.envelope import Cause, Received
-from shared.contracts.tickets import Channel, HoldReason, ImpactAnswers, Kind, Target, TicketEvent
+from shared.contracts.tickets import Channel, HoldReason, ImpactAnswers, Kind, ParticipantRole, Target, TicketEvent
 from shared.db.transaction import Transaction
 from shared.ids import new_id
 from shared.instants import under_lock
@@ -22,7 +22,7 @@ from tickets.domain.reporting import reported_instant
 from tickets.domain.routing import CALL_CENTRE, route
 from tickets.domain.ticket import Opening, Ticket
 from tickets.domain.urgency import Impact, assess, priority_of
-from tickets.repository import history
+from tickets.repository import history, teams
 from tickets.repository import tickets as repository
 
 
@@ -97,7 +97,7 @@ async def assign_ticket(
 ) -> Done:
     """Puts a ticket into somebody's hands. Raises TicketNotFound, VersionChanged, AlreadyAssigned, ActionNotAllowed."""
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, ticket, *ticket.assign(assignee))
+    return await store_done(tx, cause, ticket, *ticket.assign(assignee))
 
 
 async def escalate_ticket(
@@ -108,6 +108,7 @@ async def escalate_ticket(
     target: Target,
     reason: str,
     reach: Reach = ANALYSTS,
+    tried: str | None = None,
     expected: Expected = ANYTHING,
 ) -> Done:
     """Hands a ticket up, with what is known of its environment and due; each escalation has an id of its own.
@@ -118,7 +119,85 @@ async def escalate_ticket(
     cause = under_lock(cause, ticket.last_fact_at)
     await _check_version(tx, ticket, expected)
     handover = replace(handover, team=route(coverages, target, ticket.opening.groups).team_id)
-    return await _store(tx, cause, ticket, *ticket.escalate(new_id(), target, reason, handover, reach))
+    return await store_done(tx, cause, ticket, *ticket.escalate(new_id(), target, reason, handover, reach, tried))
+
+
+async def deescalate_ticket(
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, reason: str, expected: Expected = ANYTHING
+) -> Done:
+    """Brings a ticket one level down.
+
+    Raises TicketNotFound, VersionChanged, NotAtThisLevel, ActionNotAllowed, NoTeam.
+    """
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    target, groups = ticket.target_below, ticket.opening.groups
+    coverages = await teams.coverages_for(tx, target or CALL_CENTRE, groups)
+    team = route(coverages, target or CALL_CENTRE, groups).team_id
+    return await store_done(tx, cause, ticket, *ticket.deescalate(reason, team))
+
+
+async def hand_over_ticket(
+    tx: Transaction,
+    cause: Cause,
+    ticket_id: UUID,
+    *,
+    owner: str,
+    reason: str | None = None,
+    expected: Expected = ANYTHING,
+) -> Done:
+    """Lets somebody else keep the contact with the client.
+
+    Raises TicketNotFound, VersionChanged, AlreadyOwned, ActionNotAllowed.
+    """
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    return await store_done(tx, cause, ticket, *ticket.hand_over(owner, reason))
+
+
+async def join_ticket(
+    tx: Transaction,
+    cause: Cause,
+    ticket_id: UUID,
+    *,
+    person_id: str,
+    role: ParticipantRole,
+    expected: Expected = ANYTHING,
+) -> Done:
+    """Lets somebody take part. Raises TicketNotFound, VersionChanged, AlreadyTakesPart, ActionNotAllowed."""
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    return await store_done(tx, cause, ticket, *ticket.join(person_id, role, at=cause.occurred_at))
+
+
+async def leave_ticket(
+    tx: Transaction,
+    cause: Cause,
+    ticket_id: UUID,
+    *,
+    person_id: str,
+    role: ParticipantRole,
+    expected: Expected = ANYTHING,
+) -> Done:
+    """Ends somebody's part. Raises TicketNotFound, VersionChanged, TakesNoPart."""
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    return await store_done(tx, cause, ticket, *ticket.leave(person_id, role))
+
+
+async def comment_ticket(
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, text: str, expected: Expected = ANYTHING
+) -> Done:
+    """Keeps something for the house, in whatever state the ticket is. Raises TicketNotFound, VersionChanged."""
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    return await store_done(tx, cause, ticket, *ticket.comment(text))
+
+
+async def answer_ticket(
+    tx: Transaction, cause: Cause, ticket_id: UUID, *, reason: str, expected: Expected = ANYTHING
+) -> Done:
+    """Says that there is nothing to do about what a ticket calls for.
+
+    Raises TicketNotFound, VersionChanged, NothingCalls.
+    """
+    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    return await store_done(tx, cause, ticket, *ticket.answer(reason))
 
 
 async def hold_ticket(
@@ -128,6 +207,7 @@ async def hold_ticket(
     *,
     reason: HoldReason,
     note: str,
+    wake_at: datetime | None = None,
     late_reason: str | None = None,
     expected: Expected = ANYTHING,
 ) -> Done:
@@ -136,7 +216,10 @@ async def hold_ticket(
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, ticket, *ticket.hold(reason, note, at=cause.occurred_at, late_reason=late_reason))
+    held = ticket.hold(
+        reason, note, at=cause.occurred_at, now=cause.recorded_at, wake_at=wake_at, late_reason=late_reason
+    )
+    return await store_done(tx, cause, ticket, *held)
 
 
 async def release_ticket(
@@ -144,7 +227,7 @@ async def release_ticket(
 ) -> Done:
     """Ends a ticket's hold. Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan."""
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, ticket, *ticket.release(at=cause.occurred_at, late_reason=late_reason))
+    return await store_done(tx, cause, ticket, *ticket.release(at=cause.occurred_at, late_reason=late_reason))
 
 
 async def respond_ticket(
@@ -162,7 +245,7 @@ async def respond_ticket(
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(
+    return await store_done(
         tx, cause, ticket, *ticket.respond(channel, text, at=cause.occurred_at, late_reason=late_reason)
     )
 
@@ -182,13 +265,15 @@ async def resolve_ticket(
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, ticket, *ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason))
+    return await store_done(
+        tx, cause, ticket, *ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason)
+    )
 
 
 async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
     """Ends a resolved ticket for good. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, ticket, *ticket.close(at=cause.occurred_at))
+    return await store_done(tx, cause, ticket, *ticket.close(at=cause.occurred_at))
 
 
 async def reopen_ticket(
@@ -199,7 +284,7 @@ async def reopen_ticket(
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, ReopenWindowPassed.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, ticket, *ticket.reopen(reason, at=cause.occurred_at))
+    return await store_done(tx, cause, ticket, *ticket.reopen(reason, at=cause.occurred_at))
 
 
 async def cancel_ticket(
@@ -207,7 +292,7 @@ async def cancel_ticket(
 ) -> Done:
     """Ends a ticket that should not have been opened. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await _store(tx, cause, ticket, *ticket.cancel(reason, at=cause.occurred_at))
+    return await store_done(tx, cause, ticket, *ticket.cancel(reason, at=cause.occurred_at))
 
 
 async def record_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> None:
@@ -233,9 +318,13 @@ async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) ->
     await expected.require(ticket.number, ticket.version, since)
 
 
-async def _store(tx: Transaction, cause: Cause, before: Ticket, after: Ticket, events: Sequence[TicketEvent]) -> Done:
+async def store_done(
+    tx: Transaction, cause: Cause, before: Ticket, after: Ticket, events: Sequence[TicketEvent]
+) -> Done:
+    """Stores and tells what an action made of a ticket; whoever was called and acts has answered with it."""
+    after, ends = after.answered_by(cause.actor)
     after = replace(after, last_fact_at=cause.recorded_at)
-    facts = seal(cause, *events)
+    facts = seal(cause, *events, *ends)
     await repository.store_ticket(tx, before, after, facts)
     await publish(tx, facts)
     return Done(after, tuple(fact.id for fact in facts))

@@ -3,44 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from shared.contracts.envelope import Part
 from shared.contracts.tickets import (
+    AttentionReason,
     Channel,
+    ClosedBecause,
     EnvironmentBrief,
     Groups,
     HoldBrief,
     HoldReason,
     ImpactAnswers,
     Kind,
+    ParticipantRole,
+    ReleasedBecause,
     Status,
     Target,
     TicketAssigned,
+    TicketAttentionCleared,
+    TicketAttentionRaised,
     TicketBrief,
     TicketCancelled,
     TicketClosed,
+    TicketCommented,
+    TicketDeescalated,
     TicketEscalated,
     TicketEvent,
+    TicketHandedOver,
     TicketHeld,
     TicketOpened,
+    TicketParticipantJoined,
+    TicketParticipantLeft,
     TicketReleased,
     TicketReopened,
     TicketResolved,
     TicketResponded,
 )
-from shared.errors import Conflict, NotFound
+from shared.errors import NotFound
 from shared.lateness import require_after
+from tickets.domain.attention import Attention, NothingCalls, addressee_of, answered
+from tickets.domain.closing import require_reopenable
 from tickets.domain.escalation import ANALYSTS, EVERYWHERE, LEVEL_OF, Reach, check_step
+from tickets.domain.hands import AlreadyAssigned, AlreadyOwned, Participant, hands_left, joined, left
+from tickets.domain.holding import check_wake_at
 from tickets.domain.urgency import needs_immediate_attention
 from tickets.domain.workflow import Action, status_after
-
-# So long after its resolution the same ticket goes on when it turns out that it was none.
-REOPEN_WITHIN = timedelta(days=5)
 
 
 class TicketNotFound(NotFound):
@@ -48,20 +60,6 @@ class TicketNotFound(NotFound):
 
     code = "ticket-not-found"
     title = "No such ticket"
-
-
-class AlreadyAssigned(Conflict):
-    """The ticket is in that person's hands already."""
-
-    code = "already-assigned"
-    title = "The ticket is already assigned to this person"
-
-
-class ReopenWindowPassed(Conflict):
-    """What comes back after so long is another matter, with clocks of its own."""
-
-    code = "reopen-window-passed"
-    title = "The ticket can no longer be reopened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Handover:
     team: str | None = None
 
 
-_NO_HOLD: Mapping[str, None] = {"hold_reason": None, "hold_note": None, "held_at": None}
+_NO_HOLD: Mapping[str, None] = {"hold_reason": None, "hold_note": None, "held_at": None, "wake_at": None}
 _NOT_RESOLVED: Mapping[str, None] = {"resolution_code": None, "resolution_text": None, "resolved_at": None}
 # What brought the work where it is; in any other status it goes on after a hold, or a resolution that was none.
 _CAME_TO: Mapping[Status, str] = {"on_hold": "was put on hold", "resolved": "was resolved"}
@@ -101,7 +99,8 @@ _CAME_TO: Mapping[Status, str] = {"on_hold": "was put on hold", "resolved": "was
 class Ticket:
     """A ticket as its facts left it. `target` is None while the call centre has it; `version` counts commands.
 
-    `owner` keeps the contact with the client, `assignee` works on it, `team` has it in its queue.
+    `owner` keeps the contact with the client, `assignee` works on it, `team` has it in its queue, `participants` take
+    part beside them. `last_hands` is who had it last on each level (as text) that it left, `attention` whom it calls.
 
     `last_fact_at` is when the latest of its own facts was recorded: the next one comes after it. `course_at` is when
     the work on it came to run, rest or be done as it does: what is told late of that happened after it.
@@ -121,9 +120,13 @@ class Ticket:
     target: Target | None = None
     team: str | None = None
     assignee: str | None = None
+    participants: tuple[Participant, ...] = ()
+    last_hands: Mapping[str, str] = field(default_factory=dict)
+    attention: tuple[Attention, ...] = ()
     hold_reason: HoldReason | None = None
     hold_note: str | None = None
     held_at: datetime | None = None
+    wake_at: datetime | None = None
     first_responded_at: datetime | None = None
     resolution_code: str | None = None
     resolution_text: str | None = None
@@ -171,14 +174,28 @@ class Ticket:
         return ticket, (ticket.fact_of(TicketAssigned, previous_assignee=self.assignee),)
 
     def escalate(
-        self, escalation_id: UUID, target: Target, reason: str, handover: Handover, reach: Reach = ANALYSTS
+        self,
+        escalation_id: UUID,
+        target: Target,
+        reason: str,
+        handover: Handover,
+        reach: Reach = ANALYSTS,
+        tried: str | None = None,
     ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Hands the ticket up to a target's queue, where nobody has taken it yet.
 
         A P1/S1 goes as far as it must, whoever hands it up; any other as far as `reach`. Raises NotYoursToDerive,
         LevelSkipped, NotAStep, or what the workflow raises.
         """
-        ticket = self._moved("escalate", level=LEVEL_OF[target], target=target, team=handover.team, assignee=None)
+        level = LEVEL_OF[target]
+        ticket = self._moved(
+            "escalate",
+            level=level,
+            target=target,
+            team=handover.team,
+            assignee=None,
+            last_hands=hands_left(self.last_hands, self.level, self.assignee),
+        )
         check_step(self.number, self.target, target, EVERYWHERE if self.is_immediate else reach)
         event = ticket.fact_of(
             TicketEscalated,
@@ -186,26 +203,87 @@ class Ticket:
             from_level=self.level,
             to_level=ticket.level,
             reason=reason,
+            tried=tried,
             environment=handover.environment,
             resolution_due_at=handover.resolution_due_at,
         )
         return ticket, (event,)
 
+    @property
+    def target_below(self) -> Target | None:
+        """Who has it one level down; None is the call centre."""
+        return "analysts" if self.level == 3 else None
+
+    def deescalate(self, reason: str, team: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Brings the ticket one level down, to the last one who had it there, else into that level's queue.
+
+        Raises what the workflow raises.
+        """
+        level = self.level - 1
+        ticket = self._moved(
+            "de-escalate",
+            level=level,
+            target=self.target_below,
+            team=team,
+            assignee=self.last_hands.get(str(level)),
+            last_hands=hands_left(self.last_hands, self.level, self.assignee),
+        )
+        event = ticket.fact_of(TicketDeescalated, from_level=self.level, to_level=level, reason=reason)
+        return ticket, (event,)
+
+    def hand_over(self, owner: str, reason: str | None) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Lets somebody else keep the contact with the client. Raises AlreadyOwned, or what the workflow raises."""
+        ticket = self._moved("hand-over", owner=owner)
+        if owner == self.owner:
+            raise AlreadyOwned(f"{self.number} is already {owner}'s: name somebody else")
+        return ticket, (ticket.fact_of(TicketHandedOver, previous_owner=self.owner, reason=reason),)
+
+    def join(self, person_id: str, role: ParticipantRole, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Lets somebody take part. Raises AlreadyTakesPart, or what the workflow raises."""
+        there = joined(self.number, self.participants, person_id, role, at)
+        ticket = self._moved("join", participants=there)
+        return ticket, (ticket.fact_of(TicketParticipantJoined, person_id=person_id, role=role),)
+
+    def leave(self, person_id: str, role: ParticipantRole) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Ends somebody's part. Raises TakesNoPart, or what the workflow raises."""
+        rest = left(self.number, self.participants, person_id, role)
+        ticket = self._moved("leave", participants=rest)
+        return ticket, (ticket.fact_of(TicketParticipantLeft, person_id=person_id, role=role),)
+
+    def comment(self, text: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Keeps something for the house, in whatever state. Changes nothing else."""
+        ticket = self._moved("note")
+        return ticket, (ticket.fact_of(TicketCommented, text=text),)
+
     def hold(
-        self, reason: HoldReason, note: str, *, at: datetime, late_reason: str | None = None
+        self,
+        reason: HoldReason,
+        note: str,
+        *,
+        at: datetime,
+        now: datetime,
+        wake_at: datetime | None = None,
+        late_reason: str | None = None,
     ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Stops work for a reason; whether a clock pauses is the contract's matter.
 
         As for `release` and `resolve`, `at` is not before the work came to run or rest as it does, and `late_reason`
-        says why it is told late. Raises OccurredBeforeItBegan, or what the workflow raises.
+        says why it is told late. `wake_at` is when it ends by itself, and needed for a date that was agreed.
+        Raises WakeAtMissing, WakeAtPassed, OccurredBeforeItBegan, or what the workflow raises.
         """
-        ticket = self._turned("hold", at, hold_reason=reason, hold_note=note, held_at=at)
+        ticket = self._turned("hold", at, hold_reason=reason, hold_note=note, held_at=at, wake_at=wake_at)
+        check_wake_at(reason, wake_at, now)
         return ticket, (ticket.fact_of(TicketHeld, reason=reason, note=note, occurred_late_reason=late_reason),)
 
-    def release(self, *, at: datetime, late_reason: str | None = None) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+    def release(
+        self, *, at: datetime, late_reason: str | None = None, because: ReleasedBecause = "asked"
+    ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Ends the hold."""
         ticket = self._turned("release", at, **_NO_HOLD)
-        return ticket, (ticket.fact_of(TicketReleased, reason=self.hold_reason, occurred_late_reason=late_reason),)
+        event = ticket.fact_of(
+            TicketReleased, reason=self.hold_reason, because=because, occurred_late_reason=late_reason
+        )
+        return ticket, (event,)
 
     def respond(
         self, channel: Channel, text: str, *, at: datetime, late_reason: str | None = None
@@ -235,25 +313,43 @@ class Ticket:
         )
         return ticket, (event,)
 
-    def close(self, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+    def close(self, *, at: datetime, because: ClosedBecause = "asked") -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Ends the ticket for good."""
         ticket = self._turned("close", at, closed_at=at)
-        return ticket, (ticket.fact_of(TicketClosed),)
+        return ticket, (ticket.fact_of(TicketClosed, because=because),)
 
     def reopen(self, reason: str, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Goes on with what was taken for settled. Raises ReopenWindowPassed, or what the workflow raises."""
         ticket = self._turned("reopen", at, closed_at=None, **_NOT_RESOLVED)
-        if self.resolved_at is not None and at > self.resolved_at + REOPEN_WITHIN:
-            raise ReopenWindowPassed(
-                f"{self.number} was resolved more than {REOPEN_WITHIN.days} days ago: open a new one and name it there",
-                resolved_at=self.resolved_at.isoformat(),
-            )
+        require_reopenable(self.number, self.resolved_at, at)
         return ticket, (ticket.fact_of(TicketReopened, reason=reason, previous_status=self.status),)
 
     def cancel(self, reason: str, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Ends what should not have been opened; a running hold ends with it."""
         ticket = self._turned("cancel", at, cancelled_at=at, **_NO_HOLD)
         return ticket, (ticket.fact_of(TicketCancelled, reason=reason),)
+
+    def call(self, reason: AttentionReason, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Calls whom that concerns; somebody who is called for it already is not called twice, and nothing changes."""
+        whom = addressee_of(reason, self.assignee)
+        if any((one.reason, one.addressee) == (reason, whom) for one in self.attention):
+            return self, ()
+        attention = (*self.attention, Attention(reason, whom, at))
+        ticket = replace(self, version=self.version + 1, attention=attention)
+        return ticket, (ticket.fact_of(TicketAttentionRaised, reason=reason, addressee=whom),)
+
+    def answered_by(self, actor: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """What is left of its calls once this one did something to it; their ends belong to that command."""
+        kept, gone = answered(self.attention, actor, owner=self.owner, assignee=self.assignee)
+        return _called_no_more(self, kept, gone)
+
+    def answer(self, reason: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Ends every call for one reason, by somebody who says that there is nothing to do. Raises NothingCalls."""
+        gone = tuple(one for one in self.attention if one.reason == reason)
+        if not gone:
+            raise NothingCalls(f"{self.number} calls nobody because of '{reason}': look at it to see what it calls for")
+        kept = tuple(one for one in self.attention if one.reason != reason)
+        return _called_no_more(replace(self, version=self.version + 1), kept, gone)
 
     def brief(self) -> TicketBrief:
         """The ticket as every event of it carries it."""
@@ -264,7 +360,7 @@ class Ticket:
     def _hold(self) -> HoldBrief | None:
         if self.hold_reason is None or self.held_at is None:
             return None
-        return HoldBrief(reason=self.hold_reason, since=self.held_at)
+        return HoldBrief(reason=self.hold_reason, since=self.held_at, wake_at=self.wake_at)
 
     @property
     def is_immediate(self) -> bool:
@@ -278,7 +374,7 @@ class Ticket:
         return event(**(known | {"ticket_id": self.id, "ticket": self.brief()} | told))
 
     def _moved(self, action: Action, **changes: Any) -> Ticket:
-        status = status_after(self.number, self.status, action)
+        status = status_after(self.number, self.status, self.level, action)
         return replace(self, status=status, version=self.version + 1, **changes)
 
     def _turned(self, action: Action, at: datetime, **changes: Any) -> Ticket:
@@ -287,6 +383,14 @@ class Ticket:
         require_after(at, self.opening.reported_at, f"{self.number} was reported")
         require_after(at, self.course_at, f"{self.number} {_CAME_TO.get(self.status, 'was released or reopened')}")
         return ticket
+
+
+def _called_no_more(
+    ticket: Ticket, kept: tuple[Attention, ...], gone: tuple[Attention, ...]
+) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+    after = replace(ticket, attention=kept)
+    ends = (after.fact_of(TicketAttentionCleared, reason=one.reason, addressee=one.addressee) for one in gone)
+    return after, tuple(ends)
 
 
 @lru_cache

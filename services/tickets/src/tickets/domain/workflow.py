@@ -1,60 +1,105 @@
-"""The states of a ticket and what may be done in each: one table, read by everybody."""
+"""What may be done to a ticket: one table of actions, by state and level, with who may and where each leads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
-from shared.contracts.tickets import Status
+from shared.contracts.tickets import (
+    Status,
+    TicketAssigned,
+    TicketCancelled,
+    TicketClosed,
+    TicketCommented,
+    TicketDeescalated,
+    TicketEscalated,
+    TicketEvent,
+    TicketHandedOver,
+    TicketHeld,
+    TicketParticipantJoined,
+    TicketParticipantLeft,
+    TicketReleased,
+    TicketReopened,
+    TicketResolved,
+    TicketResponded,
+)
 from shared.errors import Conflict
 
-Action = Literal["assign", "escalate", "hold", "release", "respond", "resolve", "reopen", "close", "cancel"]
+Action = Literal[
+    "assign", "hand-over", "join", "leave", "escalate", "de-escalate", "hold", "release", "respond", "note", "resolve",
+    "reopen", "close", "cancel",
+]  # fmt: skip
 
 # In one of these a ticket has ended and stands in no queue; in any other it is open.
 ENDED: tuple[Status, ...] = ("closed", "cancelled")
-OPEN: tuple[Status, ...] = tuple(status for status in get_args(Status) if status not in ENDED)
+STATUSES: tuple[Status, ...] = get_args(Status)
+OPEN: tuple[Status, ...] = tuple(status for status in STATUSES if status not in ENDED)
+LEVELS = (1, 2, 3)
 
-# state → action → next state. What is not here is not allowed. A hold is left by releasing, resolving or cancelling
-# only, so that whoever escalates has said that the waiting is over.
-TRANSITIONS: Mapping[Status, Mapping[Action, Status]] = {
-    "new": {
-        "assign": "in_progress",
-        "escalate": "in_progress",
-        "hold": "on_hold",
-        "respond": "in_progress",
-        "resolve": "resolved",
-        "cancel": "cancelled",
-    },
-    "in_progress": {
-        "assign": "in_progress",
-        "escalate": "in_progress",
-        "hold": "on_hold",
-        "respond": "in_progress",
-        "resolve": "resolved",
-        "cancel": "cancelled",
-    },
-    "on_hold": {
-        "assign": "on_hold",
-        "respond": "on_hold",
-        "release": "in_progress",
-        "resolve": "resolved",
-        "cancel": "cancelled",
-    },
-    "resolved": {"respond": "resolved", "close": "closed", "reopen": "in_progress"},
-    "closed": {"reopen": "in_progress"},
-    "cancelled": {},
+_Way = Mapping[Status, Status]
+_STAYS: _Way = {status: status for status in STATUSES}
+_STAYS_OPEN: _Way = {status: status for status in OPEN}
+# Any work on a new ticket makes it one in progress.
+_WORK: _Way = {"new": "in_progress", "in_progress": "in_progress"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One action: from which state to which, on which levels, who may (a permission), and what it tells.
+
+    What is not among `leads` is not allowed.
+    """
+
+    action: Action
+    leads: _Way
+    may: str
+    tells: type[TicketEvent]
+    levels: tuple[int, ...] = field(default=LEVELS)
+
+
+# A hold is left by releasing, resolving or cancelling only, so that whoever hands the ticket on has said that the
+# waiting is over. What was cancelled is only written about.
+RULES: Mapping[Action, Rule] = {
+    rule.action: rule
+    for rule in (
+        Rule("assign", {**_WORK, "on_hold": "on_hold"}, "ticket:work", TicketAssigned),
+        Rule("hand-over", _STAYS_OPEN, "ticket:work", TicketHandedOver),
+        Rule("join", _STAYS_OPEN, "ticket:work", TicketParticipantJoined),
+        Rule("leave", _STAYS, "ticket:work", TicketParticipantLeft),
+        Rule("escalate", _WORK, "ticket:escalate", TicketEscalated),
+        Rule("de-escalate", _WORK, "ticket:escalate", TicketDeescalated, levels=(2, 3)),
+        Rule("hold", {"new": "on_hold", "in_progress": "on_hold"}, "ticket:work", TicketHeld),
+        Rule("release", {"on_hold": "in_progress"}, "ticket:work", TicketReleased),
+        Rule("respond", {**_WORK, "on_hold": "on_hold", "resolved": "resolved"}, "ticket:work", TicketResponded),
+        Rule("note", _STAYS, "ticket:work", TicketCommented),
+        Rule(
+            "resolve",
+            {"new": "resolved", "in_progress": "resolved", "on_hold": "resolved"},
+            "ticket:work",
+            TicketResolved,
+        ),
+        Rule("reopen", {"resolved": "in_progress", "closed": "in_progress"}, "ticket:work", TicketReopened),
+        Rule("close", {"resolved": "closed"}, "ticket:work", TicketClosed),
+        Rule(
+            "cancel",
+            {"new": "cancelled", "in_progress": "cancelled", "on_hold": "cancelled"},
+            "ticket:cancel",
+            TicketCancelled,
+        ),
+    )
 }
 
 
 class TicketAlreadyClosed(Conflict):
-    """Nothing can be done to a closed ticket but to reopen it."""
+    """Little can be done to a closed ticket but to reopen it."""
 
     code = "ticket-already-closed"
     title = "The ticket is closed"
 
 
 class TicketAlreadyCancelled(Conflict):
-    """Nothing can be done to a cancelled ticket."""
+    """Nothing is done any more about a cancelled ticket."""
 
     code = "ticket-already-cancelled"
     title = "The ticket is cancelled"
@@ -67,20 +112,37 @@ class ActionNotAllowed(Conflict):
     title = "The ticket's state does not allow this"
 
 
-def status_after(number: str, status: Status, action: Action) -> Status:
+class NotAtThisLevel(Conflict):
+    """The ticket's level does not know the action; `level` travels with it."""
+
+    code = "not-at-this-level"
+    title = "The ticket's level does not allow this"
+
+
+def status_after(number: str, status: Status, level: int, action: Action) -> Status:
     """The state that the action leads to.
 
-    Raises TicketAlreadyClosed, TicketAlreadyCancelled or ActionNotAllowed, which name the way out.
+    Raises TicketAlreadyClosed, TicketAlreadyCancelled, ActionNotAllowed or NotAtThisLevel, which name the way out.
     """
-    allowed = TRANSITIONS[status]
-    if action in allowed:
-        return allowed[action]
-    told = {"ticket_status": status, "allowed": sorted(allowed)}
+    rule = RULES[action]
+    if status not in rule.leads:
+        raise _refused(number, status, level, action)
+    if level not in rule.levels:
+        where = " or ".join(map(str, rule.levels))
+        raise NotAtThisLevel(f"{number} is at level {level}: '{action}' is for level {where}", level=level)
+    return rule.leads[status]
+
+
+def allowed_in(status: Status, level: int) -> list[Action]:
+    """The actions that a state and a level know, sorted."""
+    return sorted(rule.action for rule in RULES.values() if status in rule.leads and level in rule.levels)
+
+
+def _refused(number: str, status: Status, level: int, action: Action) -> Conflict:
+    told: dict[str, Any] = {"ticket_status": status, "allowed": allowed_in(status, level)}
     if status == "closed":
-        raise TicketAlreadyClosed(f"{number} is closed: reopen it, or open a new one and name it there", **told)
+        return TicketAlreadyClosed(f"{number} is closed: reopen it, or open a new one and name it there", **told)
     if status == "cancelled":
-        raise TicketAlreadyCancelled(f"{number} is cancelled: open a new one and name it there", **told)
-    raise ActionNotAllowed(
-        f"{number} is {status}, so it cannot take '{action}'; what it can take now: {', '.join(sorted(allowed))}",
-        **told,
-    )
+        return TicketAlreadyCancelled(f"{number} is cancelled: open a new one and name it there", **told)
+    can = ", ".join(told["allowed"])
+    return ActionNotAllowed(f"{number} is {status}, so it cannot take '{action}'; what it can take now: {can}", **told)

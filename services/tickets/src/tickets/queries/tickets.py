@@ -4,19 +4,36 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.contracts.codes import written
 from shared.contracts.devlink import TaskStatus
 from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome
-from shared.contracts.tickets import Channel, HoldReason, Kind, Level, Priority, Severity, Status, Target
+from shared.contracts.tickets import (
+    Addressee,
+    AttentionReason,
+    Channel,
+    HoldReason,
+    Kind,
+    Level,
+    ParticipantRole,
+    Priority,
+    Severity,
+    Status,
+    Target,
+)
 from shared.db.statement import sql
 from shared.db.transaction import Reader
+from tickets.domain.possible import Standing, possibilities
 from tickets.domain.ticket import TicketNotFound
+from tickets.domain.workflow import Action
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
 from tickets.queries.written import Named, View, array_of, object_of
@@ -37,6 +54,32 @@ class HoldView(View):
     reason: HoldReason
     note: str
     since: AwareDatetime
+    wake_at: AwareDatetime | None
+
+
+class ParticipantView(BaseModel):
+    """Somebody who takes part beside owner and assignee."""
+
+    person_id: str
+    role: Annotated[str, written(ParticipantRole)]
+    since: AwareDatetime
+
+
+class AttentionView(BaseModel):
+    """Why the ticket calls somebody, and whom."""
+
+    reason: Annotated[str, written(AttentionReason)]
+    addressee: Annotated[str, written(Addressee)]
+    since: AwareDatetime
+
+
+class ActionView(BaseModel):
+    """One action for the caller: allowed, or the code and the words of the problem that it would meet."""
+
+    action: Action
+    allowed: bool
+    code: str | None
+    problem: str | None
 
 
 class ResolutionView(View):
@@ -128,6 +171,8 @@ class TicketView(TicketSummary):
     reported_late_reason: str | None
     opened_by: str
     first_responded_at: AwareDatetime | None
+    participants: list[ParticipantView]
+    attention: list[AttentionView] = Field(description="what it calls for; whatever the addressee does answers it")
     hold: HoldView | None
     resolution: ResolutionView | None
     closed_at: AwareDatetime | None
@@ -138,6 +183,12 @@ class TicketView(TicketSummary):
     history: list[HistoryEntry] = Field(description=f"the last {history.SHOWN} facts, by when they happened")
     history_goes_on: bool = Field(description="there are earlier facts: all of them are at GET …/history")
     server_time: AwareDatetime
+
+
+class TicketForCaller(TicketView):
+    """The same, and what this caller may do to it now."""
+
+    actions: list[ActionView]
 
 
 def _named(table: str, column: str) -> str:
@@ -161,7 +212,7 @@ SUMMARY = {
     ),
 }
 
-_HOLD = object_of(HoldView, "t", reason="t.hold_reason", note="t.hold_note", since="t.held_at")
+_HOLD = object_of(HoldView, "t", reason="t.hold_reason", note="t.hold_note", since="t.held_at", wake_at="t.wake_at")
 _RESOLUTION = object_of(ResolutionView, "t", code="t.resolution_code", text="t.resolution_text", at="t.resolved_at")
 _ENVIRONMENT = f"""COALESCE(
     (SELECT {object_of(EnvironmentView, "e")} FROM tickets.environments e WHERE e.ticket_id = t.id),
@@ -188,12 +239,18 @@ _TICKET = object_of(
     history_goes_on=history.MORE,
     server_time="CAST(:now AS timestamptz)",
 )
-VIEW = sql(f"SELECT t.version, {_TICKET}::text AS view FROM tickets.tickets t WHERE t.id = :id")
+_STANDING = "t.number, t.status, t.level, t.resolved_at"
+VIEW = sql(f"SELECT t.version, {_STANDING}, {_TICKET}::text AS view FROM tickets.tickets t WHERE t.id = :id")
 
 
-async def view_ticket(connection: Reader, id: UUID, now: datetime) -> tuple[int, str]:
-    """Version and whole view of a ticket as JSON, from one statement. Raises TicketNotFound."""
+async def view_ticket(connection: Reader, id: UUID, now: datetime, permitted: Collection[str]) -> tuple[int, str]:
+    """Version and whole view of a ticket as JSON, from one statement; what may be done to it with these permissions.
+
+    Raises TicketNotFound.
+    """
     row = await connection.fetch_first(VIEW, {"id": id, "now": now})
     if row is None:
         raise TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
-    return row.version, row.view
+    standing = Standing(row.number, row.status, row.level, row.resolved_at, now)
+    actions = json.dumps([asdict(one) for one in possibilities(standing, permitted)], ensure_ascii=False)
+    return row.version, f'{row.view[:-1]}, "actions": {actions}}}'

@@ -49,7 +49,7 @@ _CLOCKS = """
 _ENDED = ", ".join(f"'{status}'" for status in ENDED)
 _OPEN_OF_TICKET = (
     "id", "number", "title_key", "opened_at", "status", "client_id", "product_id", "module_id", "severity", "priority",
-    "level", "target", "team", "assignee",
+    "level", "target", "team", "owner", "assignee",
 )  # fmt: skip
 _OPEN_OF_CLOCKS = ("clocks", "due_kind", "due_at", "breached")
 _OPEN_COLUMNS = (*_OPEN_OF_TICKET, *_OPEN_OF_CLOCKS, "turn", "turn_by")

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.contracts.envelope import Cause
 from shared.contracts.teams import TeamRecorded
+from shared.contracts.tickets import Groups
 from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
 from tickets.domain.routing import Coverage, Pattern
@@ -100,6 +101,16 @@ async def present_teams(tx: Transaction) -> frozenset[str]:
 async def read_names(tx: Transaction, noun: str) -> dict[str, str | None]:
     """The names of all clients, products or modules, by id."""
     return {row.id: row.name for row in await tx.fetch(_NAMES[noun])}
+
+
+_COVERING = query(f"SELECT {covering(':target', ':client_id', ':module_id')} AS coverages")
+
+
+async def coverages_for(tx: Transaction, target: str, groups: Groups) -> tuple[Coverage, ...]:
+    """The patterns for a target that may fit a ticket of these groups."""
+    wanted = {"target": target, "client_id": groups.client_id, "module_id": groups.module_id}
+    found = await tx.fetch_value(_COVERING, wanted)
+    return coverages_of(found)
 
 
 def coverages_of(document: Iterable[Mapping[str, Any]]) -> tuple[Coverage, ...]:

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from shared.contracts.envelope import Sealed
+from shared.contracts.envelope import Sealed, instant
 from shared.contracts.tickets import EnvironmentBrief, Groups, Target, TicketEvent
 from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
 from shared.spelling import search_key
+from tickets.domain.attention import Attention
 from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
+from tickets.domain.hands import Participant
 from tickets.domain.routing import CALL_CENTRE, Coverage
 from tickets.domain.ticket import Handover, Opening, Ticket, TicketNotFound
 from tickets.domain.urgency import KnownContract
@@ -28,6 +30,8 @@ _GROUP_COLUMNS = ("client_id", "product_id", "module_id")
 _OPENING_COLUMNS = tuple(one.name for one in fields(Opening) if one.name != "groups")
 _TICKET_COLUMNS = tuple(one.name for one in fields(Ticket) if one.name != "opening")
 _CHANGING_COLUMNS = tuple(name for name in _TICKET_COLUMNS if name not in ("id", "number", "opened_at", "opened_by"))
+# Columns that hold several parts of a ticket as JSON, and what each part is.
+_PARTS: dict[str, type[Participant] | type[Attention]] = {"participants": Participant, "attention": Attention}
 _ALL_COLUMNS = (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS, "title_key")
 
 _INSERT = sql(
@@ -93,17 +97,24 @@ async def insert_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[
 
 async def store_ticket(tx: Transaction, before: Ticket, after: Ticket, facts: Sequence[Sealed[TicketEvent]]) -> None:
     """Stores what an action made of a ticket, adds its facts to the history, and moves it in the queue."""
-    await tx.write(_UPDATE, {name: getattr(after, name) for name in ("id", *_CHANGING_COLUMNS)})
-    await queue.refresh_stored(tx, _row_of(after))
+    row = _row_of(after)
+    await tx.write(_UPDATE, {name: row[name] for name in ("id", *_CHANGING_COLUMNS)})
+    await queue.refresh_stored(tx, row)
     await history.add_facts(tx, facts, before.brief())
 
 
 async def load_ticket(tx: Transaction, id: UUID) -> Ticket:
     """The ticket, locked until the end of the transaction. Raises TicketNotFound."""
-    row = await tx.fetch_first(_LOAD, {"id": id})
-    if row is None:
+    found = await find_ticket(tx, id)
+    if found is None:
         raise _not_found(id)
-    return _ticket_of(row)
+    return found
+
+
+async def find_ticket(tx: Transaction, id: UUID) -> Ticket | None:
+    """The ticket, locked likewise; None where there is none."""
+    row = await tx.fetch_first(_LOAD, {"id": id})
+    return None if row is None else _ticket_of(row)
 
 
 async def load_ticket_with_handover(
@@ -126,6 +137,9 @@ def _row_of(ticket: Ticket) -> dict[str, Any]:
     row.update({name: getattr(opening, name) for name in _OPENING_COLUMNS})
     row.update({name: getattr(opening.groups, name) for name in _GROUP_COLUMNS})
     row["title_key"] = search_key(opening.title)
+    row["last_hands"] = dict(ticket.last_hands)
+    for name in _PARTS:
+        row[name] = [asdict(one) | {"since": instant(one.since)} for one in getattr(ticket, name)]
     return row
 
 
@@ -136,7 +150,11 @@ def _not_found(id: UUID) -> TicketNotFound:
 def _ticket_of(row: Row) -> Ticket:
     groups = Groups.model_construct(**{name: row[name] for name in _GROUP_COLUMNS})
     opening = Opening(groups=groups, **{name: row[name] for name in _OPENING_COLUMNS})
-    return Ticket(opening=opening, **{name: row[name] for name in _TICKET_COLUMNS})
+    parts = {
+        name: tuple(part(**one | {"since": datetime.fromisoformat(one["since"])}) for one in row[name])
+        for name, part in _PARTS.items()
+    }
+    return Ticket(opening=opening, **{name: row[name] for name in _TICKET_COLUMNS} | parts)
 
 
 def _known_client(found: Any) -> KnownClient | None:

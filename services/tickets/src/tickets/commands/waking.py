@@ -1,0 +1,117 @@
+"""What time and other services do to tickets: holds that end, tickets that close by themselves, calls for attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from shared import clock
+from shared.contracts.devlink import DevTaskStatusChanged
+from shared.contracts.envelope import Cause, Received
+from shared.contracts.sla import SlaClockBreached, SlaClockWarned
+from shared.contracts.tickets import AttentionReason, ReleasedBecause, Status
+from shared.db.transaction import Transaction
+from shared.ids import new_id
+from shared.instants import under_lock
+from shared.jobs import Pieces
+from tickets.commands.tickets import store_done
+from tickets.domain.closing import OBJECT_WITHIN
+from tickets.domain.ticket import Ticket
+from tickets.domain.workflow import ENDED
+from tickets.repository import tickets as repository
+from tickets.repository import waking
+
+# What tickets heeds of what others tell.
+Heeded = Literal["breached", "warned", "released", "declined"]
+
+ACTOR = "system:tickets"
+PORTION = 100
+
+
+async def end_holds(tx: Transaction, due: Sequence[UUID], now: datetime) -> None:
+    """Releases tickets whose hour has come; each calls whoever works on it."""
+    for ticket_id in due:
+        ticket = await repository.load_ticket(tx, ticket_id)
+        await _end_hold(tx, _by_time(ticket, now), ticket, "wake-at")
+
+
+async def close_unopposed(tx: Transaction, due: Sequence[UUID], now: datetime) -> None:
+    """Closes tickets that were resolved so long ago that nobody will object."""
+    for ticket_id in due:
+        ticket = await repository.load_ticket(tx, ticket_id)
+        cause = _by_time(ticket, now)
+        await store_done(tx, cause, ticket, *ticket.close(at=cause.occurred_at, because="no-objection"))
+
+
+async def heed(tx: Transaction, events: Sequence[Received[Any]]) -> None:
+    """What others did about tickets may call somebody, or end a hold. What an import tells wakes nobody."""
+    for event in events:
+        if event.origin == "live" and (reason := _reason_of(event)) is not None:
+            await _heed(tx, event, reason)
+
+
+async def _heed(tx: Transaction, event: Received[Any], reason: Heeded) -> None:
+    ticket = await repository.find_ticket(tx, event.data.ticket_id)
+    if ticket is None:
+        return
+    cause = under_lock(event.cause(actor=ACTOR, recorded_at=clock.now()), ticket.last_fact_at)
+    if reason == "warned":
+        if ticket.wake_at is not None:
+            await _end_hold(tx, cause, ticket, "warned")
+    elif (calls_for := _calls_for(reason, ticket.status)) is not None:
+        called, calls = ticket.call(calls_for, at=cause.occurred_at)
+        if calls:
+            await store_done(tx, cause, ticket, called, calls)
+
+
+def _calls_for(reason: Heeded, status: Status) -> AttentionReason | None:
+    """What it calls for. A fix that comes out after the resolution still has to be told, and nothing else."""
+    if reason == "released" and status in ("resolved", *ENDED):
+        return "tell-client" if status != "cancelled" else None
+    return reason if reason != "warned" and status not in ENDED else None
+
+
+def _reason_of(event: Received[Any]) -> Heeded | None:
+    match event.data:
+        case SlaClockBreached():
+            return "breached"
+        case SlaClockWarned():
+            return "warned"
+        case DevTaskStatusChanged(task=task) if task.status in ("released", "declined"):
+            return "released" if task.status == "released" else "declined"
+        case _:
+            return None
+
+
+async def _end_hold(tx: Transaction, cause: Cause, ticket: Ticket, because: ReleasedBecause) -> None:
+    """One command: the hold ends, and the ticket calls for it."""
+    released, ends = ticket.release(at=cause.occurred_at, because=because)
+    called, calls = released.call("hold-ended", at=cause.occurred_at)
+    await store_done(tx, cause, ticket, called, (*ends, *calls))
+
+
+def _by_time(ticket: Ticket, now: datetime) -> Cause:
+    cause = Cause(actor=ACTOR, occurred_at=now, recorded_at=now, correlation_id=str(new_id()))
+    return under_lock(cause, ticket.last_fact_at)
+
+
+async def claim_unopposed(tx: Transaction, now: datetime, portion: int) -> Sequence[UUID]:
+    """Locks at most so many tickets that may close by themselves."""
+    return await waking.claim_resolved(tx, now - OBJECT_WITHIN, portion)
+
+
+# A ticket with which it cannot be done is set aside by its id, and the others go on.
+HOLDS: Pieces[UUID] = Pieces(
+    waking.claim_holds, end_holds, str, waking.leave_to_an_operator, waking.is_there, portion=PORTION
+)
+CLOSING: Pieces[UUID] = Pieces(
+    claim_unopposed, close_unopposed, str, waking.leave_to_an_operator, waking.is_there, portion=PORTION
+)
+
+
+async def next_hold(tx: Transaction, now: datetime) -> datetime | None:
+    """When the next hold ends by itself."""
+    due = await waking.next_hold(tx)
+    return None if due is None else max(due, now) + timedelta(milliseconds=1)

@@ -1,0 +1,57 @@
+"""Attention: why a ticket calls somebody, whom, and when that is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.contracts.tickets import Addressee, AttentionReason
+from shared.errors import Conflict
+
+
+class NothingCalls(Conflict):
+    """The ticket calls nobody for that reason."""
+
+    code = "nothing-calls"
+    title = "The ticket does not call for attention so"
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One call: what happened, who should look, since when."""
+
+    reason: AttentionReason
+    addressee: Addressee
+    since: datetime
+
+
+# Whom each calls. The owner keeps the contact with the client, so what the client must hear is theirs.
+CALLS: dict[AttentionReason, Addressee] = {
+    "released": "owner",
+    "declined": "owner",
+    "tell-client": "owner",
+    "breached": "assignee",
+    "hold-ended": "assignee",
+}
+
+
+def addressee_of(reason: AttentionReason, assignee: str | None) -> Addressee:
+    """Who is called: the assignee's call is the team's where nobody has taken the ticket."""
+    whom = CALLS[reason]
+    return "team" if whom == "assignee" and assignee is None else whom
+
+
+def answered(
+    calls: Iterable[Attention], actor: str, *, owner: str, assignee: str | None
+) -> tuple[tuple[Attention, ...], tuple[Attention, ...]]:
+    """The calls that go on and those that are answered by something that `actor` does.
+
+    Who it is for answers it with whatever they do; a call of the team, whoever does something. A system answers none.
+    """
+    kept: list[Attention] = []
+    gone: list[Attention] = []
+    for call in calls:
+        called = {"owner": owner, "assignee": assignee, "team": actor}[call.addressee]
+        (gone if called == actor and not actor.startswith("system:") else kept).append(call)
+    return tuple(kept), tuple(gone)

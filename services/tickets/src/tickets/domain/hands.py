@@ -1,0 +1,69 @@
+"""In whose hands a ticket is: its owner, its assignee, those who take part; and what nobody can do twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.contracts.tickets import ParticipantRole
+from shared.errors import Conflict
+
+
+class AlreadyAssigned(Conflict):
+    """The ticket is in that person's hands already."""
+
+    code = "already-assigned"
+    title = "The ticket is already assigned to this person"
+
+
+class AlreadyOwned(Conflict):
+    """That person keeps the contact with the client already."""
+
+    code = "already-owned"
+    title = "The ticket is already this person's"
+
+
+class AlreadyTakesPart(Conflict):
+    """That person has that part in the ticket already."""
+
+    code = "already-takes-part"
+    title = "This person already takes part so"
+
+
+class TakesNoPart(Conflict):
+    """That person has no such part in the ticket."""
+
+    code = "takes-no-part"
+    title = "This person does not take part so"
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody who takes part in a ticket beside its owner and assignee, as what, and since when."""
+
+    person_id: str
+    role: ParticipantRole
+    since: datetime
+
+
+def joined(
+    number: str, present: tuple[Participant, ...], person_id: str, role: ParticipantRole, at: datetime
+) -> tuple[Participant, ...]:
+    """Who takes part once somebody has joined. Raises AlreadyTakesPart."""
+    if any((one.person_id, one.role) == (person_id, role) for one in present):
+        raise AlreadyTakesPart(f"{person_id} is {role} on {number} already")
+    return (*present, Participant(person_id, role, at))
+
+
+def left(number: str, present: tuple[Participant, ...], person_id: str, role: str) -> tuple[Participant, ...]:
+    """Who takes part once somebody has left. Raises TakesNoPart."""
+    rest = tuple(one for one in present if (one.person_id, one.role) != (person_id, role))
+    if len(rest) == len(present):
+        raise TakesNoPart(f"{person_id} is not {role} on {number}: look at it to see who takes part")
+    return rest
+
+
+def hands_left(last: Mapping[str, str], level: int, assignee: str | None) -> Mapping[str, str]:
+    """Who had a ticket last on each level (as text) that it has left, when it leaves this one."""
+    return last if assignee is None else {**last, str(level): assignee}

@@ -1,0 +1,50 @@
+"""What one caller may do to a ticket now, and why not: the same rules that the actions themselves obey."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.contracts.tickets import Status
+from shared.errors import Conflict
+from tickets.domain.closing import require_reopenable
+from tickets.domain.workflow import RULES, Action, Rule, status_after
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of a ticket decides which actions it knows, at an instant."""
+
+    number: str
+    status: Status
+    level: int
+    resolved_at: datetime | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """An action for one caller: allowed, or the problem that it would meet, with what to do."""
+
+    action: Action
+    allowed: bool
+    code: str | None = None
+    problem: str | None = None
+
+
+def possibilities(ticket: Standing, permitted: Collection[str]) -> list[Possible]:
+    """Every action for a caller with these permissions."""
+    return [_possibility(ticket, rule, permitted) for rule in RULES.values()]
+
+
+def _possibility(ticket: Standing, rule: Rule, permitted: Collection[str]) -> Possible:
+    try:
+        status_after(ticket.number, ticket.status, ticket.level, rule.action)
+        if rule.action == "reopen":
+            require_reopenable(ticket.number, ticket.resolved_at, ticket.now)
+    except Conflict as problem:
+        return Possible(rule.action, False, problem.code, problem.message)
+    if rule.may not in permitted:
+        return Possible(rule.action, False, "permission-missing", f"this needs the permission {rule.may}")
+    return Possible(rule.action, True)
