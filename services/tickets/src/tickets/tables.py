@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Sequence, Table
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    Table,
+    Text,
+)
 from sqlalchemy import text as sql
 
 from shared.db.columns import document, instant, position, text, uuid
@@ -21,6 +33,10 @@ def _integer(name: str, *, nullable: bool = False) -> Column[int]:
 
 def _flag(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False)
+
+
+def _texts(name: str) -> Column[Any]:
+    return Column(name, ARRAY(Text), nullable=False, server_default="{}")
 
 
 def _sequence(name: str = "sequence") -> Column[int]:
@@ -78,6 +94,8 @@ tickets = Table(
 )
 # What a job looks for: holds that end by themselves, and what was resolved long ago.
 Index("tickets_to_wake", tickets.c.wake_at, tickets.c.id, postgresql_where=sql("wake_at IS NOT NULL"))
+# What was closed and calls its owner nevertheless: a fix has come out that the client has to hear of.
+Index("tickets_that_call", tickets.c.owner, postgresql_where=sql("status = 'closed' AND attention <> '[]'"))
 Index("tickets_to_close", tickets.c.resolved_at, tickets.c.id, postgresql_where=sql("status = 'resolved'"))
 # Open tickets are few and are read where they stand in the queue, so opening one pays for none of these.
 _ENDED = sql("status IN ('closed', 'cancelled')")
@@ -116,6 +134,9 @@ open_tickets = Table(
     text("target", nullable=True),
     text("owner"),
     text("assignee", nullable=True),
+    # Who works on it beside its assignee, and which of owner, assignee and team it calls.
+    _texts("working"),
+    _texts("calls"),
     text("clocks"),
     text("due_kind", nullable=True),
     instant("due_at", nullable=True),
@@ -132,6 +153,8 @@ Index(
     open_tickets.c.priority,
     open_tickets.c.id,
 )
+Index("open_tickets_by_owner", open_tickets.c.owner)
+Index("open_tickets_by_working", open_tickets.c.working, postgresql_using="gin")
 Index("open_tickets_by_opening", open_tickets.c.opened_at, open_tickets.c.id)
 Index("open_tickets_by_client", open_tickets.c.client_id, open_tickets.c.opened_at, open_tickets.c.id)
 Index(

@@ -6,6 +6,7 @@ from fastapi import Response
 from pydantic import Field
 
 from shared.contracts.codes import PersonId
+from shared.contracts.envelope import Code
 from shared.contracts.tickets import AttentionReason, ParticipantRole, Target
 from shared.http.auth import Caller, CauseDep, needs
 from shared.http.idempotency import Idempotency
@@ -24,6 +25,12 @@ class AssignBody(Body):
     """Who takes the ticket; the caller when left out."""
 
     assignee: PersonId | None = None
+
+
+class TakeNextBody(Body):
+    """Of which of your teams; of all of them when left out."""
+
+    team: Code | None = None
 
 
 class EscalateBody(Body):
@@ -68,6 +75,12 @@ async def assign_ticket(
     assignee = body.assignee or cause.actor
     done = await commands.assign_ticket(tx, cause, ticket_id, assignee=assignee, expected=expected)
     return await answer_done(idempotency, done)
+
+
+@router.post("/take-next", response_model=TicketChanged, dependencies=[needs("ticket:work")])
+async def take_next(tx: Tx, cause: CauseDep, idempotency: Idempotency, body: TakeNextBody | None = None) -> Response:
+    """Puts the most urgent ticket of your queues that nobody has into your hands; nobody else gets the same one."""
+    return await answer_done(idempotency, await commands.take_next(tx, cause, team=body.team if body else None))
 
 
 @router.post("/tickets/{ticket_id}/escalate", response_model=TicketChanged, dependencies=[needs("ticket:escalate")])

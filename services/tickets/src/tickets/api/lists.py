@@ -9,15 +9,15 @@ from fastapi import Query, Response
 from shared import clock
 from shared.contracts.codes import PersonId
 from shared.contracts.envelope import Code
-from shared.contracts.tickets import Severity, Target
-from shared.http.auth import needs
+from shared.contracts.tickets import Priority, Severity, Target
+from shared.http.auth import Caller, needs
 from shared.http.limits import NO_NUL
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.transaction import Reading
 from tickets.api.answers import page
 from tickets.api.callers import router_of
 from tickets.queries import lists
-from tickets.queries.lists import Sort, StatusWord, TicketFilter, TicketRow
+from tickets.queries.lists import Sort, StatusWord, TicketFilter, TicketRow, ViewCounts, ViewName
 
 router = router_of("tickets")
 
@@ -25,6 +25,13 @@ OfClient = Annotated[Code | None, Query(description="a client's id")]
 OfProduct = Annotated[Code | None, Query(description="a product's id")]
 OfModule = Annotated[Code | None, Query(description="a module's id")]
 OfTeam = Annotated[Code | None, Query(description="a team's id: what is in its queue")]
+OfView = Annotated[
+    ViewName | None,
+    Query(
+        description="the caller's: `mine` (owner, assignee or working), `team` (the queues of one's teams), "
+        "`unassigned` (what nobody has there), `attention` (what calls one; by opening also what is closed)"
+    ),
+]
 OfStatus = Annotated[
     list[StatusWord] | None,
     Query(
@@ -54,7 +61,10 @@ BY_DUE = Keyset("tickets-due", int, int, int, int, UUID)
 @router.get("/tickets", response_model=Page[TicketRow], dependencies=[needs("ticket:read")])
 async def list_tickets(
     connection: Reading,
+    caller: Caller,
     status: OfStatus = None,
+    view: OfView = None,
+    owner: Annotated[PersonId | None, Query()] = None,
     client: OfClient = None,
     product: OfProduct = None,
     module: OfModule = None,
@@ -63,6 +73,8 @@ async def list_tickets(
     team: OfTeam = None,
     assignee: Annotated[PersonId | None, Query()] = None,
     severity: Annotated[Severity | None, Query()] = None,
+    priority: Annotated[Priority | None, Query()] = None,
+    immediate: Annotated[bool | None, Query(description="P1/S1, or all others")] = None,
     q: TicketSearch = None,
     sort: Order = "opened",
     after: After = None,
@@ -71,6 +83,9 @@ async def list_tickets(
     """Tickets that fit all of the filters; those that are open, unless `status` asks for others."""
     wanted = TicketFilter(
         status=status,
+        view=view,
+        me=caller.id,
+        owner=owner,
         client=client,
         product=product,
         module=module,
@@ -79,9 +94,17 @@ async def list_tickets(
         team=team,
         assignee=assignee,
         severity=severity,
+        priority=priority,
+        immediate=immediate,
         q=q,
     )
     keyset = BY_OPENING if sort == "opened" else BY_DUE
     start: Any = keyset.start(after)
     rows = await lists.list_tickets(connection, wanted, sort=sort, after=start, limit=limit + 1, now=clock.now())
     return page(keyset, rows, limit)
+
+
+@router.get("/views", dependencies=[needs("ticket:read")])
+async def count_views(connection: Reading, caller: Caller) -> ViewCounts:
+    """How many open tickets are in each of the caller's views."""
+    return await lists.count_views(connection, caller.id)

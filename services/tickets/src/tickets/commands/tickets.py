@@ -18,11 +18,12 @@ from shared.messaging.outbox import publish, seal
 from shared.versions import ANYTHING, Expected
 from tickets.domain.escalation import ANALYSTS, Reach
 from tickets.domain.grouping import Asked, known_client, resolve_groups
+from tickets.domain.hands import NothingToTake, require_known
 from tickets.domain.reporting import reported_instant
 from tickets.domain.routing import CALL_CENTRE, route
 from tickets.domain.ticket import Opening, Ticket
 from tickets.domain.urgency import Impact, assess, priority_of
-from tickets.repository import history, teams
+from tickets.repository import history, people, queue, teams
 from tickets.repository import tickets as repository
 
 
@@ -95,9 +96,29 @@ async def open_ticket(tx: Transaction, cause: Cause, request: OpenTicket, *, may
 async def assign_ticket(
     tx: Transaction, cause: Cause, ticket_id: UUID, *, assignee: str, expected: Expected = ANYTHING
 ) -> Done:
-    """Puts a ticket into somebody's hands. Raises TicketNotFound, VersionChanged, AlreadyAssigned, ActionNotAllowed."""
+    """Puts a ticket into somebody's hands.
+
+    Raises TicketNotFound, VersionChanged, NobodyToAsk, AlreadyAssigned, ActionNotAllowed.
+    """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
+    await _require_known(tx, ticket, assignee)
     return await store_done(tx, cause, ticket, *ticket.assign(assignee))
+
+
+async def take_next(tx: Transaction, cause: Cause, *, team: str | None = None) -> Done:
+    """Takes the most urgent ticket that nobody has, of the teams that one is in or of one of them.
+
+    Whoever asks at the same time gets another one. Raises NothingToTake, ActionNotAllowed.
+    """
+    taken = await queue.claim_next(tx, cause.actor, team)
+    if taken is None:
+        raise NothingToTake(
+            "there is no ticket without hands in your queues"
+            + (f" of {team}" if team else "")
+            + ": GET /v1/teams shows which teams you are in"
+        )
+    ticket, cause = await _load(tx, cause, taken, ANYTHING)
+    return await store_done(tx, cause, ticket, *ticket.assign(cause.actor))
 
 
 async def escalate_ticket(
@@ -147,9 +168,10 @@ async def hand_over_ticket(
 ) -> Done:
     """Lets somebody else keep the contact with the client.
 
-    Raises TicketNotFound, VersionChanged, AlreadyOwned, ActionNotAllowed.
+    Raises TicketNotFound, VersionChanged, NobodyToAsk, AlreadyOwned, ActionNotAllowed.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
+    await _require_known(tx, ticket, owner)
     return await store_done(tx, cause, ticket, *ticket.hand_over(owner, reason))
 
 
@@ -162,8 +184,12 @@ async def join_ticket(
     role: ParticipantRole,
     expected: Expected = ANYTHING,
 ) -> Done:
-    """Lets somebody take part. Raises TicketNotFound, VersionChanged, AlreadyTakesPart, ActionNotAllowed."""
+    """Lets somebody take part.
+
+    Raises TicketNotFound, VersionChanged, NobodyToAsk, AlreadyTakesPart, ActionNotAllowed.
+    """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
+    await _require_known(tx, ticket, person_id)
     return await store_done(tx, cause, ticket, *ticket.join(person_id, role, at=cause.occurred_at))
 
 
@@ -310,6 +336,13 @@ async def _load(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expect
     cause = under_lock(cause, ticket.last_fact_at)
     await _check_version(tx, ticket, expected)
     return ticket, cause
+
+
+async def _require_known(tx: Transaction, ticket: Ticket, person_id: str) -> None:
+    """Who the team is, is only read for whoever has to be told."""
+    is_active = await people.is_active(tx, person_id)
+    team = {} if is_active else await people.read_team(tx, ticket.team)
+    require_known(ticket.number, person_id, is_active=is_active, team=team)
 
 
 async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.contracts.tickets import ParticipantRole
-from shared.errors import Conflict
+from shared.errors import Conflict, Invalid, NotFound
 
 
 class AlreadyAssigned(Conflict):
@@ -15,6 +15,13 @@ class AlreadyAssigned(Conflict):
 
     code = "already-assigned"
     title = "The ticket is already assigned to this person"
+
+
+class NothingToTake(NotFound):
+    """Nothing waits in the queues that one works in."""
+
+    code = "nothing-to-take"
+    title = "Nothing waits for you"
 
 
 class AlreadyOwned(Conflict):
@@ -36,6 +43,23 @@ class TakesNoPart(Conflict):
 
     code = "takes-no-part"
     title = "This person does not take part so"
+
+
+class NobodyToAsk(Invalid):
+    """A ticket is put into the hands of somebody who works here; `fitting` are the ids of those in its team."""
+
+    code = "nobody-to-ask"
+    title = "Nobody here is called so"
+
+
+def require_known(number: str, asked: str, *, is_active: bool, team: Mapping[str, str | None]) -> None:
+    """Checks that somebody can be asked to take part in a ticket. Raises NobodyToAsk, which names who can be."""
+    if not is_active:
+        fitting = ", ".join(f"{each} ({name})" if name else each for each, name in team.items()) or "nobody yet"
+        raise NobodyToAsk(
+            f"nobody who works here is called {asked}: in the team of {number} are {fitting}; GET /v1/people shows all",
+            fitting=list(team),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,11 @@ _NEW: Mapping[str, Any] = {
 }  # fmt: skip
 
 _KNOWN = query("SELECT id FROM tickets.people WHERE id = ANY(:ids)")
+_ACTIVE = query("SELECT 1 FROM tickets.people WHERE id = :id AND state = 'active'")
+_MEMBERS = query("""
+    SELECT p.id, p.name FROM tickets.teams t JOIN tickets.people p ON t.members ? p.id
+     WHERE t.id = :team AND p.state = 'active' ORDER BY p.name_key
+""")
 _NAMES = query("SELECT id, name FROM tickets.people ORDER BY id")
 
 
@@ -36,6 +41,16 @@ async def unknown_people(tx: Transaction, ids: Iterable[str]) -> list[str]:
     wanted = sorted(set(ids))
     known = {row.id for row in await tx.fetch(_KNOWN, {"ids": wanted})}
     return [each for each in wanted if each not in known]
+
+
+async def is_active(tx: Transaction, id: str) -> bool:
+    """Whether this is somebody who works here."""
+    return await tx.fetch_value(_ACTIVE, {"id": id}) is not None
+
+
+async def read_team(tx: Transaction, team_id: str | None) -> dict[str, str | None]:
+    """The names of a team's active members, by id."""
+    return {row.id: row.name for row in await tx.fetch(_MEMBERS, {"team": team_id})}
 
 
 async def read_names(tx: Transaction) -> dict[str, str | None]:

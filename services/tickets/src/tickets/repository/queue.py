@@ -51,8 +51,14 @@ _OPEN_OF_TICKET = (
     "id", "number", "title_key", "opened_at", "status", "client_id", "product_id", "module_id", "severity", "priority",
     "level", "target", "team", "owner", "assignee",
 )  # fmt: skip
+# Who works on it beside its assignee, and whom it calls.
+_OPEN_OF_PEOPLE = {
+    "working": "ARRAY(SELECT p ->> 'person_id' FROM jsonb_array_elements(t.participants) p "
+    "WHERE p ->> 'role' = 'working' ORDER BY 1)",
+    "calls": "ARRAY(SELECT DISTINCT a ->> 'addressee' FROM jsonb_array_elements(t.attention) a ORDER BY 1)",
+}
 _OPEN_OF_CLOCKS = ("clocks", "due_kind", "due_at", "breached")
-_OPEN_COLUMNS = (*_OPEN_OF_TICKET, *_OPEN_OF_CLOCKS, "turn", "turn_by")
+_OPEN_COLUMNS = (*_OPEN_OF_TICKET, *_OPEN_OF_PEOPLE, *_OPEN_OF_CLOCKS, "turn", "turn_by")
 
 
 def _refresh(tickets: str) -> Statement:
@@ -65,6 +71,7 @@ def _refresh(tickets: str) -> Statement:
     return sql(f"""
         MERGE INTO tickets.open_tickets o
         USING (SELECT {", ".join(f"t.{name}" for name in _OPEN_OF_TICKET)},
+                      {", ".join(f"{written} AS {name}" for name, written in _OPEN_OF_PEOPLE.items())},
                       {", ".join(f"c.{name}" for name in _OPEN_OF_CLOCKS)},
                       p.turn, p.turn_by
                  FROM {tickets} t CROSS JOIN LATERAL ({_CLOCKS}) c CROSS JOIN LATERAL ({_PLACE}) p) now
@@ -86,7 +93,27 @@ _LOCK_EVERY_OPEN = sql(f"""
           OR EXISTS (SELECT FROM tickets.open_tickets o WHERE o.id = t.id)
     ORDER BY id FOR NO KEY UPDATE
 """)
+# The row of the ticket itself is locked, as everybody does it; what was taken meanwhile has hands by then, and is seen
+# as it is once it is locked.
+_CLAIM_NEXT = sql("""
+    SELECT t.id FROM tickets.open_tickets o JOIN tickets.tickets t ON t.id = o.id
+     WHERE o.assignee IS NULL AND o.status IN ('new', 'in_progress') AND t.assignee IS NULL
+       AND t.status IN ('new', 'in_progress')
+       AND o.team IN (SELECT m.id FROM tickets.teams m
+                       WHERE m.members @> jsonb_build_array(CAST(:person AS text)) AND NOT m.retired
+                         AND (CAST(:team AS text) IS NULL OR m.id = :team))
+     ORDER BY o.turn, o.turn_by, o.severity, o.priority, o.id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
+""")
 _LOCK = sql("SELECT id FROM tickets.tickets WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
+
+
+async def claim_next(tx: Transaction, person_id: str, team: str | None) -> UUID | None:
+    """Locks the first ticket of the queue that nobody has, of the teams that somebody is in; None where there is none.
+
+    Passes over what others are taking.
+    """
+    found: UUID | None = await tx.fetch_value(_CLAIM_NEXT, {"person": person_id, "team": team})
+    return found
 
 
 async def lock_tickets(tx: Transaction, ids: Collection[UUID]) -> list[UUID]:
@@ -108,5 +135,5 @@ async def lock_every_open(tx: Transaction, *, resolved_since: datetime) -> list[
 
 async def refresh_stored(tx: Transaction, row: dict[str, Any]) -> None:
     """Computes the row of a ticket that was just stored, from its columns as they are given."""
-    given = {name: row[name] for name in _OPEN_OF_TICKET}
+    given = {name: row[name] for name in (*_OPEN_OF_TICKET, "participants", "attention")}
     await tx.write(_REFRESH_STORED, {"ticket": json.dumps(given, default=str)})

@@ -15,9 +15,17 @@ STATEMENTS = (
     """,
     "CREATE INDEX tickets_to_wake ON tickets.tickets (wake_at, id) WHERE wake_at IS NOT NULL",
     "CREATE INDEX tickets_to_close ON tickets.tickets (resolved_at, id) WHERE status = 'resolved'",
-    "ALTER TABLE tickets.open_tickets ADD COLUMN owner text",
+    """
+    ALTER TABLE tickets.open_tickets
+        ADD COLUMN owner text,
+        ADD COLUMN working text[] NOT NULL DEFAULT '{}',
+        ADD COLUMN calls text[] NOT NULL DEFAULT '{}'
+    """,
     "UPDATE tickets.open_tickets o SET owner = t.owner FROM tickets.tickets t WHERE t.id = o.id",
     "ALTER TABLE tickets.open_tickets ALTER COLUMN owner SET NOT NULL",
+    "CREATE INDEX open_tickets_by_owner ON tickets.open_tickets (owner)",
+    "CREATE INDEX open_tickets_by_working ON tickets.open_tickets USING gin (working)",
+    "CREATE INDEX tickets_that_call ON tickets.tickets (owner) WHERE status = 'closed' AND attention <> '[]'",
 )
 
 
