@@ -16,8 +16,9 @@ from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.transaction import Reading
 from tickets.api.answers import page
 from tickets.api.callers import router_of
-from tickets.queries import lists
-from tickets.queries.lists import Sort, StatusWord, TicketFilter, TicketRow, ViewCounts, ViewName
+from tickets.queries import lists, views
+from tickets.queries.lists import Sort, StatusWord, TicketFilter, TicketRow
+from tickets.queries.views import ViewCounts, ViewName
 
 router = router_of("tickets")
 
@@ -107,4 +108,4 @@ async def list_tickets(
 @router.get("/views", dependencies=[needs("ticket:read")])
 async def count_views(connection: Reading, caller: Caller) -> ViewCounts:
     """How many open tickets are in each of the caller's views."""
-    return await lists.count_views(connection, caller.id)
+    return await views.count_views(connection, caller.id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from shared.contracts.codes import written
 from shared.contracts.sla import ClockKind
@@ -19,14 +19,12 @@ from shared.db.transaction import Reader
 from shared.errors import Invalid
 from shared.spelling import search_key
 from tickets.domain.workflow import ENDED, OPEN
-from tickets.queries.people import is_member
 from tickets.queries.tickets import SUMMARY, TicketSummary
+from tickets.queries.views import CALLS_WHEN_CLOSED, VIEWS, ViewName
 from tickets.queries.written import View, literal, object_of
 from tickets.repository.queue import IMMEDIATE
 
 Sort = Literal["opened", "due"]
-# What somebody looks at: what is theirs, their teams', what nobody has there, what calls them.
-ViewName = Literal["mine", "team", "unassigned", "attention"]
 # A status, or a word for several: `open` is all but closed and cancelled.
 StatusWord = Literal[Status, "open", "all"]
 
@@ -48,16 +46,6 @@ class TicketRow(TicketSummary):
         description="`pending` until sla has answered; `running` while one runs, then `next_due` is when it runs out"
     )
     next_due: NextDue | None
-
-
-class ViewCounts(BaseModel):
-    """How many open tickets each view of the caller has."""
-
-    mine: int = Field(description="whose owner or assignee one is, or that one works on")
-    team: int = Field(description="in the queues of one's teams")
-    unassigned: int = Field(description="those of them that nobody has")
-    attention: int = Field(description="that call one")
-    in_hand: int = Field(description="that one has to work on: assigned, and not resolved")
 
 
 class EndedTicketsHaveNoDue(Invalid):
@@ -119,15 +107,6 @@ _CONDITIONS = {
     "priority": "t.priority = :priority",
     "immediate": f"({IMMEDIATE}) = :immediate",
 }
-# Each view as a condition on a row in the queue. One is in few teams, so these are read first.
-_MY_TEAMS = f"t.team = ANY (ARRAY(SELECT m.id FROM tickets.teams m WHERE {is_member('m', ':me')} AND NOT m.retired))"
-_VIEWS: dict[ViewName, str] = {
-    "mine": "(t.owner = :me OR t.assignee = :me OR t.working @> ARRAY[CAST(:me AS text)])",
-    "team": _MY_TEAMS,
-    "unassigned": f"({_MY_TEAMS} AND t.assignee IS NULL AND t.status IN ('new', 'in_progress', 'on_hold'))",
-    "attention": f"(('owner' = ANY (t.calls) AND t.owner = :me) OR ('assignee' = ANY (t.calls) AND t.assignee = :me) "
-    f"OR ('team' = ANY (t.calls) AND {_MY_TEAMS}))",
-}
 _STATUS = "t.status = ANY (CAST(:status AS text[]))"
 # By opening: instant and id. By due: where a ticket stands in the queue, ties by severity, priority and age.
 _KEYS: dict[Sort, tuple[str, ...]] = {
@@ -147,14 +126,6 @@ _ROW = object_of(
     **SUMMARY,
     clocks="COALESCE(o.clocks, 'ended')",
     next_due=f"CASE WHEN o.due_at IS NOT NULL THEN {_NEXT_DUE} END",
-)
-
-# A fix that came out when the ticket was closed still has to be told.
-_CALLS_WHEN_CLOSED = "t.status = 'closed' AND t.attention <> '[]' AND t.owner = :me"
-_COUNTS = sql(
-    f"SELECT {', '.join(f'count(*) FILTER (WHERE {fits}) AS {view}' for view, fits in _VIEWS.items())}, "
-    f"(SELECT count(*) FROM tickets.tickets t WHERE {_CALLS_WHEN_CLOSED}) AS calls_when_closed, count(*) FILTER (WHERE t.assignee = :me AND t.status <> 'resolved') AS in_hand FROM tickets.open_tickets t "
-    f"WHERE {_VIEWS['mine']} OR {_MY_TEAMS}"
 )
 
 _SAID = {"number": "t.number = :number", "pattern": "t.title_key LIKE :pattern"}
@@ -213,13 +184,6 @@ async def list_tickets(
     return [tuple(row) for row in await connection.fetch(statement, {**values, "now": now})]
 
 
-async def count_views(connection: Reader, me: str) -> ViewCounts:
-    """How many open tickets each view of somebody has, in one statement."""
-    found = dict(await connection.fetch_one(_COUNTS, {"me": me}))
-    found["attention"] += found.pop("calls_when_closed")
-    return ViewCounts(**found)
-
-
 def _page(wanted: TicketFilter, sort: Sort, after: tuple[Any, ...] | None, limit: int) -> tuple[str, dict[str, Any]]:
     """The SQL of one page's sort keys, which reads nothing that is not on it, and its parameters."""
     statuses = statuses_of(wanted.status)
@@ -233,7 +197,7 @@ def _page(wanted: TicketFilter, sort: Sort, after: tuple[Any, ...] | None, limit
     given = {name: getattr(wanted, name) for name in _CONDITIONS if getattr(wanted, name) is not None}
     values = {**given, **said, **place, "limit": limit}
     fits = [_CONDITIONS[name] for name in given]
-    views = [_VIEWS[wanted.view]] if wanted.view is not None else []
+    views = [VIEWS[wanted.view]] if wanted.view is not None else []
     if views:
         values["me"] = wanted.me
     if wanted.status is not None:
@@ -246,7 +210,7 @@ def _page(wanted: TicketFilter, sort: Sort, after: tuple[Any, ...] | None, limit
             _PAGE.format(table="tickets.open_tickets", conditions=_all(near, _any(said), *views, *fits), **pieces)
         )
     if wanted.view == "attention" and sort == "opened":
-        pages.append(_PAGE.format(table="tickets.tickets", conditions=_all(_CALLS_WHEN_CLOSED, near, *fits), **pieces))
+        pages.append(_PAGE.format(table="tickets.tickets", conditions=_all(CALLS_WHEN_CLOSED, near, *fits), **pieces))
     if ended:
         narrow = [_CONDITIONS[name] for name in _INDEXED if name in given]
         which = _CANCELLED if ended == ["cancelled"] else _ENDED
