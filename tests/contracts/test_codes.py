@@ -19,7 +19,18 @@ from shared.contracts.open_copy import OPEN
 from shared.contracts.pages import PAGES
 from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome, ContractType, ResumedBecause
 from shared.contracts.teams import Language, PersonState, TeamTarget, Weekday
-from shared.contracts.tickets import Channel, HoldReason, Kind, Status, Target
+from shared.contracts.tickets import (
+    Addressee,
+    AttentionReason,
+    Channel,
+    ClosedBecause,
+    HoldReason,
+    Kind,
+    ParticipantRole,
+    ReleasedBecause,
+    Status,
+    Target,
+)
 from shared.contracts.topics import BY_TYPE
 from tests.contracts.messages import TYPES, Place, example, is_code, places, record_of, said_at, saying
 
@@ -35,6 +46,14 @@ WRITTEN = {
     "TicketResponded.channel": Channel,
     "TicketHeld.reason": HoldReason,
     "TicketReleased.reason": HoldReason,
+    "TicketReleased.because": ReleasedBecause,
+    "TicketClosed.because": ClosedBecause,
+    "TicketParticipantJoined.role": ParticipantRole,
+    "TicketParticipantLeft.role": ParticipantRole,
+    "TicketAttentionRaised.reason": AttentionReason,
+    "TicketAttentionRaised.addressee": Addressee,
+    "TicketAttentionCleared.reason": AttentionReason,
+    "TicketAttentionCleared.addressee": Addressee,
     "TicketReopened.previous_status": Status,
     "ClockState.kind": ClockKind,
     "ClockState.course": ClockCourse,

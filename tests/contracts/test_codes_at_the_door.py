@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from shared.contracts.devlink import TaskStatus
 from shared.contracts.inventory import Nature, Tier
 from shared.contracts.sla import ContractType
-from shared.contracts.tickets import Channel, HoldReason, Kind, Target
+from shared.contracts.tickets import AttentionReason, Channel, HoldReason, Kind, ParticipantRole, Target
 from shared.http.routers import routers_of
 from tests.contracts.messages import is_code
 from tests.rules.source import SERVICES
@@ -25,6 +25,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "EscalateBody.target": Target,
         "HoldBody.reason": HoldReason,
         "RespondBody.channel": Channel,
+        "ParticipantBody.role": ParticipantRole,
+        "AnswerBody.reason": AttentionReason,
     },
     "sla": {"ContractFacts.contract_type": ContractType, "ContractFacts.pausing_holds": HoldReason},
     "inventory": {"ClientFacts.tier": Tier, "ModuleFacts.nature": Nature},

@@ -63,6 +63,13 @@ AFTER: dict[str, dict[str, Any]] = {
     "desk.ticket.reopened.v1": {"status": "in_progress", "hold": None},
     "desk.ticket.closed.v1": {"status": "closed", "hold": None},
     "desk.ticket.cancelled.v1": {"status": "cancelled", "hold": None},
+    "desk.ticket.handed-over.v1": {"owner": "sofia.paredes"},
+    "desk.ticket.participant-joined.v1": {"status": "in_progress"},
+    "desk.ticket.participant-left.v1": {"status": "in_progress"},
+    "desk.ticket.commented.v1": {"status": "in_progress"},
+    "desk.ticket.deescalated.v1": {"status": "in_progress", "level": 2, "assignee": "martin.quiroga"},
+    "desk.ticket.attention-raised.v1": {"assignee": "martin.quiroga"},
+    "desk.ticket.attention-cleared.v1": {"assignee": "martin.quiroga"},
     "desk.sla-clock.started.v1": {"course": "running", "outcome": "pending", "elapsed_seconds": 0},
     "desk.sla-clock.paused.v1": {"course": "paused", "outcome": "pending", "due_at": None},
     "desk.sla-clock.resumed.v1": {"course": "running", "outcome": "pending", "pause_reason": None},
@@ -84,6 +91,13 @@ CHANGES: dict[str, set[str]] = {
     "desk.ticket.resolved.v1": {"status", "hold"},
     "desk.ticket.closed.v1": {"status"},
     "desk.ticket.reopened.v1": {"status"},
+    "desk.ticket.handed-over.v1": {"owner"},
+    "desk.ticket.deescalated.v1": {"level", "target", "team", "assignee"},
+    "desk.ticket.participant-joined.v1": set(),
+    "desk.ticket.participant-left.v1": set(),
+    "desk.ticket.commented.v1": set(),
+    "desk.ticket.attention-raised.v1": set(),
+    "desk.ticket.attention-cleared.v1": set(),
 }
 
 
@@ -99,7 +113,12 @@ def test_every_example_of_a_ticket_a_clock_or_a_task_carries_it_as_it_is_after_t
 def test_what_an_example_says_itself_is_what_its_state_says() -> None:
     escalated, held = example("desk.ticket.escalated.v1")["value"], example("desk.ticket.held.v1")
     assert (escalated["to_level"], escalated["target"]) == (escalated["ticket"]["level"], escalated["ticket"]["target"])
-    assert held["value"]["ticket"]["hold"] == {"reason": held["value"]["reason"], "since": held["headers"]["ce_time"]}
+    hold = {"reason": held["value"]["reason"], "since": held["headers"]["ce_time"]}
+    assert held["value"]["ticket"]["hold"] == hold | {"wake_at": None}
+    assert held["value"]["reason"] != "agreed-date", "that one has an hour"
+    handed, down = (example(f"desk.ticket.{name}.v1")["value"] for name in ("handed-over", "deescalated"))
+    assert handed["owner"] == handed["ticket"]["owner"] != handed["previous_owner"]
+    assert (down["to_level"], down["from_level"]) == (down["ticket"]["level"], down["ticket"]["level"] + 1)
     assigned, warned = example("desk.ticket.assigned.v1")["value"], example("desk.sla-clock.warned.v1")["value"]
     assert assigned["assignee"] == assigned["ticket"]["assignee"] != assigned["previous_assignee"]
     assert warned["threshold"]["said_as"] == warned["clock"]["warned_as"]

@@ -102,7 +102,7 @@ class Story:
             ticket = str(opened["id"])
             await until(desk, ticket, has_reacted)
             await act(desk, ticket, "respond", text=plant("what the client was told"))
-            await act(desk, ticket, "hold", reason="agreed-date", note=plant("note of the hold"))
+            await act(desk, ticket, "hold", reason="third-party", note=plant("note of the hold"))
             await act(desk, ticket, "release")
             await act(desk, ticket, "escalate", target="development", reason=plant("reason of the escalation"))
             await until(desk, ticket, lambda seen: seen["tasks"])

@@ -109,7 +109,7 @@ def test_a_wait_is_a_hold_for_its_reason_until_somebody_works_again() -> None:
         "release",
         "hold third-party",
         "release",
-        "hold agreed-date",
+        "hold waiting-for-client",
         "resolve error-corregido",
     ]
 

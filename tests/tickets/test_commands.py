@@ -195,10 +195,12 @@ async def test_a_hold_is_stored_with_its_question(desk: Database) -> None:
     later = NOW + timedelta(minutes=5)
     with time_machine.travel(later, tick=False):
         async with desk.begin() as tx:
-            await commands.hold_ticket(tx, cause(), ticket_id, reason="agreed-date", note="el lunes a las 9")
+            await commands.hold_ticket(
+                tx, cause(), ticket_id, reason="agreed-date", note="el lunes a las 9", wake_at=later + STEP
+            )
     row = await ticket_row(desk, ticket_id)
-    assert (row["status"], row["hold_reason"], row["hold_note"], row["held_at"]) == (
-        "on_hold", "agreed-date", "el lunes a las 9", later,
+    assert (row["status"], row["hold_reason"], row["hold_note"], row["held_at"], row["wake_at"]) == (
+        "on_hold", "agreed-date", "el lunes a las 9", later, later + STEP,
     )  # fmt: skip
 
 

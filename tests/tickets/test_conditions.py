@@ -8,6 +8,7 @@ from typing import Any, get_args
 import httpx2
 import pytest
 
+from shared.contracts.sla import SlaClockBreached
 from tests.support.statements import round_trips
 from tests.tickets import told
 from tests.tickets.desk import deliver
@@ -36,20 +37,34 @@ async def test_a_change_of_what_was_not_seen_is_refused_with_what_happened_since
     assert (await ana.post(f"{place}/assign", json={}, headers=at("*"))).json()["assignee"] == "ana"
 
 
-async def test_what_other_services_tell_makes_no_version_old(http: Desk, ana: httpx2.AsyncClient) -> None:
+async def test_what_other_services_tell_makes_no_version_old_unless_it_calls_somebody(
+    http: Desk, ana: httpx2.AsyncClient
+) -> None:
     place = await opened(ana)
     async with http.database.begin() as tx:
         for event in told.whole_story(id_in(place)):
-            await deliver(tx, [event])
+            if not isinstance(event.data, SlaClockBreached):
+                await deliver(tx, [event])
     assert (await ana.post(f"{place}/assign", json={}, headers=at(1))).status_code == 200
+    async with http.database.begin() as tx:
+        await deliver(tx, [told.breached(id_in(place), 900)])
+    answer = await ana.post(f"{place}/respond", json={"text": "x"}, headers=at(2))
+    assert (answer.status_code, [one["type"] for one in answer.json()["since"]]) == (
+        412, ["desk.ticket.attention-raised.v1"],
+    )  # fmt: skip
 
 
 ACTIONS: dict[str, dict[str, Any]] = {
     "assign": {},
+    "hand-over": {"owner": "carla"},
+    "join": {},
+    "leave": {},
     "escalate": {"target": "analysts", "reason": "excede"},
+    "de-escalate": {"reason": "falta probarlo"},
     "hold": {"reason": "third-party", "note": "el banco"},
     "release": {},
     "respond": {"text": "lo vemos"},
+    "note": {"text": "probado en planta"},
     "resolve": {"code": "configuracion", "text": "listo"},
     "close": {},
     "reopen": {"reason": "sigue igual"},

@@ -79,7 +79,9 @@ async def test_what_was_never_settled_is_not_reopened_and_the_answer_says_what_i
     answer = await ana.post(f"{place}/reopen", json=REOPEN, headers=at(1))
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["ticket_status"]) == (409, "action-not-allowed", "new")
-    assert problem["allowed"] == ["assign", "cancel", "escalate", "hold", "resolve", "respond"]
+    assert problem["allowed"] == [
+        "assign", "cancel", "escalate", "hand-over", "hold", "join", "leave", "note", "resolve", "respond",
+    ]  # fmt: skip
     assert "what it can take now: assign, cancel" in problem["detail"]
 
 
@@ -87,7 +89,9 @@ async def test_whoever_wants_to_go_on_with_a_closed_ticket_is_told_to_reopen_it(
     place = await settled(ana)
     answer = await ana.post(f"{place}/respond", json={"text": "lo vemos"}, headers=at(3))
     problem = answer.json()
-    assert (answer.status_code, problem["code"], problem["allowed"]) == (409, "ticket-already-closed", ["reopen"])
+    assert (answer.status_code, problem["code"], problem["allowed"]) == (
+        409, "ticket-already-closed", ["leave", "note", "reopen"],
+    )  # fmt: skip
     assert "is closed: reopen it, or open a new one and name it there" in problem["detail"]
 
 
@@ -140,7 +144,7 @@ async def test_whoever_does_not_work_on_tickets_reopens_none(http: Desk, ana: ht
 @pytest.mark.parametrize(
     ("close", "code", "way_out"),
     [
-        (False, "action-not-allowed", "what it can take now: close, reopen, respond"),
+        (False, "action-not-allowed", "what it can take now: close, hand-over, join, leave, note, reopen, respond"),
         (True, "ticket-already-closed", "reopen it, or open a new one and name it there"),
     ],
 )
@@ -155,17 +159,20 @@ async def test_what_was_settled_is_not_cancelled(http: Desk, close: bool, code: 
 ON_CANCELLED: dict[str, dict[str, Any]] = {
     "assign": {}, "escalate": {"target": "analysts", "reason": "x"}, "hold": {"reason": "third-party", "note": "x"},
     "release": {}, "respond": {"text": "x"}, "resolve": SETTLE, "close": {}, "reopen": REOPEN, "cancel": CANCEL,
+    "hand-over": {"owner": "bruno"}, "join": {}, "de-escalate": {"reason": "x"},
 }  # fmt: skip
 
 
-async def test_nothing_is_done_to_a_cancelled_ticket_and_the_answer_says_what_helps(http: Desk) -> None:
+async def test_a_cancelled_ticket_is_only_written_about_and_the_answer_says_what_helps(http: Desk) -> None:
     async with http.person("sofia", "supervisor") as sofia:
         place = await opened(sofia)
         await sofia.post(f"{place}/cancel", json=CANCEL, headers=at(1))
         for action, body in ON_CANCELLED.items():
             answer = await sofia.post(f"{place}/{action}", json=body, headers=at(2))
             problem = answer.json()
-            assert (answer.status_code, problem["code"], problem["allowed"]) == (409, "ticket-already-cancelled", [])
+            assert (answer.status_code, problem["code"], problem["allowed"]) == (
+                409, "ticket-already-cancelled", ["leave", "note"],
+            )  # fmt: skip
             assert "is cancelled: open a new one and name it there" in problem["detail"]
         assert len((await sofia.get(place)).json()["history"]) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,9 +13,11 @@ from sqlalchemy import Connection
 
 from shared.db.statement import sql
 from tests.support.databases import Database
+from tests.support.earlier import carried_over
 from tickets.tables import metadata
 
 MakeDatabase = Callable[[str], Awaitable[Database]]
+OPEN, CLOSED = (f"00000000-0000-0000-0000-00000000000{number}" for number in (1, 2))
 
 
 def _differences(connection: Connection) -> list[object]:
@@ -50,9 +53,16 @@ OF_ENDED = {
     "ended_by_opening": f"USING btree (opened_at, id) {ENDED}",
     "ended_by_title": f"USING gin (title_key tickets.gin_trgm_ops) WITH (fastupdate=off) {ENDED}",
 }
+# What a job looks for must not cost it the whole table either.
+OF_TIME = {
+    "tickets_to_close": "USING btree (resolved_at, id) WHERE (status = 'resolved'::text)",
+    "tickets_to_wake": "USING btree (wake_at, id) WHERE (wake_at IS NOT NULL)",
+}
 
 
-async def test_the_indexes_of_ended_tickets_are_of_those_and_of_no_others(database: MakeDatabase) -> None:
+async def test_the_indexes_of_ended_tickets_and_of_the_jobs_are_of_those_and_of_no_others(
+    database: MakeDatabase,
+) -> None:
     made = await database("tickets")
     async with made.connect() as connection:
         rows = await connection.fetch(
@@ -60,7 +70,7 @@ async def test_the_indexes_of_ended_tickets_are_of_those_and_of_no_others(databa
         )
     found = {row["indexname"]: row["indexdef"].partition(" ON tickets.tickets ")[2] for row in rows}
     keys = {"tickets_pkey": "USING btree (id)", "tickets_number_key": "USING btree (number)"}
-    assert found == keys | OF_ENDED
+    assert found == keys | OF_ENDED | OF_TIME
 
 
 @pytest.mark.parametrize(
@@ -71,6 +81,31 @@ async def test_the_serving_role_cannot_change_history(database: MakeDatabase, st
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for table history"):
         async with made.begin() as tx:
             await tx.execute(sql(statement))
+
+
+# Two tickets as the release before 0008 wrote them, one of which has ended.
+EARLIER = (
+    *(
+        f"""INSERT INTO tickets.tickets (id, number, version, status, opened_at, opened_by, last_fact_at, course_at,
+                   owner, level, kind, client_id, severity, severity_to_review, priority, title, title_key, description,
+                   channel, reported_at)
+            VALUES ('{ticket_id}', 'T-00000{ticket_id[-1]}', 1, '{status}', now(), 'ana', now(), now(), '{owner}', 1,
+                   'incident', 'molinos', 2, false, 2, 'x', 'x', '', 'phone', now())"""
+        for ticket_id, status, owner in ((OPEN, "new", "ana"), (CLOSED, "closed", "bruno"))
+    ),
+    f"""INSERT INTO tickets.open_tickets (id, number, title_key, opened_at, status, client_id, severity, priority,
+               level, clocks, breached, turn, turn_by)
+        VALUES ('{OPEN}', 'T-000001', 'x', now(), 'new', 'molinos', 2, 2, 1, 'pending', false, 0, 0)""",
+)  # fmt: skip
+
+
+async def test_what_is_open_is_queued_with_its_owner_and_nobody_is_called(postgres_url: str, tmp_path: Path) -> None:
+    async with carried_over(postgres_url, tmp_path, "tickets", "0008", EARLIER) as rows:
+        assert await rows("SELECT CAST(id AS text), owner FROM tickets.open_tickets") == [(OPEN, "ana")]
+        kept = "owner, participants, last_hands, attention, wake_at"
+        assert await rows(f"SELECT {kept} FROM tickets.tickets ORDER BY id") == [
+            ("ana", "[]", "{}", "[]", None), ("bruno", "[]", "{}", "[]", None),
+        ]  # fmt: skip
 
 
 async def test_the_serving_role_cannot_delete_a_ticket(database: MakeDatabase) -> None:

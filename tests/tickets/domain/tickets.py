@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts.tickets import Groups, Status
+from tickets.domain.escalation import EVERYWHERE
 from tickets.domain.ticket import Handover, Opening, Ticket
 
 NOW = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
@@ -35,18 +36,24 @@ def new_ticket(**opening: Any) -> Ticket:
     return ticket
 
 
-def ticket_in(status: Status) -> Ticket:
-    """A ticket that reached a state by its own actions."""
-    ticket = new_ticket()
+def ticket_in(status: Status, level: int = 1) -> Ticket:
+    """A ticket that reached a state on a level by its own actions; Inés works on it beside others."""
+    ticket, _ = new_ticket().join("ines", "working", at=NOW)
+    if level > 1:
+        ticket, _ = ticket.escalate(UUID(int=5), "analysts", "excede", NOTHING_KNOWN)
+    if level > 2:
+        ticket, _ = ticket.escalate(UUID(int=6), "functional-analysis", "excede", NOTHING_KNOWN, EVERYWHERE)
+    # No action leads a ticket that was handed up back to "new"; the rules do not rely on that.
+    ticket = replace(ticket, status="new")
     if status == "in_progress":
         ticket, _ = ticket.assign("bruno")
     if status == "on_hold":
-        ticket, _ = ticket.hold("waiting-for-client", "pedimos el log", at=NOW)
+        ticket, _ = ticket.hold("waiting-for-client", "pedimos el log", at=NOW, now=NOW)
     if status in ("resolved", "closed"):
         ticket, _ = ticket.resolve("configuracion", "se corrigió", at=NOW)
     if status == "closed":
         ticket, _ = ticket.close(at=NOW)
     if status == "cancelled":
         ticket, _ = ticket.cancel("era del otro cliente", at=NOW)
-    assert ticket.status == status
+    assert (ticket.status, ticket.level) == (status, level)
     return ticket

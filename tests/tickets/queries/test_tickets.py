@@ -23,6 +23,9 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
     done = await open_one(desk, installation_id="molinos-gestion")
     found = await view(desk, done.ticket.id)
     (entry,) = found.pop("history")
+    assert {one["action"] for one in found.pop("actions") if one["allowed"]} == {
+        "assign", "hand-over", "join", "leave", "escalate", "hold", "respond", "note", "resolve", "cancel",
+    }  # fmt: skip
     assert (entry["type"], entry["actor"], entry["fact_id"]) == ("desk.ticket.opened.v1", "ana", str(done.facts[0]))
     at = "2026-11-02T14:03:00.25+00:00"
     assert found == {
@@ -37,7 +40,8 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
         },
         "installation_id": "molinos-gestion", "level": 1, "target": None, "team": "mesa-de-ayuda", "owner": "ana",
         "assignee": None, "reported_at": at, "reported_late_reason": None, "opened_at": at, "opened_by": "ana",
-        "first_responded_at": None, "hold": None, "resolution": None, "closed_at": None, "cancelled_at": None,
+        "first_responded_at": None, "participants": [], "attention": [], "hold": None, "resolution": None,
+        "closed_at": None, "cancelled_at": None,
         "environment": {"state": "pending", "data": None}, "clocks": [], "tasks": [], "history_goes_on": False,
         "server_time": at,
     }  # fmt: skip
@@ -79,7 +83,9 @@ async def test_environment_clocks_tasks_and_history_are_all_in_the_view(desk: Da
         str(TASK), "DEV-17", "fixed", "8.2.2",
     )  # fmt: skip
     happened = sorted(story, key=lambda event: event.occurred_at)
-    assert [entry["fact_id"] for entry in found["history"]][1:] == [str(event.id) for event in happened]
+    others = [entry["fact_id"] for entry in found["history"] if entry["source"] != "tickets"]
+    assert others == [str(event.id) for event in happened]
+    assert [one["reason"] for one in found["attention"]] == ["breached"]
     assert {entry["source"] for entry in found["history"]} == {"tickets", "inventory", "sla", "devlink"}
 
 
@@ -105,7 +111,7 @@ async def test_hold_and_resolution_are_shown_with_their_words(desk: Database) ->
         solved = await view(desk, done.ticket.id)
     # The opening was at the same instant, so each fact comes a microsecond after the one before.
     since, at = "2026-11-02T14:03:00.250001+00:00", "2026-11-02T14:03:00.250002+00:00"
-    assert held["hold"] == {"reason": "waiting-for-client", "note": "¿desde cuándo?", "since": since}
+    assert held["hold"] == {"reason": "waiting-for-client", "note": "¿desde cuándo?", "since": since, "wake_at": None}
     assert (solved["hold"], solved["status"]) == (None, "resolved")
     assert solved["resolution"] == {"code": "configuracion", "text": "era el certificado", "at": at}
 
@@ -113,7 +119,7 @@ async def test_hold_and_resolution_are_shown_with_their_words(desk: Database) ->
 async def test_a_ticket_that_does_not_exist_is_not_found(desk: Database) -> None:
     async with desk.begin() as tx:
         with pytest.raises(TicketNotFound):
-            await tickets.view_ticket(tx, new_id(), NOW)
+            await tickets.view_ticket(tx, new_id(), NOW, ())
         with pytest.raises(TicketNotFound):
             await history.page_history(tx, new_id(), after=None, limit=10)
 

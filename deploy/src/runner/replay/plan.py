@@ -41,12 +41,12 @@ class Unsaid:
 Meaning = Working | Waiting | Settled | Unsaid
 
 # Every pair of status and sub-status of the log of the BPI challenge 2013. A wait that does not say for whom is taken
-# as agreed with the client: the other reasons name somebody.
+# as for the client: of a date that was agreed the log would have to tell the date.
 MEANINGS: Mapping[tuple[str, str], Meaning] = {
     ("Accepted", "In Progress"): Working(),
     ("Accepted", "Assigned"): Working(),
     ("Queued", "Awaiting Assignment"): Working(),
-    ("Accepted", "Wait"): Waiting("agreed-date"),
+    ("Accepted", "Wait"): Waiting("waiting-for-client"),
     ("Accepted", "Wait - User"): Waiting("waiting-for-client"),
     ("Accepted", "Wait - Customer"): Waiting("waiting-for-client"),
     ("Accepted", "Wait - Vendor"): Waiting("third-party"),

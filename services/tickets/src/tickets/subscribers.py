@@ -29,4 +29,4 @@ async def keep_what_others_told(tx: Transaction, events: Sequence[Received[Any]]
 async def record_what_others_did(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """What another service did about tickets is a part of their history, and may call somebody."""
     await commands.record_reactions(tx, events)
-    await waking.heed(tx, events)
+    await waking.heed_events(tx, events)

@@ -16,7 +16,7 @@ from shared.http.transaction import Tx
 from tickets.api.answers import Body, TicketChanged, answer_done
 from tickets.api.callers import router_of
 from tickets.commands import tickets as commands
-from tickets.domain.escalation import Reach
+from tickets.domain.escalation import reach_of
 
 router = router_of("tickets")
 
@@ -97,7 +97,7 @@ async def escalate_ticket(
 
     Level 3 needs `ticket:derive`, and past the analysts `ticket:skip-level`; a P1/S1 needs neither.
     """
-    reach = Reach(derive=caller.may("ticket:derive"), skip_level=caller.may("ticket:skip-level"))
+    reach = reach_of(caller.permissions)
     done = await commands.escalate_ticket(
         tx, cause, ticket_id, target=body.target, reason=body.reason, tried=body.tried, reach=reach, expected=expected
     )

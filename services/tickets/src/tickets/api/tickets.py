@@ -8,12 +8,7 @@ from pydantic import ConfigDict, Field
 
 from shared import clock
 from shared.contracts.envelope import Code
-from shared.contracts.tickets import (
-    Channel,
-    HoldReason,
-    Kind,
-    Severity,
-)
+from shared.contracts.tickets import Channel, HoldReason, Kind, Severity
 from shared.http.auth import Caller, CauseDep, needs
 from shared.http.dating import Dated
 from shared.http.etag import etag_of

@@ -17,7 +17,6 @@ from shared.ids import new_id
 from shared.instants import under_lock
 from shared.jobs import Pieces
 from tickets.commands.tickets import store_done
-from tickets.domain.closing import OBJECT_WITHIN
 from tickets.domain.ticket import Ticket
 from tickets.domain.workflow import ENDED
 from tickets.repository import tickets as repository
@@ -28,24 +27,26 @@ Heeded = Literal["breached", "warned", "released", "declined"]
 
 ACTOR = "system:tickets"
 PORTION = 100
+# Where a ticket that is due is in somebody else's transaction.
+LOOK_AGAIN = timedelta(milliseconds=250)
 
 
 async def end_holds(tx: Transaction, due: Sequence[UUID], now: datetime) -> None:
     """Releases tickets whose hour has come; each calls whoever works on it."""
     for ticket_id in due:
         ticket = await repository.load_ticket(tx, ticket_id)
-        await _end_hold(tx, _by_time(ticket, now), ticket, "wake-at")
+        await _end_hold(tx, under_lock(_by_time(now), ticket.last_fact_at), ticket, "wake-at")
 
 
 async def close_unopposed(tx: Transaction, due: Sequence[UUID], now: datetime) -> None:
     """Closes tickets that were resolved so long ago that nobody will object."""
     for ticket_id in due:
         ticket = await repository.load_ticket(tx, ticket_id)
-        cause = _by_time(ticket, now)
+        cause = under_lock(_by_time(now), ticket.last_fact_at)
         await store_done(tx, cause, ticket, *ticket.close(at=cause.occurred_at, because="no-objection"))
 
 
-async def heed(tx: Transaction, events: Sequence[Received[Any]]) -> None:
+async def heed_events(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     """What others did about tickets may call somebody, or end a hold. What an import tells wakes nobody."""
     for event in events:
         if event.origin == "live" and (reason := _reason_of(event)) is not None:
@@ -53,12 +54,13 @@ async def heed(tx: Transaction, events: Sequence[Received[Any]]) -> None:
 
 
 async def _heed(tx: Transaction, event: Received[Any], reason: Heeded) -> None:
-    ticket = await repository.find_ticket(tx, event.data.ticket_id)
+    ticket = await repository.load_ticket_if_any(tx, event.data.ticket_id)
     if ticket is None:
         return
     cause = under_lock(event.cause(actor=ACTOR, recorded_at=clock.now()), ticket.last_fact_at)
     if reason == "warned":
-        if ticket.wake_at is not None:
+        # What it warned of before the hold began, whoever put it on hold knew, or will be warned of again.
+        if ticket.wake_at is not None and cause.occurred_at >= ticket.course_at:
             await _end_hold(tx, cause, ticket, "warned")
     elif (calls_for := _calls_for(reason, ticket.status)) is not None:
         called, calls = ticket.call(calls_for, at=cause.occurred_at)
@@ -68,9 +70,9 @@ async def _heed(tx: Transaction, event: Received[Any], reason: Heeded) -> None:
 
 def _calls_for(reason: Heeded, status: Status) -> AttentionReason | None:
     """What it calls for. A fix that comes out after the resolution still has to be told, and nothing else."""
-    if reason == "released" and status in ("resolved", *ENDED):
-        return "tell-client" if status != "cancelled" else None
-    return reason if reason != "warned" and status not in ENDED else None
+    if status in ("resolved", *ENDED):
+        return "tell-client" if reason == "released" and status != "cancelled" else None
+    return reason if reason != "warned" else None
 
 
 def _reason_of(event: Received[Any]) -> Heeded | None:
@@ -87,19 +89,11 @@ def _reason_of(event: Received[Any]) -> Heeded | None:
 
 async def _end_hold(tx: Transaction, cause: Cause, ticket: Ticket, because: ReleasedBecause) -> None:
     """One command: the hold ends, and the ticket calls for it."""
-    released, ends = ticket.release(at=cause.occurred_at, because=because)
-    called, calls = released.call("hold-ended", at=cause.occurred_at)
-    await store_done(tx, cause, ticket, called, (*ends, *calls))
+    await store_done(tx, cause, ticket, *ticket.wake(at=cause.occurred_at, because=because))
 
 
-def _by_time(ticket: Ticket, now: datetime) -> Cause:
-    cause = Cause(actor=ACTOR, occurred_at=now, recorded_at=now, correlation_id=str(new_id()))
-    return under_lock(cause, ticket.last_fact_at)
-
-
-async def claim_unopposed(tx: Transaction, now: datetime, portion: int) -> Sequence[UUID]:
-    """Locks at most so many tickets that may close by themselves."""
-    return await waking.claim_resolved(tx, now - OBJECT_WITHIN, portion)
+def _by_time(now: datetime) -> Cause:
+    return Cause(actor=ACTOR, occurred_at=now, recorded_at=now, correlation_id=str(new_id()))
 
 
 # A ticket with which it cannot be done is set aside by its id, and the others go on.
@@ -107,11 +101,11 @@ HOLDS: Pieces[UUID] = Pieces(
     waking.claim_holds, end_holds, str, waking.leave_to_an_operator, waking.is_there, portion=PORTION
 )
 CLOSING: Pieces[UUID] = Pieces(
-    claim_unopposed, close_unopposed, str, waking.leave_to_an_operator, waking.is_there, portion=PORTION
+    waking.claim_unopposed, close_unopposed, str, waking.leave_to_an_operator, waking.is_there, portion=PORTION
 )
 
 
 async def next_hold(tx: Transaction, now: datetime) -> datetime | None:
-    """When the next hold ends by itself."""
+    """When to look at holds next; shortly after `now` where an overdue one is held by somebody else."""
     due = await waking.next_hold(tx)
-    return None if due is None else max(due, now) + timedelta(milliseconds=1)
+    return None if due is None else due if due > now else now + LOOK_AGAIN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from shared.contracts.tickets import Target
@@ -75,3 +75,16 @@ def check_step(number: str, at: Target | None, to: Target, reach: Reach) -> None
             f"Handing {number} to {to} needs the permission ticket:derive, since it is no P1/S1: ask an analyst.",
             permission="ticket:derive",
         )
+
+
+def check_any_step(number: str, at: Target | None, reach: Reach) -> None:
+    """Checks that somebody of this reach may hand it up at all. Raises NotYoursToDerive.
+
+    The next step from the call centre is the analysts, and Development is one from everywhere else.
+    """
+    check_step(number, at, "analysts" if at is None else "development", reach)
+
+
+def reach_of(permitted: Collection[str]) -> Reach:
+    """How far somebody with these permissions may hand a ticket up."""
+    return Reach(derive="ticket:derive" in permitted, skip_level="ticket:skip-level" in permitted)

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.contracts.tickets import Status
-from shared.errors import Conflict
+from shared.contracts.tickets import Status, Target
+from shared.errors import Conflict, Forbidden
 from tickets.domain.closing import require_reopenable
+from tickets.domain.escalation import EVERYWHERE, Reach, check_any_step, reach_of
 from tickets.domain.workflow import RULES, Action, Rule, status_after
 
 
@@ -19,6 +20,8 @@ class Standing:
     number: str
     status: Status
     level: int
+    target: Target | None
+    immediate: bool
     resolved_at: datetime | None
     now: datetime
 
@@ -39,12 +42,19 @@ def possibilities(ticket: Standing, permitted: Collection[str]) -> list[Possible
 
 
 def _possibility(ticket: Standing, rule: Rule, permitted: Collection[str]) -> Possible:
+    # As the door does: who may not is told so before the ticket is looked at.
+    if rule.may not in permitted:
+        return Possible(rule.action, False, "permission-missing", f"this needs the permission {rule.may}")
     try:
         status_after(ticket.number, ticket.status, ticket.level, rule.action)
         if rule.action == "reopen":
             require_reopenable(ticket.number, ticket.resolved_at, ticket.now)
-    except Conflict as problem:
+        if rule.action == "escalate":
+            check_any_step(ticket.number, ticket.target, _reach(ticket, permitted))
+    except (Conflict, Forbidden) as problem:
         return Possible(rule.action, False, problem.code, problem.message)
-    if rule.may not in permitted:
-        return Possible(rule.action, False, "permission-missing", f"this needs the permission {rule.may}")
     return Possible(rule.action, True)
+
+
+def _reach(ticket: Standing, permitted: Collection[str]) -> Reach:
+    return EVERYWHERE if ticket.immediate else reach_of(permitted)

@@ -240,14 +240,14 @@ class Ticket:
 
     def join(self, person_id: str, role: ParticipantRole, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Lets somebody take part. Raises AlreadyTakesPart, or what the workflow raises."""
-        there = joined(self.number, self.participants, person_id, role, at)
-        ticket = self._moved("join", participants=there)
+        ticket = self._moved("join")
+        ticket = replace(ticket, participants=joined(self.number, self.participants, person_id, role, at))
         return ticket, (ticket.fact_of(TicketParticipantJoined, person_id=person_id, role=role),)
 
     def leave(self, person_id: str, role: ParticipantRole) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Ends somebody's part. Raises TakesNoPart, or what the workflow raises."""
-        rest = left(self.number, self.participants, person_id, role)
-        ticket = self._moved("leave", participants=rest)
+        ticket = self._moved("leave")
+        ticket = replace(ticket, participants=left(self.number, self.participants, person_id, role))
         return ticket, (ticket.fact_of(TicketParticipantLeft, person_id=person_id, role=role),)
 
     def comment(self, text: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:
@@ -269,7 +269,7 @@ class Ticket:
 
         As for `release` and `resolve`, `at` is not before the work came to run or rest as it does, and `late_reason`
         says why it is told late. `wake_at` is when it ends by itself, and needed for a date that was agreed.
-        Raises WakeAtMissing, WakeAtPassed, OccurredBeforeItBegan, or what the workflow raises.
+        Raises WakeAtMissing, WakeAtOutOfReach, OccurredBeforeItBegan, or what the workflow raises.
         """
         ticket = self._turned("hold", at, hold_reason=reason, hold_note=note, held_at=at, wake_at=wake_at)
         check_wake_at(reason, wake_at, now)
@@ -331,12 +331,22 @@ class Ticket:
 
     def call(self, reason: AttentionReason, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Calls whom that concerns; somebody who is called for it already is not called twice, and nothing changes."""
+        called, calls = replace(self, version=self.version + 1).calling(reason, at)
+        return (called, calls) if calls else (self, ())
+
+    def calling(self, reason: AttentionReason, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """The same as a part of another command."""
         whom = addressee_of(reason, self.assignee)
         if any((one.reason, one.addressee) == (reason, whom) for one in self.attention):
             return self, ()
-        attention = (*self.attention, Attention(reason, whom, at))
-        ticket = replace(self, version=self.version + 1, attention=attention)
+        ticket = replace(self, attention=(*self.attention, Attention(reason, whom, at)))
         return ticket, (ticket.fact_of(TicketAttentionRaised, reason=reason, addressee=whom),)
+
+    def wake(self, *, at: datetime, because: ReleasedBecause) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Ends the hold without anybody having asked, and calls whoever works on it: one command."""
+        released, ends = self.release(at=at, because=because)
+        called, calls = released.calling("hold-ended", at)
+        return called, (*ends, *calls)
 
     def answered_by(self, actor: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """What is left of its calls once this one did something to it; their ends belong to that command."""

@@ -239,7 +239,7 @@ _TICKET = object_of(
     history_goes_on=history.MORE,
     server_time="CAST(:now AS timestamptz)",
 )
-_STANDING = "t.number, t.status, t.level, t.resolved_at"
+_STANDING = f"t.number, t.status, t.level, t.target, {IMMEDIATE} AS immediate, t.resolved_at"
 VIEW = sql(f"SELECT t.version, {_STANDING}, {_TICKET}::text AS view FROM tickets.tickets t WHERE t.id = :id")
 
 
@@ -251,6 +251,6 @@ async def view_ticket(connection: Reader, id: UUID, now: datetime, permitted: Co
     row = await connection.fetch_first(VIEW, {"id": id, "now": now})
     if row is None:
         raise TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
-    standing = Standing(row.number, row.status, row.level, row.resolved_at, now)
+    standing = Standing(row.number, row.status, row.level, row.target, row.immediate, row.resolved_at, now)
     actions = json.dumps([asdict(one) for one in possibilities(standing, permitted)], ensure_ascii=False)
     return row.version, f'{row.view[:-1]}, "actions": {actions}}}'

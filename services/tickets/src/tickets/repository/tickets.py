@@ -105,13 +105,13 @@ async def store_ticket(tx: Transaction, before: Ticket, after: Ticket, facts: Se
 
 async def load_ticket(tx: Transaction, id: UUID) -> Ticket:
     """The ticket, locked until the end of the transaction. Raises TicketNotFound."""
-    found = await find_ticket(tx, id)
+    found = await load_ticket_if_any(tx, id)
     if found is None:
         raise _not_found(id)
     return found
 
 
-async def find_ticket(tx: Transaction, id: UUID) -> Ticket | None:
+async def load_ticket_if_any(tx: Transaction, id: UUID) -> Ticket | None:
     """The ticket, locked likewise; None where there is none."""
     row = await tx.fetch_first(_LOAD, {"id": id})
     return None if row is None else _ticket_of(row)

@@ -8,24 +8,30 @@ from uuid import UUID
 
 from shared.db.statement import Statement, query, sql
 from shared.db.transaction import Transaction
+from tickets.domain.closing import OBJECT_WITHIN
 
 # The names of the jobs, by which what cannot be done is set aside.
 HOLDS_JOB, CLOSING_JOB = "tickets-holds", "tickets-closing"
+
+
+# What is set aside waits for an operator, not for its hour.
+_NOT_SET_ASIDE = "NOT EXISTS (SELECT FROM runtime.set_aside s WHERE s.job = :job AND s.key = CAST(t.id AS text))"
 
 
 def _claim(due: str, order: str) -> Statement:
     """Locks tickets that are due and not set aside, the longest first; passes over what others hold."""
     return sql(f"""
         SELECT t.id FROM tickets.tickets t
-         WHERE {due}
-           AND NOT EXISTS (SELECT FROM runtime.set_aside s WHERE s.job = :job AND s.key = CAST(t.id AS text))
+         WHERE {due} AND {_NOT_SET_ASIDE}
          ORDER BY {order}, t.id LIMIT :portion FOR UPDATE OF t SKIP LOCKED
     """)  # noqa: S608 - written here
 
 
 _CLAIM_HOLDS = _claim("t.wake_at <= :now", "t.wake_at")
-_CLAIM_RESOLVED = _claim("t.status = 'resolved' AND t.resolved_at <= :now", "t.resolved_at")
-_NEXT_HOLD = query("SELECT min(wake_at) FROM tickets.tickets WHERE wake_at IS NOT NULL")
+_CLAIM_UNOPPOSED = _claim("t.status = 'resolved' AND t.resolved_at <= :now", "t.resolved_at")
+_NEXT_HOLD = query(
+    f"SELECT min(t.wake_at) FROM tickets.tickets t WHERE t.wake_at IS NOT NULL AND {_NOT_SET_ASIDE}"  # noqa: S608
+)
 _IS_THERE = sql("SELECT 1 FROM tickets.tickets WHERE id = CAST(:id AS uuid)")
 
 
@@ -34,15 +40,15 @@ async def claim_holds(tx: Transaction, now: datetime, portion: int) -> Sequence[
     return [row.id for row in await tx.fetch(_CLAIM_HOLDS, {"now": now, "portion": portion, "job": HOLDS_JOB})]
 
 
-async def claim_resolved(tx: Transaction, before: datetime, portion: int) -> Sequence[UUID]:
-    """Tickets that were resolved until an instant and are not closed."""
-    wanted = {"now": before, "portion": portion, "job": CLOSING_JOB}
-    return [row.id for row in await tx.fetch(_CLAIM_RESOLVED, wanted)]
+async def claim_unopposed(tx: Transaction, now: datetime, portion: int) -> Sequence[UUID]:
+    """Tickets that were resolved so long ago that they may close by themselves."""
+    wanted = {"now": now - OBJECT_WITHIN, "portion": portion, "job": CLOSING_JOB}
+    return [row.id for row in await tx.fetch(_CLAIM_UNOPPOSED, wanted)]
 
 
 async def next_hold(tx: Transaction) -> datetime | None:
-    """The instant at which the next hold ends by itself."""
-    found: datetime | None = await tx.fetch_value(_NEXT_HOLD)
+    """The instant at which the next hold ends by itself, of those that are not set aside."""
+    found: datetime | None = await tx.fetch_value(_NEXT_HOLD, {"job": HOLDS_JOB})
     return found
 
 

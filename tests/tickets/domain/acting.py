@@ -1,0 +1,31 @@
+"""Every action of a ticket as the tests of the rules do it, in the simplest way that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from shared.contracts.tickets import TicketEvent
+from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW
+from tickets.domain.escalation import EVERYWHERE
+from tickets.domain.ticket import Ticket
+from tickets.domain.workflow import Action
+
+DO: dict[Action, Callable[[Ticket], tuple[Ticket, tuple[TicketEvent, ...]]]] = {
+    "assign": lambda ticket: ticket.assign("dario"),
+    "hand-over": lambda ticket: ticket.hand_over("dario", "salgo de licencia"),
+    "join": lambda ticket: ticket.join("dario", "watching", at=NOW),
+    "leave": lambda ticket: ticket.leave("ines", "working"),
+    "escalate": lambda ticket: ticket.escalate(
+        UUID(int=7), "analysts" if ticket.target is None else "development", "excede", NOTHING_KNOWN, EVERYWHERE
+    ),
+    "de-escalate": lambda ticket: ticket.deescalate("falta probarlo"),
+    "hold": lambda ticket: ticket.hold("third-party", "esperamos a ARCA", at=NOW, now=NOW),
+    "release": lambda ticket: ticket.release(at=NOW),
+    "respond": lambda ticket: ticket.respond("phone", "lo estamos viendo", at=NOW),
+    "note": lambda ticket: ticket.comment("probado en planta"),
+    "resolve": lambda ticket: ticket.resolve("configuracion", "listo", at=NOW),
+    "reopen": lambda ticket: ticket.reopen("sigue igual", at=NOW),
+    "close": lambda ticket: ticket.close(at=NOW),
+    "cancel": lambda ticket: ticket.cancel("era del otro cliente", at=NOW),
+}
