@@ -9,7 +9,8 @@ from uuid import UUID
 
 from shared.contracts.tickets import Groups, Status
 from tickets.domain.escalation import EVERYWHERE
-from tickets.domain.ticket import Handover, Opening, Ticket
+from tickets.domain.opening import Handover, Opening
+from tickets.domain.ticket import Ticket
 
 NOW = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
 NOTHING_KNOWN = Handover(environment=None, resolution_due_at=None)

@@ -83,22 +83,10 @@ async def list_tickets(
 ) -> Response:
     """Tickets that fit all of the filters; those that are open, unless `status` asks for others."""
     wanted = TicketFilter(
-        status=status,
-        view=view,
-        me=caller.id,
-        owner=owner,
-        client=client,
-        product=product,
-        module=module,
-        level=level,
-        target=target,
-        team=team,
-        assignee=assignee,
-        severity=severity,
-        priority=priority,
-        immediate=immediate,
-        q=q,
-    )
+        status=status, view=view, me=caller.id, owner=owner, client=client, product=product, module=module,
+        level=level, target=target, team=team, assignee=assignee, severity=severity, priority=priority,
+        immediate=immediate, q=q,
+    )  # fmt: skip
     keyset = BY_OPENING if sort == "opened" else BY_DUE
     start: Any = keyset.start(after)
     rows = await lists.list_tickets(connection, wanted, sort=sort, after=start, limit=limit + 1, now=clock.now())

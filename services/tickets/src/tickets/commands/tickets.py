@@ -19,11 +19,12 @@ from shared.versions import ANYTHING, Expected
 from tickets.domain.escalation import ANALYSTS, Reach
 from tickets.domain.grouping import Asked, known_client, resolve_groups
 from tickets.domain.hands import NothingToTake, require_known
+from tickets.domain.opening import Opening
 from tickets.domain.reporting import reported_instant
 from tickets.domain.routing import CALL_CENTRE, route
-from tickets.domain.ticket import Opening, Ticket
+from tickets.domain.ticket import Ticket
 from tickets.domain.urgency import Impact, assess, priority_of
-from tickets.repository import history, people, queue, teams
+from tickets.repository import history, people, teams
 from tickets.repository import tickets as repository
 
 
@@ -110,14 +111,11 @@ async def take_next(tx: Transaction, cause: Cause, *, team: str | None = None) -
 
     Whoever asks at the same time gets another one. Raises NothingToTake, ActionNotAllowed.
     """
-    taken = await queue.claim_next(tx, cause.actor, team)
-    if taken is None:
-        raise NothingToTake(
-            "there is no ticket without hands in your queues"
-            + (f" of {team}" if team else "")
-            + ": GET /v1/teams shows which teams you are in"
-        )
-    ticket, cause = await _load(tx, cause, taken, ANYTHING)
+    ticket = await repository.load_next(tx, cause.actor, team)
+    if ticket is None:
+        where = f"the queue of {team}, or you are not in that team" if team else "the queues of your teams"
+        raise NothingToTake(f"nothing without hands waits in {where}: GET /v1/teams?member=… shows where you are")
+    cause = under_lock(cause, ticket.last_fact_at)
     return await store_done(tx, cause, ticket, *ticket.assign(cause.actor))
 
 

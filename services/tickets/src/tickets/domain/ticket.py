@@ -14,12 +14,9 @@ from shared.contracts.tickets import (
     AttentionReason,
     Channel,
     ClosedBecause,
-    EnvironmentBrief,
-    Groups,
     HoldBrief,
     HoldReason,
     ImpactAnswers,
-    Kind,
     ParticipantRole,
     ReleasedBecause,
     Status,
@@ -51,6 +48,7 @@ from tickets.domain.closing import require_reopenable
 from tickets.domain.escalation import ANALYSTS, EVERYWHERE, LEVEL_OF, Reach, check_step
 from tickets.domain.hands import AlreadyAssigned, AlreadyOwned, Participant, hands_left, joined, left
 from tickets.domain.holding import check_wake_at
+from tickets.domain.opening import Handover, Opening
 from tickets.domain.urgency import needs_immediate_attention
 from tickets.domain.workflow import Action, status_after
 
@@ -60,33 +58,6 @@ class TicketNotFound(NotFound):
 
     code = "ticket-not-found"
     title = "No such ticket"
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What a representative registers, checked. `reported_late_reason` only for a late registration."""
-
-    kind: Kind
-    groups: Groups
-    installation_id: str | None
-    severity: int
-    severity_to_review: bool
-    priority: int
-    title: str
-    description: str
-    reporter: str | None
-    channel: Channel
-    reported_at: datetime
-    reported_late_reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Handover:
-    """What the desk knows beside the ticket when it hands it up, and the team into whose queue it goes."""
-
-    environment: EnvironmentBrief | None
-    resolution_due_at: datetime | None
-    team: str | None = None
 
 
 _NO_HOLD: Mapping[str, None] = {"hold_reason": None, "hold_note": None, "held_at": None, "wake_at": None}

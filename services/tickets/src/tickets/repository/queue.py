@@ -93,27 +93,7 @@ _LOCK_EVERY_OPEN = sql(f"""
           OR EXISTS (SELECT FROM tickets.open_tickets o WHERE o.id = t.id)
     ORDER BY id FOR NO KEY UPDATE
 """)
-# The row of the ticket itself is locked, as everybody does it; what was taken meanwhile has hands by then, and is seen
-# as it is once it is locked.
-_CLAIM_NEXT = sql("""
-    SELECT t.id FROM tickets.open_tickets o JOIN tickets.tickets t ON t.id = o.id
-     WHERE o.assignee IS NULL AND o.status IN ('new', 'in_progress') AND t.assignee IS NULL
-       AND t.status IN ('new', 'in_progress')
-       AND o.team IN (SELECT m.id FROM tickets.teams m
-                       WHERE m.members @> jsonb_build_array(CAST(:person AS text)) AND NOT m.retired
-                         AND (CAST(:team AS text) IS NULL OR m.id = :team))
-     ORDER BY o.turn, o.turn_by, o.severity, o.priority, o.id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
-""")
 _LOCK = sql("SELECT id FROM tickets.tickets WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
-
-
-async def claim_next(tx: Transaction, person_id: str, team: str | None) -> UUID | None:
-    """Locks the first ticket of the queue that nobody has, of the teams that somebody is in; None where there is none.
-
-    Passes over what others are taking.
-    """
-    found: UUID | None = await tx.fetch_value(_CLAIM_NEXT, {"person": person_id, "team": team})
-    return found
 
 
 async def lock_tickets(tx: Transaction, ids: Collection[UUID]) -> list[UUID]:

@@ -19,8 +19,9 @@ from shared.spelling import search_key
 from tickets.domain.attention import Attention
 from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
 from tickets.domain.hands import Participant
+from tickets.domain.opening import Handover, Opening
 from tickets.domain.routing import CALL_CENTRE, Coverage
-from tickets.domain.ticket import Handover, Opening, Ticket, TicketNotFound
+from tickets.domain.ticket import Ticket, TicketNotFound
 from tickets.domain.urgency import KnownContract
 from tickets.repository import history, queue
 from tickets.repository.teams import coverages_of, covering
@@ -54,6 +55,17 @@ _LOAD_WITH_HANDOVER = sql(f"""
       FROM tickets.tickets t
       LEFT JOIN tickets.environments e ON e.ticket_id = t.id AND e.state = 'resolved'
      WHERE t.id = :id FOR UPDATE OF t
+""")
+
+# What was taken meanwhile is seen as it is once its row is locked, and passed over then.
+_LOAD_NEXT = sql(f"""
+    SELECT {_HANDOVER_COLUMNS} FROM tickets.open_tickets o JOIN tickets.tickets t ON t.id = o.id
+     WHERE o.assignee IS NULL AND o.status IN ('new', 'in_progress')
+       AND t.assignee IS NULL AND t.status IN ('new', 'in_progress')
+       AND o.team IN (SELECT m.id FROM tickets.teams m
+                       WHERE m.members @> jsonb_build_array(CAST(:person AS text)) AND NOT m.retired
+                         AND (CAST(:team AS text) IS NULL OR m.id = :team))
+     ORDER BY o.turn, o.turn_by, o.severity, o.priority, o.id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
 """)
 
 # Everything that an opening must know, in one round trip: the number, and what the replicas say of the ids named.
@@ -114,6 +126,15 @@ async def load_ticket(tx: Transaction, id: UUID) -> Ticket:
 async def load_ticket_if_any(tx: Transaction, id: UUID) -> Ticket | None:
     """The ticket, locked likewise; None where there is none."""
     row = await tx.fetch_first(_LOAD, {"id": id})
+    return None if row is None else _ticket_of(row)
+
+
+async def load_next(tx: Transaction, person_id: str, team: str | None) -> Ticket | None:
+    """The first ticket that nobody has in the queues of somebody's teams, locked; None where there is none.
+
+    Passes over what others are taking.
+    """
+    row = await tx.fetch_first(_LOAD_NEXT, {"person": person_id, "team": team})
     return None if row is None else _ticket_of(row)
 
 
