@@ -36,9 +36,9 @@ class Desk:
     def _hint(self) -> None:
         self.hints += 1
 
-    def person(self, name: str = "ana", role: str = "agent") -> httpx2.AsyncClient:
-        """A client that carries this person's token."""
-        head = {"authorization": f"Bearer {self.issuer.token(sub=name, roles=[role])}"}
+    def person(self, id: str = "ana", role: str = "agent", *, name: str | None = None) -> httpx2.AsyncClient:
+        """A client that carries this person's token, which says a name or none."""
+        head = {"authorization": f"Bearer {self.issuer.token(sub=id, roles=[role], name=name)}"}
         return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.app), base_url="http://desk/v1", headers=head)
 
 

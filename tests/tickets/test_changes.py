@@ -65,8 +65,16 @@ LIFE: list[tuple[str, dict[str, list[Any]]]] = [
     ("hold", {"status": ["in_progress", "on_hold"], "hold": [None, held(2)]}),
     ("assign to carla", {"assignee": ["bruno", "carla"]}),
     ("release", {"status": ["on_hold", "in_progress"], "hold": [held(2), None]}),
-    ("escalate", {"level": [1, 2], "target": [None, "analysts"], "assignee": ["carla", None]}),
-    ("derive", {"level": [2, 3], "target": ["analysts", "development"]}),
+    (
+        "escalate",
+        {
+            "level": [1, 2],
+            "target": [None, "analysts"],
+            "team": ["mesa-de-ayuda", "analistas"],
+            "assignee": ["carla", None],
+        },
+    ),
+    ("derive", {"level": [2, 3], "target": ["analysts", "development"], "team": ["analistas", "desarrollo"]}),
     ("derive", {}),
     ("hold", {"status": ["in_progress", "on_hold"], "hold": [None, held(8)]}),
     ("resolve", {"status": ["on_hold", "resolved"], "hold": [held(8), None]}),

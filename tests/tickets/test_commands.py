@@ -33,11 +33,12 @@ Do = Callable[[Any, Any], Awaitable[Done]]
 
 
 async def published(database: Database) -> list[dict[str, Any]]:
-    """What is in the outbox, in the order in which it will be sent."""
+    """What the outbox has about tickets, in the order in which it will be sent."""
     async with database.begin() as tx:
         found = await rows(
             tx,
-            "SELECT a.* FROM runtime.outbox o JOIN runtime.archive a USING (position) ORDER BY position",
+            "SELECT a.* FROM runtime.outbox o JOIN runtime.archive a USING (position) "
+            "WHERE a.topic = 'desk.tickets.v1' ORDER BY position",
         )
     return [{**row, "value": json.loads(row["value"])} for row in found]
 

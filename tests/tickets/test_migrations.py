@@ -50,6 +50,7 @@ OF_ENDED = {
     "cancelled_by_opening": "USING btree (opened_at, id) WHERE (status = 'cancelled'::text)",
     "ended_by_assignee": f"USING btree (assignee, opened_at, id) {ENDED}",
     "ended_by_client": f"USING btree (client_id, opened_at, id) {ENDED}",
+    "ended_by_team": f"USING btree (team, opened_at, id) {ENDED}",
     "ended_by_opening": f"USING btree (opened_at, id) {ENDED}",
     "ended_by_title": f"USING gin (title_key tickets.gin_trgm_ops) WITH (fastupdate=off) {ENDED}",
 }

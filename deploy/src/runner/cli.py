@@ -76,10 +76,16 @@ def status() -> None:
 
 
 @app.command()
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
-    """Say what is missing, broken or unsafe, and what to do. Changes nothing; ends with 1 when there is a problem."""
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    setup: Annotated[bool, typer.Option("--setup", help="what day one lacks: people, rotas, contracts")] = False,
+) -> None:
+    """Say what is missing, broken or unsafe, and what to do. Changes nothing; ends with 1 when there is a problem.
+
+    With --setup say instead what a running installation lacks before tickets find people, clocks and environments.
+    """
     examined = importlib.import_module("runner.doctor").main
-    raise typer.Exit(examined(Installation.from_environment(), console, as_json=as_json))
+    raise typer.Exit(examined(Installation.from_environment(), console, as_json=as_json, about_setup=setup))
 
 
 # What follows the name is for the service, its --help too.

@@ -27,6 +27,7 @@ FILTERS: dict[str, tuple[Any, ...]] = {
     "module": ("facturacion", "balanza", None),
     "level": (1, 2, 3),
     "target": ("analysts", "development", None),
+    "team": ("analistas", "desarrollo", None),
     "assignee": ("ana", "bruno", "eva", None),
     "severity": (1, 2, 3, 4),
 }

@@ -83,7 +83,9 @@ _MANY_ENDED = """
            'molinos', 2, false, 2, md5(n::text), md5(n::text), '', 'phone', $1, $1, 'ana', 'ana', $1, $1, 1
       FROM generate_series(1, 5000) n
 """
-_ANOTHERS = "UPDATE tickets.tickets SET client_id = 'aguero', assignee = 'eva' WHERE number = 'C-9'"
+_ANOTHERS = (
+    "UPDATE tickets.tickets SET client_id = 'aguero', assignee = 'eva', team = 'desarrollo' WHERE number = 'C-9'"
+)
 
 
 async def plan_of(desk: Database, wanted: TicketFilter) -> str:
@@ -104,6 +106,7 @@ async def plan_of(desk: Database, wanted: TicketFilter) -> str:
         (TicketFilter(status=["closed"], client="aguero"), "ended_by_client", 1),
         (TicketFilter(status=["all"], client="aguero"), "ended_by_client", 1),
         (TicketFilter(status=["closed"], assignee="eva"), "ended_by_assignee", 1),
+        (TicketFilter(status=["closed"], team="desarrollo"), "ended_by_team", 1),
         (TicketFilter(status=["cancelled"], q="balanza"), "cancelled_by_opening", 10),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -130,7 +133,12 @@ async def test_what_the_newest_do_not_have_is_found_by_its_trigrams(
 
 @pytest.mark.parametrize("words", ENDED)
 @pytest.mark.parametrize(
-    ("narrow", "index"), [({"client": "aguero"}, "ended_by_client"), ({"assignee": "eva"}, "ended_by_assignee")]
+    ("narrow", "index"),
+    [
+        ({"client": "aguero"}, "ended_by_client"),
+        ({"assignee": "eva"}, "ended_by_assignee"),
+        ({"team": "desarrollo"}, "ended_by_team"),
+    ],
 )
 async def test_where_nothing_is_left_to_look_through_the_trigrams_are_not_asked(
     desk: Database, narrow: dict[str, str], index: str, words: list[StatusWord]

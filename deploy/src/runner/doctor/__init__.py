@@ -11,7 +11,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.markup import escape
 
-from runner.doctor import machine, servers, services
+from runner.doctor import machine, servers, services, setup
 from runner.doctor.findings import Finding, ok, problem
 from runner.doctor.patient import Patient
 from runner.installation import SERVICES, Installation
@@ -35,9 +35,9 @@ def examine(installation: Installation) -> list[Finding]:
     return [*found, *asyncio.run(_ask(patient))]
 
 
-def main(installation: Installation, console: Console, *, as_json: bool) -> int:
-    """Print a line for each check; the exit code, 1 when there is a problem."""
-    findings = examine(installation)
+def main(installation: Installation, console: Console, *, as_json: bool, about_setup: bool = False) -> int:
+    """Print a line for each check, or for each thing that day one lacks; the exit code, 1 when there is a problem."""
+    findings = setup.examine(installation) if about_setup else examine(installation)
     broken = any(each.state == "problem" for each in findings)
     if as_json:
         report = {"healthy": not broken, "findings": [asdict(each) for each in findings]}

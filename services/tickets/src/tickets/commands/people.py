@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shared.contracts.envelope import Cause
+from shared.contracts.envelope import Cause, instant
 from shared.contracts.teams import Absence
 from shared.db.transaction import Transaction
 from shared.versions import ANYTHING, Expected
@@ -45,4 +45,8 @@ async def record_people(tx: Transaction, cause: Cause, people: Sequence[PersonRe
 
 def _told(facts: OwnFacts) -> dict[str, Any]:
     absences = check_absences(Absence(**one.model_dump()) for one in facts.absences)
-    return facts.model_dump(mode="json") | {"absences": [one.model_dump(mode="json") for one in absences]}
+    return facts.model_dump(mode="json") | {
+        "absences": [
+            {"from_at": instant(one.from_at), "until_at": instant(one.until_at), "why": one.why} for one in absences
+        ]
+    }

@@ -12,6 +12,7 @@ from shared.errors import Conflict, Invalid, NotFound
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 
 
 class RotaMakesNoSense(Invalid):
@@ -80,7 +81,7 @@ class Rota:
 
 @dataclass(frozen=True, slots=True)
 class OnCall:
-    """Who has a place at an instant; `person_id` is None where nobody has it. `until_at` is when that changes next."""
+    """Who has a place at an instant; `person_id` is None where nobody has it. `until_at` is when the stretch ends."""
 
     place: int
     person_id: str | None
@@ -168,8 +169,22 @@ def _weekly(rota: Rota, place: int, at: datetime) -> Iterable[tuple[datetime, da
 
 
 def _instant(day: date, hour: time, zone: ZoneInfo) -> datetime:
-    """The instant at which a clock on the wall shows that; one that it skips is the instant at which it skips."""
-    return datetime.combine(day, hour, tzinfo=zone).astimezone(UTC)
+    """The first instant at which a clock on the wall shows that or more: what it skips is the instant of the skip."""
+    wanted = datetime.combine(day, hour)
+    late = wanted.replace(tzinfo=zone).astimezone(UTC)
+    if _shown(late, zone) == wanted:
+        return late
+    # Read by the offset after the skip it lies before it, by the one before the skip after it: the skip is between.
+    early = wanted.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    while late - early > _SECOND:
+        between = early + (late - early) // 2
+        early, late = (between, late) if _shown(between, zone) < wanted else (early, between)
+    return late.replace(microsecond=0)
+
+
+def _shown(at: datetime, zone: ZoneInfo) -> datetime:
+    """What a clock on the wall shows at an instant."""
+    return at.astimezone(zone).replace(tzinfo=None)
 
 
 def _require_one_at_a_time(rota: Rota) -> None:
