@@ -24,7 +24,8 @@ from shared.instants import STEP
 from shared.lateness import OccurredBeforeItBegan
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, OPENING, new_ticket, ticket_in
 from tickets.domain.escalation import EVERYWHERE, LevelSkipped, NotAStep, NotYoursToDerive, Reach
-from tickets.domain.ticket import AlreadyAssigned, Handover, Ticket
+from tickets.domain.hands import AlreadyAssigned
+from tickets.domain.ticket import Handover, Ticket
 
 
 def test_opening_tells_everything_that_the_others_need() -> None:
