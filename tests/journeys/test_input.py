@@ -60,7 +60,7 @@ async def _prepare(system: System) -> dict[str, dict[str, list[str]]]:
         tickets = [str((await open_ticket(desk, severity=1))["id"]) for _ in range(5 * OF_EACH_STATE)]
         held, resolved, escalated, new, unwanted = (tickets[place::5] for place in range(5))
         for ticket in held:
-            await act(desk, ticket, "hold", reason="agreed-date", note="mañana")
+            await act(desk, ticket, "hold", reason="third-party", note="mañana")
         for ticket in resolved:
             await act(desk, ticket, "resolve", code="error-corregido", text="listo")
         for ticket in escalated:

@@ -20,6 +20,7 @@ from tests.support.databases import Database
 from tickets import projections, subscribers
 from tickets.commands import tickets as commands
 from tickets.commands.tickets import Done, OpenTicket
+from tickets.repository.people import store_people
 
 NOW = datetime(2026, 11, 2, 14, 3, 0, 250_000, tzinfo=UTC)
 HOUR = 3600
@@ -83,10 +84,15 @@ REFERENCE: tuple[Event, ...] = (
 )  # fmt: skip
 
 
+# Who works here, beside whoever calls over HTTP.
+PEOPLE = ("ana", "bruno", "carla", "dario", "eva", "ines", "martin", "sofia")
+
+
 async def fill_replicas(database: Database) -> None:
-    """The reference data that inventory and sla would have told."""
+    """The reference data that inventory and sla would have told, and people, of whom nothing is told here."""
     async with database.begin() as tx:
         await projections.apply(tx, [received(one) for one in REFERENCE])
+        await store_people(tx, cause(), [{"id": one, "name": one.title()} for one in PEOPLE])
 
 
 def a_call(**changes: Any) -> OpenTicket:

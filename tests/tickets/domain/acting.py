@@ -19,7 +19,7 @@ DO: dict[Action, Callable[[Ticket], tuple[Ticket, tuple[TicketEvent, ...]]]] = {
     "escalate": lambda ticket: ticket.escalate(
         UUID(int=7), "analysts" if ticket.target is None else "development", "excede", NOTHING_KNOWN, EVERYWHERE
     ),
-    "de-escalate": lambda ticket: ticket.deescalate("falta probarlo"),
+    "de-escalate": lambda ticket: ticket.deescalate("falta probarlo", "analistas"),
     "hold": lambda ticket: ticket.hold("third-party", "esperamos a ARCA", at=NOW, now=NOW),
     "release": lambda ticket: ticket.release(at=NOW),
     "respond": lambda ticket: ticket.respond("phone", "lo estamos viendo", at=NOW),

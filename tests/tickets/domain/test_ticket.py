@@ -24,8 +24,9 @@ from shared.instants import STEP
 from shared.lateness import OccurredBeforeItBegan
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, OPENING, new_ticket, ticket_in
 from tickets.domain.escalation import EVERYWHERE, LevelSkipped, NotAStep, NotYoursToDerive, Reach
+from tickets.domain.hands import AlreadyAssigned
 from tickets.domain.opening import Handover
-from tickets.domain.ticket import AlreadyAssigned, Ticket
+from tickets.domain.ticket import Ticket
 
 
 def test_opening_tells_everything_that_the_others_need() -> None:
