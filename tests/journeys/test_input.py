@@ -19,8 +19,8 @@ from shared.contracts.topics import SLA
 from shared.http.permissions import permissions_of
 from shared.messaging.kafka import Cluster, end_offsets
 from shared.messaging.reactions import collect
-from tests.journeys.desk import act, open_ticket
 from tests.journeys.fuzzing import Fuzzed, Fuzzer
+from tests.journeys.prepared import prepare
 from tests.load.machine import cpu_of
 from tests.shared.messaging.story import send
 from tests.support.eventually import eventually
@@ -32,60 +32,12 @@ OTHERS = {"inventory": {("PUT", "/v1/clients/{id}"): "supervisor"}}
 # The services that have something for others than a representative.
 REFUSING = ("inventory", "sla", "devlink")
 ALL_PHASES = "examples,coverage,fuzzing,stateful"
-CLIENTS = ["alimentos-don-evaristo", "metalurgica-arenales", "lacteos-pampa-honda"]
-PRODUCTS = ["factela", "kontar"]
-# The columns of the board that a new task may go to, and where it goes from there.
-NEXT = ["triaged", "in_progress"]
-OF_EACH_STATE = 8
-OF_INVENTORY = {
-    "PUT /v1/installations/{id} path.id": ["metalurgica-arenales-kontar"],
-    "PUT /v1/installations/{id} body.client_id": ["metalurgica-arenales"],
-    "PUT /v1/installations/{id} body.product_id": ["kontar"],
-    "PUT /v1/modules/{id} path.id": ["kontar-orden-corte"],
-    "PUT /v1/modules/{id} body.client_id": ["metalurgica-arenales"],
-    "PUT /v1/modules/{id} body.product_id": ["kontar"],
-    "PUT /v1/modules/{id} body.nature": ["customised"],
-    "PUT /v1/products/{id} path.id": PRODUCTS,
-}
 
 
 @pytest.fixture(scope="module")
 def prepared(system: System) -> dict[str, dict[str, list[str]]]:
     """Tickets in every state and tasks for some of them, so that the actions find something to act on."""
-    return asyncio.run(_prepare(system))
-
-
-async def _prepare(system: System) -> dict[str, dict[str, list[str]]]:
-    async with system.client("tickets", "supervisor") as desk, system.client("devlink", "developer") as board:
-        tickets = [str((await open_ticket(desk, severity=1))["id"]) for _ in range(5 * OF_EACH_STATE)]
-        held, resolved, escalated, new, unwanted = (tickets[place::5] for place in range(5))
-        for ticket in held:
-            await act(desk, ticket, "hold", reason="third-party", note="mañana")
-        for ticket in resolved:
-            await act(desk, ticket, "resolve", code="error-corregido", text="listo")
-        for ticket in escalated:
-            await act(desk, ticket, "escalate", target="development", reason="error")
-
-        async def all_tasks() -> list[dict[str, Any]] | None:
-            found = (await board.get("/v1/tasks?limit=200")).json()["items"]
-            return found if len(found) == len(escalated) else None
-
-        tasks = await eventually(all_tasks)
-    known = {"header.If-Match": ["*"], "path.ticket_id": tickets}
-    # Each of these needs a state that others lead out of.
-    of_actions = {
-        f"POST /v1/tickets/{{ticket_id}}/{action} path.ticket_id": pool
-        for action, pool in (
-            ("hold", new), ("release", held), ("close", resolved[0::2]), ("reopen", resolved[1::2]),
-            ("cancel", unwanted),
-        )
-    }  # fmt: skip
-    return {
-        "tickets": {**known, **of_actions, "body.client_id": CLIENTS, "body.product_id": PRODUCTS},
-        "inventory": known | OF_INVENTORY,
-        "sla": {**known, "path.id": ["metalurgica-arenales-2025"]},
-        "devlink": {**known, "path.id": [task["id"] for task in tasks or ()], "body.status": NEXT},
-    }
+    return asyncio.run(prepare(system))
 
 
 async def fuzz(

@@ -1,0 +1,98 @@
+"""Tickets in every state, tasks for some of them, and what fuzzing takes its parameters from: each action is doable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+
+from tests.journeys.desk import act, open_ticket, until
+from tests.support.eventually import eventually
+from tests.support.system import System
+
+CLIENTS = ["alimentos-don-evaristo", "metalurgica-arenales", "lacteos-pampa-honda"]
+PRODUCTS = ["factela", "kontar"]
+# The columns of the board that a new task may go to, and where it goes from there.
+NEXT = ["triaged", "in_progress"]
+OF_EACH_STATE = 8
+# What the tickets are prepared for.
+GROUPS = ("held", "resolved", "escalated", "new", "unwanted", "shared", "calling")
+OF_INVENTORY = {
+    "PUT /v1/installations/{id} path.id": ["metalurgica-arenales-kontar"],
+    "PUT /v1/installations/{id} body.client_id": ["metalurgica-arenales"],
+    "PUT /v1/installations/{id} body.product_id": ["kontar"],
+    "PUT /v1/modules/{id} path.id": ["kontar-orden-corte"],
+    "PUT /v1/modules/{id} body.client_id": ["metalurgica-arenales"],
+    "PUT /v1/modules/{id} body.product_id": ["kontar"],
+    "PUT /v1/modules/{id} body.nature": ["customised"],
+    "PUT /v1/products/{id} path.id": PRODUCTS,
+}
+
+
+async def prepare(system: System) -> dict[str, dict[str, list[str]]]:
+    """Brings about what the actions need; what the parameters of each service are taken from."""
+    async with system.client("tickets", "supervisor") as desk, system.client("devlink", "developer") as board:
+        tickets = [str((await open_ticket(desk, severity=1))["id"]) for _ in range(len(GROUPS) * OF_EACH_STATE)]
+        group = {name: tickets[place :: len(GROUPS)] for place, name in enumerate(GROUPS)}
+        for ticket in group["held"]:
+            await act(desk, ticket, "hold", reason="third-party", note="mañana")
+        for ticket in group["resolved"]:
+            await act(desk, ticket, "resolve", code="error-corregido", text="listo")
+        for ticket in group["shared"]:
+            await act(desk, ticket, "join", person_id="zoe", role="working")
+        for ticket in [*group["escalated"], *group["calling"]]:
+            await act(desk, ticket, "escalate", target="development", reason="error")
+        tasks = await _tasks(board, OF_EACH_STATE * 2)
+        declined = [await _decline_task_of(desk, board, ticket) for ticket in group["calling"]]
+    return _pools(group, [task["id"] for task in tasks if task["id"] not in declined])
+
+
+async def _decline_task_of(desk: httpx2.AsyncClient, board: httpx2.AsyncClient, ticket: str) -> str:
+    """The task of a ticket, declined: the ticket calls its owner because of that."""
+    seen = await until(desk, ticket, lambda seen: seen["tasks"])
+    task = str(seen["tasks"][0]["id"])
+    body = {"status": "declined", "reason": "así lo pide ARCA"}
+    answer = await board.post(f"/v1/tasks/{task}/move", json=body, headers={"if-match": "*"})
+    assert answer.status_code == 200, answer.text
+    await until(desk, ticket, lambda seen: seen["attention"])
+    return task
+
+
+async def _tasks(board: httpx2.AsyncClient, many: int) -> list[dict[str, Any]]:
+    """All tasks, as soon as there are so many."""
+
+    async def all_tasks() -> list[dict[str, Any]] | None:
+        found = (await board.get("/v1/tasks?limit=200")).json()["items"]
+        return found if len(found) == many else None
+
+    return await eventually(all_tasks) or []
+
+
+def _pools(group: Mapping[str, list[str]], tasks: list[str]) -> dict[str, dict[str, list[str]]]:
+    # Whatever the owner does answers what a ticket calls for, so nothing else is done to those that call.
+    known = {
+        "header.If-Match": ["*"],
+        "path.ticket_id": [ticket for name, pool in group.items() if name != "calling" for ticket in pool],
+    }
+    resolved = group["resolved"]
+    # Each of these needs a state that others lead out of.
+    of_actions = {
+        f"POST /v1/tickets/{{ticket_id}}/{action} path.ticket_id": pool
+        for action, pool in (
+            ("hold", group["new"]), ("release", group["held"]), ("close", resolved[0::2]), ("reopen", resolved[1::2]),
+            ("cancel", group["unwanted"]), ("leave", group["shared"]), ("de-escalate", group["escalated"]),
+            ("answer", group["calling"]),
+        )
+    }  # fmt: skip
+    said = {
+        "POST /v1/tickets/{ticket_id}/leave body.person_id": ["zoe"],
+        "POST /v1/tickets/{ticket_id}/leave body.role": ["working"],
+        "POST /v1/tickets/{ticket_id}/answer body.reason": ["declined"],
+    }
+    return {
+        "tickets": {**known, **of_actions, **said, "body.client_id": CLIENTS, "body.product_id": PRODUCTS},
+        "inventory": known | OF_INVENTORY,
+        "sla": {**known, "path.id": ["metalurgica-arenales-2025"]},
+        "devlink": {**known, "path.id": tasks, "body.status": NEXT},
+    }
