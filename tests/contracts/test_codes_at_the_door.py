@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from shared.contracts.devlink import TaskStatus
 from shared.contracts.inventory import Nature, Tier
 from shared.contracts.sla import ContractType
+from shared.contracts.teams import Language, PersonState, TeamTarget, Weekday
 from shared.contracts.tickets import AttentionReason, Channel, HoldReason, Kind, ParticipantRole, Target
 from shared.http.routers import routers_of
 from tests.contracts.messages import is_code
@@ -27,12 +28,23 @@ BODIES: dict[str, dict[str, Any]] = {
         "RespondBody.channel": Channel,
         "ParticipantBody.role": ParticipantRole,
         "AnswerBody.reason": AttentionReason,
+        "OwnFacts.language": Language,
+        "PersonFacts.language": Language,
+        "PersonFacts.state": PersonState,
+        "ShiftFacts.day": Weekday,
+        "TeamFacts.target": TeamTarget,
     },
     "sla": {"ContractFacts.contract_type": ContractType, "ContractFacts.pausing_holds": HoldReason},
     "inventory": {"ClientFacts.tier": Tier, "ModuleFacts.nature": Nature},
     "devlink": {"Move.status": TaskStatus},
 }
 FILES: dict[str, dict[str, Any]] = {
+    "tickets": {
+        "PersonRecord.language": Language,
+        "PersonRecord.state": PersonState,
+        "TeamRecord.target": TeamTarget,
+        "ShiftFacts.day": Weekday,
+    },
     "sla": {
         "ContractTypeRecord.id": ContractType,
         "ContractTypeRecord.pausing_holds": HoldReason,

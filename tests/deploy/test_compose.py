@@ -17,7 +17,7 @@ from tests.deploy.files import DEPLOY, PARTS, SERVICES, Document, compose, given
 FILES = {"development": ("compose.yaml",), "production": ("compose.yaml", "compose.production.yaml")}
 BROKERS = ("kafka", "kafka-2", "kafka-3")
 SERVERS = ("postgres", *BROKERS)
-DEMO = {"issuer", "inventory-demo", "sla-demo"}
+DEMO = {"issuer", "inventory-demo", "sla-demo", "tickets-demo"}
 SERVERS_OF = {"development": {"postgres", "kafka"}, "production": set(SERVERS)}
 # What a process opens besides its pool: its hints, and what leads (a relay, the jobs).
 BESIDE_THE_POOL = 2

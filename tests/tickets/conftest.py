@@ -9,15 +9,15 @@ import pytest
 
 from tests.shared.http.issuer import LocalIssuer
 from tests.support.databases import Database
-from tests.tickets.desk import fill_replicas
+from tests.tickets.desk import PEOPLE, fill_replicas
 from tests.tickets.door import Desk
 
 
 @pytest.fixture
 async def desk(database: Callable[[str], Awaitable[Database]]) -> Database:
-    """The tickets database with its replicas filled."""
+    """The tickets database with its replicas filled, and people who work there."""
     made = await database("tickets")
-    await fill_replicas(made)
+    await fill_replicas(made, PEOPLE)
     return made
 
 

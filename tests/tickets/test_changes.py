@@ -83,8 +83,16 @@ LIFE: list[tuple[str, dict[str, list[Any]]]] = [
     ("reopen", {"status": ["closed", "in_progress"]}),
     ("join", {}),
     ("hand over", {"owner": ["ana", "sofia"]}),
-    ("de-escalate", {"level": [3, 2], "target": ["development", "analysts"]}),
-    ("de-escalate", {"level": [2, 1], "target": ["analysts", None], "assignee": [None, "carla"]}),
+    ("de-escalate", {"level": [3, 2], "target": ["development", "analysts"], "team": ["desarrollo", "analistas"]}),
+    (
+        "de-escalate",
+        {
+            "level": [2, 1],
+            "target": ["analysts", None],
+            "team": ["analistas", "mesa-de-ayuda"],
+            "assignee": [None, "carla"],
+        },
+    ),
     ("leave", {}),
     ("hold", {"status": ["in_progress", "on_hold"], "hold": [None, held(18)]}),
     ("cancel", {"status": ["on_hold", "cancelled"], "hold": [held(18), None]}),

@@ -18,7 +18,7 @@ from shared.instants import STEP
 from tests.support.databases import Database
 from tests.support.statements import round_trips
 from tests.tickets import told
-from tests.tickets.desk import NOW, a_call, cause, contract, deliver, open_one, received, rows
+from tests.tickets.desk import NOW, PEOPLE, a_call, cause, contract, deliver, open_one, received, rows
 from tickets import projections
 from tickets.commands import tickets as commands
 from tickets.commands.tickets import Done
@@ -258,7 +258,7 @@ async def test_two_people_at_once_act_one_after_the_other(desk: Database) -> Non
         async with desk.begin() as tx:
             await commands.assign_ticket(tx, cause(actor=who), ticket_id, assignee=who)
 
-    people = [f"persona-{number}" for number in range(6)]
+    people = PEOPLE[:6]
     await asyncio.gather(*(assign(who) for who in people))
     assert (await ticket_row(desk, ticket_id))["version"] == 7
     events = [event["value"] for event in await published(desk)][1:]

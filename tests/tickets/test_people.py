@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 import pytest
 
 from tests.support.databases import OWNER, Database
+from tests.tickets.desk import fill_replicas
 from tests.tickets.door import CALL, Desk, at
 from tests.tickets.house import fill_house, load, told
 from tickets.api import callers
+
+
+@pytest.fixture
+async def desk(database: Callable[[str], Awaitable[Database]]) -> Database:
+    """Nobody works there yet."""
+    made = await database("tickets")
+    await fill_replicas(made)
+    return made
+
 
 MINE = {"mail": "ana@soporte.example", "telephone": "+54 11 5555-0001", "language": "en", "absences": []}
 

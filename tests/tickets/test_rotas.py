@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 import pytest
 
+from tests.support.databases import Database
+from tests.tickets.desk import fill_replicas
 from tests.tickets.door import Desk, at
 from tests.tickets.house import NIGHTS, fill_house, load, told
+
+
+@pytest.fixture
+async def desk(database: Callable[[str], Awaitable[Database]]) -> Database:
+    """Nobody works there yet."""
+    made = await database("tickets")
+    await fill_replicas(made)
+    return made
+
 
 FACTS = {name: NIGHTS[name] for name in NIGHTS if name != "id"}
 MONDAY = "2026-11-02T22:00:00-03:00"

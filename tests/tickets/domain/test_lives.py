@@ -155,7 +155,7 @@ class TicketLife(RuleBasedStateMachine):
     @rule(by=PEOPLE)
     def deescalate(self, by: str) -> None:
         level, had = self.ticket.level, self.ticket.assignee
-        if self.take(Ticket.deescalate, "x", by=by):
+        if self.take(Ticket.deescalate, "x", "analistas", by=by):
             self.last[level] = had or self.last.get(level)
             assert self.ticket.level == level - 1 >= 1
             assert self.ticket.assignee == self.last.get(level - 1), "it returns to the last one of that level"

@@ -102,8 +102,9 @@ async def assign_ticket(
     Raises TicketNotFound, VersionChanged, NobodyToAsk, AlreadyAssigned, ActionNotAllowed.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
+    assigned = ticket.assign(assignee)
     await _require_known(tx, ticket, assignee)
-    return await store_done(tx, cause, ticket, *ticket.assign(assignee))
+    return await store_done(tx, cause, ticket, *assigned)
 
 
 async def take_next(tx: Transaction, cause: Cause, *, team: str | None = None) -> Done:
@@ -169,8 +170,9 @@ async def hand_over_ticket(
     Raises TicketNotFound, VersionChanged, NobodyToAsk, AlreadyOwned, ActionNotAllowed.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
+    handed = ticket.hand_over(owner, reason)
     await _require_known(tx, ticket, owner)
-    return await store_done(tx, cause, ticket, *ticket.hand_over(owner, reason))
+    return await store_done(tx, cause, ticket, *handed)
 
 
 async def join_ticket(
@@ -187,8 +189,9 @@ async def join_ticket(
     Raises TicketNotFound, VersionChanged, NobodyToAsk, AlreadyTakesPart, ActionNotAllowed.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
+    joined = ticket.join(person_id, role, at=cause.occurred_at)
     await _require_known(tx, ticket, person_id)
-    return await store_done(tx, cause, ticket, *ticket.join(person_id, role, at=cause.occurred_at))
+    return await store_done(tx, cause, ticket, *joined)
 
 
 async def leave_ticket(
