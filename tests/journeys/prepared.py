@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -86,6 +87,7 @@ def _pools(group: Mapping[str, list[str]], tasks: list[str]) -> dict[str, dict[s
         )
     }  # fmt: skip
     said = {
+        "POST /v1/tickets/{ticket_id}/hold body.wake_at": [(datetime.now(UTC) + timedelta(days=7)).isoformat()],
         "POST /v1/tickets/{ticket_id}/leave body.person_id": ["zoe"],
         "POST /v1/tickets/{ticket_id}/leave body.role": ["working"],
         "POST /v1/tickets/{ticket_id}/answer body.reason": ["declined"],
