@@ -130,6 +130,28 @@ async def test_what_was_not_settled_goes_on_and_what_should_not_be_there_ends(sy
         assert ticket["status"] == "cancelled"
 
 
+async def test_a_ticket_goes_up_and_down_and_its_owner_keeps_it(system: System) -> None:
+    async with system.client() as agent, system.client("tickets", "analyst") as analyst:
+        opened = await open_ticket(agent, severity=1)
+        await act(agent, opened["id"], "escalate", target="analysts", reason="Hace falta mirar los datos.")
+        taken = await analyst.post("/v1/take-next", json={})
+        assert taken.status_code == 200, taken.text
+        assert (taken.json()["id"], taken.json()["owner"]) == (opened["id"], opened["owner"])
+        await act(analyst, opened["id"], "join", role="working")
+        await act(analyst, opened["id"], "note", text="Se reproduce.")
+        await act(analyst, opened["id"], "escalate", target="development", reason="Es un defecto.", tried="Reiniciar.")
+        seen = await view(agent, opened["id"])
+        assert (seen["level"], seen["assignee"], seen["owner"]) == (3, None, opened["owner"])
+        mine = (await agent.get("/v1/tickets?view=mine&limit=200")).json()["items"]
+        assert opened["id"] in [row["id"] for row in mine]
+        await act(analyst, opened["id"], "de-escalate", reason="Falta un dato del cliente.")
+        seen = await view(agent, opened["id"])
+        assert (seen["level"], seen["assignee"]) == (2, taken.json()["assignee"])
+        await act(analyst, opened["id"], "leave")
+        await act(agent, opened["id"], "hand-over", owner=taken.json()["assignee"], reason="Termina mi turno.")
+        assert (await view(agent, opened["id"]))["owner"] == taken.json()["assignee"]
+
+
 async def test_a_clock_warns_and_breaches_by_its_timers(system: System) -> None:
     contract = {
         "client_id": "tejidos-runa-simi",
@@ -153,8 +175,11 @@ async def test_a_clock_warns_and_breaches_by_its_timers(system: System) -> None:
         assert Counter(one["said_as"] for one in thresholds) == {"50%": 2, "80%": 1, "75%": 1, "90%": 1}
         assert {clock["state"] for clock in ticket["clocks"]} == {"breached"}
         assert all(clock["remaining_seconds"] <= 0 for clock in ticket["clocks"])
+        # Nobody has it, so the team is called; whoever does something about it has answered.
+        assert [(one["reason"], one["addressee"]) for one in ticket["attention"]] == [("breached", "team")]
         await act(agent, opened["id"], "resolve", code="configuracion", text="Se reinició el servicio.")
-        await until(agent, opened["id"], lambda seen: len(facts(seen, "desk.sla-clock.stopped.v1")) == 2)
+        ticket = await until(agent, opened["id"], lambda seen: len(facts(seen, "desk.sla-clock.stopped.v1")) == 2)
+        assert ticket["attention"] == []
 
 
 async def test_a_ticket_is_opened_while_every_other_service_is_down(system: System) -> None:

@@ -18,6 +18,7 @@ def show_trail(console: Console, trail: Trail) -> None:
     table = Table(title="El caso principal, paso a paso / The main job, step by step", title_justify="left", box=None)
     table.add_column("quién / who", no_wrap=True, style="cyan")
     table.add_column("hace / does")
+    table.add_column("lo tiene / has it")
     table.add_column("ms", justify="right")
     table.add_column("reacción / reaction", style="green")
     table.add_column("visible\nms", justify="right")
@@ -26,9 +27,10 @@ def show_trail(console: Console, trail: Trail) -> None:
         lines = [(one.what, f"{one.visible_ms:.0f}", _number(one.recorded_ms)) for one in step.reactions]
         first, *more = lines or [("", "", "")]
         name = persona(step.persona).name
-        table.add_row(name, escape(step.did), f"{step.answer_ms:.0f}", escape(first[0]), *first[1:])
+        done = (name, escape(step.did), escape(step.has_it), f"{step.answer_ms:.0f}")
+        table.add_row(*done, escape(first[0]), *first[1:])
         for what, *numbers in more:
-            table.add_row("", "", "", escape(what), *numbers)
+            table.add_row("", "", "", "", escape(what), *numbers)
     console.print(table)
 
 

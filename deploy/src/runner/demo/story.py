@@ -53,11 +53,12 @@ class Reaction:
 
 @dataclass
 class Step:
-    """One thing that somebody did; `answer_ms` is how long the request took."""
+    """One thing that somebody did; `answer_ms` is how long the request took, `has_it` who has the ticket after it."""
 
     persona: str
     did: str
     answer_ms: float
+    has_it: str = ""
     reactions: list[Reaction] = field(default_factory=list)
 
 
@@ -113,6 +114,7 @@ class _Story:
         self._ticket, self._version = opened["id"], opened["version"]
         urgency = f"P{opened['priority']}/S{opened['severity']}"
         step.did = f"abre {opened['number']}: {choice.product_name}, {choice.module_name} ({urgency})"
+        step.has_it = who_has_it(opened)
         await self._see(
             step,
             Expected("entorno adjunto", EnvironmentResolved.type, _has_environment, _environment),
@@ -155,6 +157,8 @@ class _Story:
             version = self._answered["version"]
             arrived = Expected(f"el ticket muestra {status}", DevTaskStatusChanged.type, _task_is(status))
             await self._see(step, arrived)
+        # The fix that came out calls the ticket's owner: that is a version of its own.
+        self._version = self._trail.view["version"]
 
     async def settle(self, choice: Choice) -> None:
         text = f"Corregido en {choice.product_name} {choice.next_version}; el cliente lo verificó."
@@ -169,6 +173,7 @@ class _Story:
         path = f"/v1/tickets/{self._ticket}/{action}"
         step = await self._do(persona, did, "tickets", path, body, self._version)
         self._version = self._answered["version"]
+        step.has_it = who_has_it(self._answered)
         return step
 
     async def _do(
@@ -216,6 +221,12 @@ def recorded_after_ms(view: View, facts: set[str], type: str) -> float | None:
     began = min(_instant(entry["recorded_at"]) for entry in causes)
     ended = max(_instant(entry["recorded_at"]) for entry in caused)
     return (ended - began).total_seconds() * 1000
+
+
+def who_has_it(answered: dict[str, Any]) -> str:
+    """Whose hands a ticket is in, of which team, and who keeps the contact with the client."""
+    hands = answered["assignee"] or "nadie todavía"
+    return f"{hands} ({answered['team']}); contacto: {answered['owner']}"
 
 
 def clock_of(view: View, kind: str) -> dict[str, Any] | None:

@@ -14,20 +14,21 @@ from tickets.queries.people import is_member
 
 ViewName = Literal["mine", "team", "unassigned", "attention"]
 
+_ME = "CAST(:me AS text)"
 # Each view as a condition on a row in the queue. One is in few teams, so these are read first.
-_MY_TEAMS = f"t.team = ANY (ARRAY(SELECT m.id FROM tickets.teams m WHERE {is_member('m', ':me')} AND NOT m.retired))"
+_MY_TEAMS = f"t.team = ANY (ARRAY(SELECT m.id FROM tickets.teams m WHERE {is_member('m', _ME)} AND NOT m.retired))"
 VIEWS: dict[ViewName, str] = {
-    "mine": "(t.owner = :me OR t.assignee = :me OR t.working @> ARRAY[CAST(:me AS text)])",
+    "mine": f"(t.owner = {_ME} OR t.assignee = {_ME} OR t.working @> ARRAY[{_ME}])",
     "team": _MY_TEAMS,
     "unassigned": f"({_MY_TEAMS} AND t.assignee IS NULL AND t.status IN ('new', 'in_progress', 'on_hold'))",
-    "attention": f"(('owner' = ANY (t.calls) AND t.owner = :me) OR ('assignee' = ANY (t.calls) AND t.assignee = :me) "
-    f"OR ('team' = ANY (t.calls) AND {_MY_TEAMS}))",
+    "attention": f"(('owner' = ANY (t.calls) AND t.owner = {_ME}) "
+    f"OR ('assignee' = ANY (t.calls) AND t.assignee = {_ME}) OR ('team' = ANY (t.calls) AND {_MY_TEAMS}))",
 }
 # What was closed and calls its owner nevertheless: a fix came out that the client has to hear of.
-CALLS_WHEN_CLOSED = "t.status = 'closed' AND t.attention <> '[]' AND t.owner = :me"
+CALLS_WHEN_CLOSED = f"t.status = 'closed' AND t.attention <> '[]' AND t.owner = {_ME}"
 _COUNTED = ", ".join(f"count(*) FILTER (WHERE {fits}) AS {view}" for view, fits in VIEWS.items())
 _COUNTS = sql(f"""
-    SELECT {_COUNTED}, count(*) FILTER (WHERE t.assignee = :me AND t.status <> 'resolved') AS in_hand,
+    SELECT {_COUNTED}, count(*) FILTER (WHERE t.assignee = {_ME} AND t.status <> 'resolved') AS in_hand,
            (SELECT count(*) FROM tickets.tickets t WHERE {CALLS_WHEN_CLOSED}) AS calls_when_closed
       FROM tickets.open_tickets t WHERE {VIEWS["mine"]} OR {VIEWS["team"]}
 """)
