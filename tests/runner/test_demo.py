@@ -161,9 +161,12 @@ async def test_an_environment_that_does_not_come_ends_the_story_with_its_name(mo
         "/v1/clients": _page(CLIENT),
         "/v1/contracts": _page({"contract_type": "platino", "pausing_holds": ["waiting-for-client"]}),
         "/v1/installations": _page(_installation("alfa", ("alfa-comun", "standard"))),
-        "/v1/tickets": {"id": "7", "version": 1, "number": "T-000001", "priority": 1, "severity": 1, "facts": ["a"]},
+        "/v1/tickets": {
+            "id": "7", "version": 1, "number": "T-000001", "priority": 1, "severity": 1, "facts": ["a"],
+            "assignee": None, "team": "mesa-de-ayuda", "owner": "lucia.gomez",
+        },
         "/v1/tickets/7": view,
-    }
+    }  # fmt: skip
     trail = Trail()
     async with _desk(answers) as desk:
         with pytest.raises(ReactionMissing, match="entorno adjunto"):

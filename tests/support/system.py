@@ -30,8 +30,8 @@ from tests.support.eventually import eventually
 
 SERVICES = ("tickets", "inventory", "sla", "devlink")
 PARTS = ("api", "consumer", "relay", "jobs")
-SEEDED = ("inventory", "sla")
-READY_SECONDS = 60
+SEEDED = ("tickets", "inventory", "sla")
+READY_SECONDS = 120
 
 
 @dataclass

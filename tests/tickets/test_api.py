@@ -251,7 +251,8 @@ async def test_lists_are_paged_by_their_cursor(ana: httpx2.AsyncClient) -> None:
 FILTERS = {
     "status=on_hold": "B", "client=aguero": "C", "product=sueldos": "C", "module=facturacion": "A", "level=2": "D",
     "target=analysts": "D", "team=analistas": "D", "assignee=bruno": "D", "severity=4": "B", "q=impresora": "A",
-    "q=T-000003": "C", "owner=bruno": "A", "priority=3": "C", "immediate=true": "D", "view=mine&client=aguero": "C",
+    "q=T-000003": "C", "owner=bruno": "A", "priority=3": "C", "immediate=false&client=aguero": "C",
+    "view=mine&client=aguero": "C",
     "status=new&client=molinos": "A", "client=molinos&severity=2&level=1": "A",
 }  # fmt: skip
 
