@@ -147,7 +147,7 @@ async def test_a_ticket_goes_up_and_down_and_its_owner_keeps_it(system: System) 
         await act(analyst, opened["id"], "de-escalate", reason="Falta un dato del cliente.")
         seen = await view(agent, opened["id"])
         assert (seen["level"], seen["assignee"]) == (2, taken.json()["assignee"])
-        await act(analyst, opened["id"], "leave")
+        await act(analyst, opened["id"], "leave", role="working")
         await act(agent, opened["id"], "hand-over", owner=taken.json()["assignee"], reason="Termina mi turno.")
         assert (await view(agent, opened["id"]))["owner"] == taken.json()["assignee"]
 
