@@ -30,7 +30,7 @@ from tests.support.eventually import eventually
 
 SERVICES = ("tickets", "inventory", "sla", "devlink")
 PARTS = ("api", "consumer", "relay", "jobs")
-SEEDED = ("inventory", "sla")
+SEEDED = ("tickets", "inventory", "sla")
 READY_SECONDS = 60
 
 

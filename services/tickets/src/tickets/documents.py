@@ -62,6 +62,12 @@ class PatternFacts(_Written):
 class TeamFacts(_Written):
     """What is said of a team. One that is no longer in use is retired, never deleted: tickets remember it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Administración", "lead": "natalia.quiroga", "members": ["natalia.quiroga"]}]
+        }
+    )
+
     name: Line = Field(examples=["Analistas de Kontar"])
     target: TeamTarget | None = Field(
         default=None, description="what it is asked for; null: it has no queue of tickets"
@@ -104,6 +110,25 @@ class OverrideFacts(_Written):
 
 class RotaFacts(_Written):
     """What is said of a rota: who of a team is on call. A team has one that is in use."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "team_id": "analistas",
+                    "shifts": [
+                        {
+                            "place": 1,
+                            "day": "mon",
+                            "begins": "18:00",
+                            "ends": "09:00",
+                            "person_id": "martin.fernandez",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
 
     team_id: Code = Field(examples=["analistas-kontar"])
     zone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")] = Field(
