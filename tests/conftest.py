@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runner import ports
 from shared.contracts.topics import ALL_TOPICS, Topic
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.topics import create_topics
@@ -36,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     global _servers
     # As the product logs: structlog's own default draws every traceback with its locals, slowly and with personal data.
     logs.configure("test", "test", "warning")
+    ports.FREE_RANGE = servers.ports_of_worker(ports.FREE_RANGE, getattr(config, "workerinput", None))
     if not hasattr(config, "workerinput") and not config.option.collectonly and _need_servers(config):
         _servers = servers.start()
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from runner import ports
+from runner.installation import Installation
 from runner.processes import Identity
 from tests.support import servers
-from tests.support.servers import OWNER, private_kafka, private_postgres
+from tests.support.servers import OWNER, ports_of_worker, private_kafka, private_postgres
 
 
 def test_the_servers_of_a_session_that_was_killed_are_ended_by_the_next_one(
@@ -36,3 +38,22 @@ def test_given_addresses_are_used_and_left_alone(tmp_path: Path, monkeypatch: py
     assert found.kafka_bootstrap == "kafka.example:9092"
     assert found.origin == "PostgreSQL given by address, Apache Kafka given by address"
     found.stop()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+def test_no_worker_picks_a_port_of_another_ones_installation(count: int) -> None:
+    taken: set[int] = set()
+    for number in range(count):
+        mine = ports_of_worker(range(15000, 32000), {"workerid": f"gw{number}", "workercount": count})
+        assert len(mine) > 17000 // count - 200
+        reached = {port for base in mine for port in (base, *Installation(Path(), base).ports.values())}
+        assert not taken & reached
+        assert max(reached) < 32000
+        taken |= reached
+
+
+def test_a_worker_picks_from_its_own_share(request: pytest.FixtureRequest) -> None:
+    worker = getattr(request.config, "workerinput", None)
+    share = ports_of_worker(range(15000, 32000), worker)
+    assert share == ports.FREE_RANGE
+    assert all(ports.free_port() in share for _ in range(20))

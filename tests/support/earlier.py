@@ -1,6 +1,6 @@
 """What an earlier release stored, carried over by a migration of data: the one way to test one.
 
-async with carried_over(postgres_url, tmp_path, "tickets", "0003", inserts) as rows:
+async with carried_over(postgres_url, tmp_path, "runtime", "0003", inserts) as rows:
     assert await rows("SELECT ...") == [...]
 """
 

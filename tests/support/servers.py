@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runner import jars, postgres
 from runner.kafka import SETTINGS, EmbeddedKafka
@@ -26,6 +27,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 STATE = CHECKOUT / ".desk" / "test"
 CACHE = CHECKOUT / ".desk" / "cache"
 OWNER = "owner.json"
+PORTS_OF_AN_INSTALLATION = 100
 
 
 @dataclass
@@ -91,6 +93,19 @@ def private_postgres(folder: Path) -> EmbeddedPostgres:
 def private_kafka(folder: Path, settings: Mapping[str, str] | None = None) -> EmbeddedKafka:
     """A broker of one test's own, to be killed, frozen or wiped; not started yet. It shares the session's jars."""
     return EmbeddedKafka(folder, CACHE, settings=settings or {})
+
+
+def ports_of_worker(free: range, worker: Mapping[str, Any] | None) -> range:
+    """From which free ports one worker picks; None is pytest's own process, which may pick any.
+
+    Whoever picks a port binds it a moment later, an installation all of its ports half a minute later. What another
+    worker picks meanwhile must be none of these.
+    """
+    if worker is None:
+        return free
+    share = len(free) // worker["workercount"]
+    first = share * int(worker["workerid"].removeprefix("gw"))
+    return free[first : first + share - PORTS_OF_AN_INSTALLATION]
 
 
 def _find_postgres(folder: Path, notes: list[str]) -> Server:

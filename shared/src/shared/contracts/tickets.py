@@ -221,7 +221,7 @@ class TicketReopened(TicketEvent):
 
 
 class TicketClosed(TicketEvent):
-    """Nothing more will happen to the ticket."""
+    """Nothing is left to do about the ticket; it may still be reopened for a while."""
 
     type = "desk.ticket.closed.v1"
     because: Annotated[str, written(ClosedBecause)] = "asked"

@@ -12,6 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream.kafka import KafkaBroker
 
+from shared.messaging.kafka import to_its_end
+
 log = structlog.get_logger(__name__)
 
 # How long the brokers' answer is waited for: they may be away.
@@ -52,6 +54,6 @@ async def say_goodbye(broker: KafkaBroker) -> None:
     """Leaves the group, so that others need not wait for the session to end."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await broker.stop()
+            await to_its_end(broker.stop())
     except TimeoutError:
         log.warning("the brokers did not answer the goodbye")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -93,6 +93,15 @@ def silence(cluster: Cluster, error: KafkaError) -> Unavailable:
     )
 
 
+async def to_its_end(closing: Coroutine[Any, Any, None]) -> None:
+    """Waits until a client of aiokafka has ended. Every one is ended so.
+
+    While it cancels its own tasks and waits for them, it takes a cancellation of whoever waits for one of theirs, and
+    that one goes on for ever. In a task of its own it ends by itself when nobody waits any more.
+    """
+    await asyncio.shield(asyncio.ensure_future(closing))
+
+
 @asynccontextmanager
 async def admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
     """An administrative client, closed at the end whatever happens. Raises Invalid where the address is none."""
@@ -104,7 +113,7 @@ async def admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.start()
         yield client
     finally:
-        await client.close()
+        await to_its_end(client.close())
 
 
 @asynccontextmanager
@@ -122,7 +131,7 @@ async def reading(cluster: Cluster, *, isolation: Isolation = "read_committed") 
         await reader.start()
         yield reader
     finally:
-        await reader.stop()
+        await to_its_end(reader.stop())
 
 
 async def cluster_id(cluster: Cluster) -> str:

@@ -30,7 +30,7 @@ from shared.contracts.topics import BY_TYPE, TOPICS
 from shared.messaging import spans
 from shared.messaging.access import transactional_id_of
 from shared.messaging.archive import headers_of_row
-from shared.messaging.kafka import Cluster
+from shared.messaging.kafka import Cluster, to_its_end
 from shared.telemetry import metrics
 from shared.telemetry.tracing import Span
 
@@ -244,7 +244,7 @@ class Producers:
             await producer.start()
         except BaseException:
             producer._closed = True  # noqa: SLF001
-            await producer.client.close()
+            await to_its_end(producer.client.close())
             raise
         return producer
 
@@ -255,7 +255,7 @@ async def _end(producer: AIOKafkaProducer) -> None:
     if sender is not None:
         sender.cancel()
     with contextlib.suppress(Exception):
-        await producer.client.close()
+        await to_its_end(producer.client.close())
     # Cancelled once it waits for the requests under way, which may take long or for ever without its client.
     while sender is not None and not sender.done():
         sender.cancel()

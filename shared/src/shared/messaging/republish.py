@@ -19,7 +19,7 @@ from shared.contracts.topics import REPLAYS, Topic
 from shared.db.engine import direct_connection
 from shared.ids import new_id
 from shared.messaging.archive import headers_of_row
-from shared.messaging.kafka import Cluster
+from shared.messaging.kafka import Cluster, to_its_end
 from shared.messaging.replays import Scope, mark_headers, run_header
 
 AT_ONCE = 1000
@@ -124,4 +124,4 @@ async def _producing(service: str, cluster: Cluster) -> AsyncIterator[AIOKafkaPr
     try:
         yield producer
     finally:
-        await producer.stop()
+        await to_its_end(producer.stop())

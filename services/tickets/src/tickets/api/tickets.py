@@ -187,7 +187,7 @@ async def resolve_ticket(
 async def close_ticket(
     expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID
 ) -> Response:
-    """Ends a resolved ticket for good."""
+    """Ends a resolved ticket; until 5 days after its resolution it may be reopened."""
     return await answer_done(idempotency, await commands.close_ticket(tx, cause, ticket_id, expected=expected))
 
 

@@ -298,7 +298,7 @@ async def resolve_ticket(
 
 
 async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
-    """Ends a resolved ticket for good. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
+    """Ends a resolved ticket (it may be reopened). Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
     ticket, cause = await _load(tx, cause, ticket_id, expected)
     return await store_done(tx, cause, ticket, *ticket.close(at=cause.occurred_at))
 

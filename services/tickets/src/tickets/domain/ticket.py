@@ -285,7 +285,7 @@ class Ticket:
         return ticket, (event,)
 
     def close(self, *, at: datetime, because: ClosedBecause = "asked") -> tuple[Ticket, tuple[TicketEvent, ...]]:
-        """Ends the ticket for good."""
+        """Ends the ticket; it may still be reopened for a while."""
         ticket = self._turned("close", at, closed_at=at)
         return ticket, (ticket.fact_of(TicketClosed, because=because),)
 
