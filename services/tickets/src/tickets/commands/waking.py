@@ -17,8 +17,8 @@ from shared.ids import new_id
 from shared.instants import under_lock
 from shared.jobs import Pieces
 from tickets.commands.tickets import store_done
+from tickets.domain.attention import SETTLED, can_call
 from tickets.domain.ticket import Ticket
-from tickets.domain.workflow import ENDED
 from tickets.repository import tickets as repository
 from tickets.repository import waking
 
@@ -69,10 +69,11 @@ async def _heed(tx: Transaction, event: Received[Any], reason: Heeded) -> None:
 
 
 def _calls_for(reason: Heeded, status: Status) -> AttentionReason | None:
-    """What it calls for. A fix that comes out after the resolution still has to be told, and nothing else."""
-    if status in ("resolved", *ENDED):
-        return "tell-client" if reason == "released" and status != "cancelled" else None
-    return reason if reason != "warned" else None
+    """What it calls for: a fix that comes out after the resolution is the client's to hear, and nobody's to work on."""
+    if reason == "warned":
+        return None
+    calls_for: AttentionReason = "tell-client" if reason == "released" and status in SETTLED else reason
+    return calls_for if can_call(calls_for, status) else None
 
 
 def _reason_of(event: Received[Any]) -> Heeded | None:
