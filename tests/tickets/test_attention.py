@@ -17,6 +17,7 @@ from shared.contracts.tickets import Status
 from shared.errors import Conflict
 from tests.support.databases import Database
 from tests.support.eventually import eventually
+from tests.support.statements import round_trips
 from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one, rows
 from tests.tickets.test_queue import blocked
@@ -261,3 +262,18 @@ async def test_a_settled_ticket_calls_only_for_what_the_client_has_to_hear(
     assert [one["reason"] for one in row["attention"]] == LEFT[way]
     cleared = [one["data"]["reason"] for one in facts if one["type"] == "desk.ticket.attention-cleared.v1"]
     assert cleared == [reason for reason in ("breached", "released", "declined") if reason not in LEFT[way]]
+
+
+async def test_of_many_warnings_at_once_only_those_that_end_a_hold_cost_anything(desk: Database) -> None:
+    running = [await ticket_in(desk, "in_progress") for _ in range(5)]
+    waking = await ticket_in(desk, "waking")
+    with time_machine.travel(AFTER, tick=False), round_trips(desk.engine) as alone:
+        async with desk.begin() as tx:
+            await deliver(tx, [told.warned(waking, 1, clock_id=UUID(int=1))])
+    again = await ticket_in(desk, "waking")
+    many = [told.warned(one, 1, clock_id=UUID(int=10 + number)) for number, one in enumerate([*running, again])]
+    with time_machine.travel(AFTER, tick=False), round_trips(desk.engine) as together:
+        async with desk.begin() as tx:
+            await deliver(tx, many)
+    assert (await stored(desk, again))["status"] == "in_progress"
+    assert len(together) == len(alone) > 0
