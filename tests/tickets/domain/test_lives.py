@@ -182,10 +182,20 @@ class TicketLife(RuleBasedStateMachine):
             told = [noun_of(event) for event in self.events if event.ticket.version == self.commands]
             assert told == ["released"] + ["attention-raised"] * (not was_called)
 
+    def callable(self) -> set[str]:
+        """For what a ticket in this state calls somebody."""
+        settled = {"released", "tell-client"}
+        every = set(get_args(AttentionReason))
+        return {"resolved": settled, "closed": settled, "cancelled": set()}.get(self.ticket.status, every)
+
+    @invariant()
+    def nothing_calls_that_the_state_does_not_know(self) -> None:
+        assert {one.reason for one in self.ticket.attention} <= self.callable()
+
     @rule(reason=st.sampled_from(get_args(AttentionReason)))
     def call(self, reason: AttentionReason) -> None:
         whom = CALLS[reason] if self.ticket.assignee or CALLS[reason] == "owner" else "team"
-        fresh = (reason, whom) not in self.called
+        fresh = (reason, whom) not in self.called and reason in self.callable()
         assert self.take(Ticket.call, reason, at=self.at, by="system:tickets") == fresh
 
     @rule(reason=st.sampled_from(get_args(AttentionReason)), by=PEOPLE)
