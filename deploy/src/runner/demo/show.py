@@ -18,7 +18,7 @@ def show_trail(console: Console, trail: Trail) -> None:
     table = Table(title="El caso principal, paso a paso / The main job, step by step", title_justify="left", box=None)
     table.add_column("quién / who", no_wrap=True, style="cyan")
     table.add_column("hace / does")
-    table.add_column("lo tiene / has it")
+    table.add_column("lo tiene / has it", overflow="fold")
     table.add_column("ms", justify="right")
     table.add_column("reacción / reaction", style="green")
     table.add_column("visible\nms", justify="right")
