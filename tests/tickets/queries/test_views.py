@@ -50,6 +50,8 @@ async def call(desk: Database, ticket_id: UUID, reason: AttentionReason) -> Tick
     async with desk.begin() as tx:
         ticket = await repository.load_ticket(tx, ticket_id)
         called, calls = ticket.call(reason, at=NOW)
+        if not calls:
+            return ticket
         return (await store_done(tx, cause(actor="system:tickets"), ticket, called, calls)).ticket
 
 
@@ -64,7 +66,8 @@ async def furnish(desk: Database) -> list[Seen]:
             if chance.random() < 0.5:
                 await commands.escalate_ticket(tx, cause(), ticket.id, target="analysts", reason="x")
             if chance.random() < 0.5:
-                await commands.assign_ticket(tx, cause(), ticket.id, assignee=chance.choice(PEOPLE))
+                who = chance.choice(PEOPLE)
+                await commands.assign_ticket(tx, cause(actor=who), ticket.id, assignee=who)
             if chance.random() < 0.4:
                 await commands.join_ticket(
                     tx, cause(), ticket.id, person_id=chance.choice(PEOPLE), role=chance.choice(["working", "watching"])
