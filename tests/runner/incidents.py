@@ -18,7 +18,7 @@ EVERYTHING = {"client_id": None, "product_id": None, "module_id": None}
 # A desk with one team for each level.
 ROUTING = Routing(
     [
-        {"id": team, "target": target, "retired": False, "covers": [EVERYTHING]}
+        {"id": team, "target": target, "retired": False, "covers": [EVERYTHING], "members": []}
         for team, target in (("mesa", "call-centre"), ("analistas", "analysts"), ("desarrollo", "development"))
     ]
 )

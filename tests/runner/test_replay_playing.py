@@ -13,6 +13,7 @@ import pytest
 import stamina
 
 from runner.demo.desk import Desk
+from runner.replay.house import Routing
 from runner.replay.log import Incident, LogUnreadable, incidents_of
 from runner.replay.playing import End, Player, Tally
 from tests.runner.incidents import CATALOGUE, HEADER, ROUTING, incident
@@ -57,7 +58,13 @@ class FakeTickets:
         if action == "open":
             assert "if-match" not in request.headers
             title = str(httpx2.Response(200, content=request.content).json()["title"])
-            view = {"id": f"t{len(self.views)}", "version": 1, "title": title, "assignee": self.assignee}
+            view = {
+                "id": f"t{len(self.views)}",
+                "version": 1,
+                "title": title,
+                "assignee": self.assignee,
+                "team": "mesa",
+            }
             self.views[str(view["id"])] = view
         else:
             view = self.views[rest[0]]
@@ -79,8 +86,9 @@ async def _play(service: FakeTickets, *incidents: Incident, **how: Any) -> Tally
     transport = httpx2.MockTransport(service.answer)
     stop = how.pop("stop", asyncio.Event())
     async with Desk({"tickets": "http://tickets"}, str, transport=transport) as desk:
+        routing = how.pop("routing", ROUTING)
         given: dict[str, Any] = {"concurrency": 4, "speed": None, "changed": lambda tally: None} | how
-        player = Player(desk, CATALOGUE, ROUTING, "run", stop=stop, **given)
+        player = Player(desk, CATALOGUE, routing, "run", stop=stop, **given)
         await player.play(incidents)
     return player.tally
 
@@ -138,6 +146,16 @@ async def test_whoever_has_it_is_not_asked_to_take_it_again() -> None:
     tally = await _play(service, incident("7", "R1! Accepted/In Progress/L1", "R2! Accepted/In Progress/L1"))
     assert service.log == [("t0", "open"), ("t0", "assign")]
     assert (tally.done["assign"], service.views["t0"]["assignee"]) == (1, "registro.r2")
+
+
+async def test_whoever_is_not_of_the_team_is_not_asked_to_take_it_and_is_counted() -> None:
+    members = [{"id": "registro.r2", "state": "active"}, {"id": "registro.r1", "state": "inactive"}]
+    routing = Routing([dict(team) | {"members": members} for team in ROUTING.teams])
+    service = FakeTickets()
+    one = incident("7", "R2! Accepted/In Progress/L1", "R1! Accepted/In Progress/L1")
+    tally = await _play(service, one, routing=routing)
+    assert service.log == [("t0", "open"), ("t0", "assign")]
+    assert (tally.strangers, tally.ends["t0"].assignee) == (1, "registro.r2")
 
 
 async def test_where_a_ticket_must_stand_is_only_said_of_what_was_played_to_its_end() -> None:

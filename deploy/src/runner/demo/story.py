@@ -43,12 +43,16 @@ class ReactionMissing(RunnerError):
 
 @dataclass(frozen=True)
 class Expected:
-    """What must become visible on the ticket: in words, the fact that tells it, and how to see it."""
+    """What must become visible on the ticket: in words, the fact that tells it, and how to see it.
+
+    `timed`: it follows from an hour that has come, not from what somebody did.
+    """
 
     what: str
     type: str
     seen: Condition
     shown: Callable[[View], str] | None = None
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Reaction:
     what: str
     visible_ms: float
     recorded_ms: float | None
+    timed: bool = False
 
 
 @dataclass
@@ -181,7 +186,8 @@ class _Story:
         step = await self._act("analyst", f"espera a la hora acordada, en {HOLD_SECONDS:g} s", "hold", agreed)
         await asyncio.sleep(max(0.0, began + HOLD_SECONDS - time.perf_counter()))
         self._answered_at = time.perf_counter()
-        await self._see(step, Expected("vuelve solo, y llama a quien lo tiene", TicketReleased.type, _woken))
+        woken = Expected("vuelve solo, y llama a quien lo tiene", TicketReleased.type, _woken, timed=True)
+        await self._see(step, woken)
         tried = {"text": "El cliente probó: sigue igual. Se reproduce con sus datos."}
         await self._see(await self._act("analyst", "anota lo que vio, y no lo llama más", "note", tried))
 
@@ -244,7 +250,8 @@ class _Story:
             for one in [one for one in missing if one.seen(view)]:
                 missing.remove(one)
                 what = f"{one.what} {one.shown(view)}" if one.shown else one.what
-                step.reactions.append(Reaction(what, took, recorded_after_ms(view, facts, one.type)))
+                recorded = recorded_after_ms(view, facts, one.type)
+                step.reactions.append(Reaction(what, took, recorded, one.timed))
             if not missing:
                 return
             if took > REACTION_SECONDS * 1000:

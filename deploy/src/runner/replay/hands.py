@@ -5,7 +5,7 @@ Nothing here knows what the desk was asked to do, so that the closing count can 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from runner.replay.log import Incident, Row
@@ -21,10 +21,11 @@ class Hands:
     team: str
 
 
-def hands_of(incident: Incident) -> Hands:
+def hands_of(incident: Incident, fits: Callable[[int, str], bool]) -> Hands:
     """The last row that says something decides the level, and with it who has it.
 
-    Whoever is named has it, until it goes up; what comes down is the last one's who had it there.
+    Whoever is named has it, if they may be given work of that level (`fits`), until it goes up; what comes down is the
+    last one's who had it there.
     """
     level, has_it, team = 1, None, incident.rows[0].team
     had_it: dict[int, str] = {}
@@ -35,7 +36,7 @@ def hands_of(incident: Incident) -> Hands:
                 had_it[level] = has_it
             has_it = had_it.get(reached) if reached < level else None
         level, team = reached, row.team
-        if row.person is not None and not queued:
+        if row.person is not None and not queued and fits(level, row.person):
             has_it = row.person
     return Hands(level, has_it, team)
 

@@ -6,15 +6,16 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from runner.replay.catalogue import Catalogue, Place
 from runner.replay.log import OF_THE_LOG, Incident
-from runner.replay.plan import LEVELS, TARGETS
+from runner.replay.plan import LEVELS, MEANINGS, TARGETS, Queued
 
 CALL_CENTRE = "call-centre"
 # A log has hundreds of teams, a desk has a few; what the others did is done by whoever covers the place.
-MOST_TEAMS = 8
+MOST_TEAMS = 12
 MOST_MEMBERS = 190
 MOST_COVERED = 500
 LONGEST_ID = 40
@@ -25,7 +26,7 @@ Pattern = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """A team of the log: of which target, who was named in its rows, and which places it has by most of their rows."""
+    """A team of the log: of which target, which places it has by most of their rows, and who had incidents there."""
 
     id: str
     target: str
@@ -35,7 +36,7 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Everybody whom a log names, and its greatest teams, sorted by id."""
+    """Everybody who had an incident of a log, and its greatest teams, sorted by id."""
 
     people: tuple[str, ...]
     teams: tuple[Team, ...]
@@ -54,36 +55,46 @@ def target_of(level: int) -> str:
 
 def house_of(incidents: Iterable[Incident], catalogue: Catalogue) -> House:
     """The house of a log: the same for the same incidents, whatever their order."""
-    rows: dict[int, Counter[str]] = defaultdict(Counter)
-    at: dict[tuple[int, Pattern], Counter[str]] = defaultdict(Counter)
-    named: dict[str, Counter[str]] = defaultdict(Counter)
-    people: set[str] = set()
+    seen = _Seen()
     for incident in incidents:
-        place = catalogue.place(incident)
-        level = 1
+        seen.look(incident, catalogue.place(incident))
+    great = {team: level for level, counted in seen.rows.items() for team in _most(counted, MOST_TEAMS)}
+    covers: dict[str, list[Pattern]] = defaultdict(list)
+    members: dict[str, Counter[str]] = defaultdict(Counter)
+    for (level, place), counted in sorted(seen.at.items()):
+        # Where none of them has been, the greatest of the level takes it.
+        here = Counter({team: n for team, n in counted.items() if great.get(team) == level}) or seen.rows[level]
+        (team,) = _most(here, 1)
+        if len(covers[team]) < MOST_COVERED:
+            covers[team].append(place)
+            members[team].update(seen.had[level, place])
+    teams = [
+        Team(team, target_of(level), tuple(sorted(_most(members[team], MOST_MEMBERS))), tuple(covers[team]))
+        for team, level in sorted(great.items())
+    ]
+    return House(tuple(sorted(seen.people)), tuple(teams))
+
+
+class _Seen:
+    """Rows of each team by level; and at each place on each level, those of each team and of whoever had it there."""
+
+    def __init__(self) -> None:
+        self.people: set[str] = set()
+        self.rows: dict[int, Counter[str]] = defaultdict(Counter)
+        self.at: dict[tuple[int, Pattern], Counter[str]] = defaultdict(Counter)
+        self.had: dict[tuple[int, Pattern], Counter[str]] = defaultdict(Counter)
+
+    def look(self, incident: Incident, place: Place) -> None:
+        level, pattern = 1, (place.client_id, place.product_id)
         for row in incident.rows:
             level = LEVELS.get(row.level, level)
             team = team_id(level, row.team)
-            rows[level][team] += 1
-            at[level, (place.client_id, place.product_id)][team] += 1
-            if row.person is not None:
-                people.add(row.person)
-                named[team][row.person] += 1
-    great = {team: level for level, counted in rows.items() for team in _most(counted, MOST_TEAMS)}
-    covers: dict[str, list[Pattern]] = defaultdict(list)
-    for (level, place_of), counted in at.items():
-        if own := _most(Counter({team: n for team, n in counted.items() if great.get(team) == level}), 1):
-            covers[own[0]].append(place_of)
-    teams = [
-        Team(
-            id=team,
-            target=target_of(level),
-            members=tuple(sorted(_most(named[team], MOST_MEMBERS))),
-            covers=tuple(sorted(covers[team])[:MOST_COVERED]),
-        )
-        for team, level in sorted(great.items())
-    ]
-    return House(tuple(sorted(people)), tuple(teams))
+            self.rows[level][team] += 1
+            self.at[level, pattern][team] += 1
+            # Whoever puts it into a queue need not be of the team whose queue that is.
+            if row.person is not None and not isinstance(MEANINGS.get((row.status, row.sub_status)), Queued):
+                self.people.add(row.person)
+                self.had[level, pattern][row.person] += 1
 
 
 def _most(counted: Counter[str], many: int) -> list[str]:
@@ -96,6 +107,17 @@ class Routing:
     """Which team takes what, by what the teams say that they cover; read once, and asked without the desk."""
 
     teams: Sequence[Mapping[str, Any]]
+
+    def fits(self, team: str, person: str) -> bool:
+        """Whether that team's work may be given to somebody: to its members, or to anybody while it has none."""
+        return not self._members[team] or person in self._members[team]
+
+    @cached_property
+    def _members(self) -> Mapping[str, set[str]]:
+        return {
+            team["id"]: {member["id"] for member in team["members"] if member["state"] == "active"}
+            for team in self.teams
+        }
 
     def team_of(self, level: int, place: Place) -> str:
         """The team of a level with the most specific pattern that fits: client before module before product.

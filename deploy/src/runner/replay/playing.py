@@ -59,6 +59,8 @@ class Tally:
     unread: Counter[tuple[str, str]] = field(default_factory=Counter)
     tickets: list[str] = field(default_factory=list)
     ends: dict[str, End] = field(default_factory=dict)
+    # Whom the log names and the team that routing has chosen does not have: so often.
+    strangers: int = 0
     ended: int = 0
     ambiguous: int = 0
     failures: list[str] = field(default_factory=list)
@@ -167,14 +169,26 @@ class Player:
         return ticket
 
     def _end(self, incident: Incident) -> End:
-        hands = hands_of(incident)
-        team = self.routing.team_of(hands.level, self.catalogue.place(incident))
+        place = self.catalogue.place(incident)
+
+        def fits(level: int, person: str) -> bool:
+            return self.routing.fits(self.routing.team_of(level, place), person)
+
+        hands = hands_of(incident, fits)
+        team = self.routing.team_of(hands.level, place)
         return End(hands.level, team, hands.assignee, own=team == team_id(hands.level, hands.team))
 
     async def _act(self, ticket: Document, action: Action, key: str) -> Document:
-        """The ticket after the action, or as it was when its state refuses the action or has it so already."""
-        if action.kind == "assign" and ticket["assignee"] == action.detail:
-            return ticket
+        """The ticket after the action, or as it was when its state refuses the action or has it so already.
+
+        Whom the log names and the ticket's team does not have is not asked to take it.
+        """
+        if action.kind == "assign":
+            if not self.routing.fits(ticket["team"], action.detail):
+                self.tally.strangers += 1
+                return ticket
+            if ticket["assignee"] == action.detail:
+                return ticket
         for attempt in range(LOOKS_AGAIN):
             try:
                 after = await self._send(ticket, action, f"{key}/{attempt}")

@@ -107,6 +107,9 @@ def _closing(counts: Counts) -> Table:
         f"de alguien / somebody's; {nobody:,} en la cola / in the queue; "
         f"{sum(end.own for end in ends):,} con el equipo del registro / with the log's own team",
     )
+    table.add_row(
+        "ajenos al equipo / not of the team", f"{tally.strangers:,}", "no se les asigna / not assigned to them"
+    )
     table.add_row("colas / queues", f"{len(counts.queued):,}", f"{counts.queued.total():,} abiertos / open")
     table.add_row(
         "tareas / tasks", f"{counts.tasks:,}", f"{counts.escalations_to_development:,} escalamientos a Desarrollo"
