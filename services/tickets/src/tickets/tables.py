@@ -8,6 +8,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Index,
     Integer,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from shared.db.columns import document, instant, position, text, uuid
+from tickets.domain.states import CONDITIONS
 
 metadata = MetaData(schema="tickets")
 
@@ -91,6 +93,7 @@ tickets = Table(
     instant("resolved_at", nullable=True),
     instant("closed_at", nullable=True),
     instant("cancelled_at", nullable=True),
+    *(CheckConstraint(holds, name=name) for name, holds in CONDITIONS.items()),
 )
 # What a job looks for: holds that end by themselves, and what was resolved long ago.
 Index("tickets_to_wake", tickets.c.wake_at, tickets.c.id, postgresql_where=sql("wake_at IS NOT NULL"))
