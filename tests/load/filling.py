@@ -165,7 +165,8 @@ _LAST_PAGE = """
 """
 _CLIENTS = """
     INSERT INTO tickets.clients (id, name, name_key, tier, retired, sequence)
-    SELECT id, 'Cliente ' || id, id, 'oro', false, 1 FROM unnest($1::text[]) id ON CONFLICT DO NOTHING
+    SELECT id, 'Cliente ' || id, 'cliente ' || replace(id, '-', ' '), 'oro', false, 1
+      FROM unnest($1::text[]) id ON CONFLICT DO NOTHING
 """
 _PRODUCTS = """
     INSERT INTO tickets.products (id, name, retired, sequence)

@@ -17,7 +17,8 @@ from tests.tickets.test_take_next import staff
 from tickets.commands import tickets as commands
 from tickets.commands.tickets import store_done
 from tickets.domain.ticket import Ticket
-from tickets.queries.lists import Sort, TicketFilter, ViewOfOpenTickets, list_tickets
+from tickets.queries.filters import TicketFilter, ViewOfOpenTickets
+from tickets.queries.lists import Sort, list_tickets
 from tickets.queries.views import VIEWS, ViewName, count_views
 from tickets.repository import tickets as repository
 
@@ -117,11 +118,10 @@ async def test_a_closed_ticket_whose_fix_came_out_calls_its_owner(desk: Database
         await commands.resolve_ticket(tx, cause(), ticket.id, code="configuracion", text="x")
         await commands.close_ticket(tx, cause(), ticket.id)
     await call(desk, ticket.id, "tell-client")
-    async with desk.begin() as tx:
-        found = await list_tickets(
-            tx, TicketFilter(view="attention", me="ana"), sort="opened", after=None, limit=10, now=NOW
-        )
-    assert [json.loads(row[-1])["number"] for row in found] == [ticket.number]
+    narrow: dict[str, Any] = {"client": ["molinos"], "q": "facturas", "updated_since": NOW}
+    assert await listed(desk, "attention", "ana", sort="opened", **narrow) == [ticket.number]
+    for name, other in {"client": ["aguero"], "q": "impresora", "due_from": NOW, "breached": True}.items():
+        assert await listed(desk, "attention", "ana", sort="opened", **narrow | {name: other}) == []
     async with desk.begin() as tx:
         await commands.answer_ticket(tx, cause(), ticket.id, reason="tell-client")
         assert (await count_views(tx, "ana")).attention == 0

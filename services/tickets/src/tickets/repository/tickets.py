@@ -19,6 +19,7 @@ from shared.spelling import search_key
 from tickets.domain.attention import Attention
 from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
 from tickets.domain.hands import Participant
+from tickets.domain.number import number_of
 from tickets.domain.opening import Handover, Opening
 from tickets.domain.routing import CALL_CENTRE, Coverage
 from tickets.domain.ticket import Ticket, TicketNotFound
@@ -96,7 +97,7 @@ async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known, tuple[C
         module=KnownModule(**module) if module else None,
         installation=KnownInstallation(**installation) if installation else None,
     )
-    return f"T-{row['number']:06d}", known, coverages_of(_json(row["coverages"]))
+    return number_of(row["number"]), known, coverages_of(_json(row["coverages"]))
 
 
 async def insert_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[TicketEvent]]) -> None:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "tickets_0012"
-down_revision = "tickets_0008"
+down_revision = "tickets_0011"
 
 STATES = """
 ALTER TABLE tickets.tickets
