@@ -85,9 +85,9 @@ async def test_nobody_is_refused_or_kept_waiting_where_they_cannot_be_recorded(
     monkeypatch.setattr(callers, "PATIENCE_SECONDS", 0.05)
     async with http.database.connect(OWNER) as owner, http.person("eva") as eva, owner.transaction():
         await owner.execute("LOCK TABLE tickets.people IN ACCESS EXCLUSIVE MODE")
-        assert (await eva.get("/tickets")).status_code == 200
+        assert (await eva.get("/clients")).status_code == 200
         # Meanwhile nobody tries again.
-        assert (await eva.get("/tickets")).status_code == 200
+        assert (await eva.get("/clients")).status_code == 200
     assert len(http.app.state.acquaintances.meeting) <= 1
 
 
@@ -96,7 +96,7 @@ async def test_somebody_who_could_not_be_recorded_is_with_a_later_request(
 ) -> None:
     async with http.database.connect(OWNER) as owner, http.person("eva") as eva:
         await owner.execute("ALTER TABLE tickets.people RENAME TO hidden")
-        assert (await eva.get("/tickets")).status_code == 200
+        assert (await eva.get("/clients")).status_code == 200
         await owner.execute("ALTER TABLE tickets.hidden RENAME TO people")
         assert (await eva.get("/me")).status_code == 404
         http.app.state.acquaintances.rests_until = 0.0
