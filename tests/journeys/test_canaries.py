@@ -100,7 +100,8 @@ class Story:
                 reported_late_reason=plant("reason of the late registration"),
             )
             ticket = str(opened["id"])
-            await until(desk, ticket, has_reacted)
+            # Its response was due long ago: the call for that is a version of its own, which whoever acts has seen.
+            await until(desk, ticket, lambda seen: has_reacted(seen) and seen["attention"])
             await act(desk, ticket, "respond", text=plant("what the client was told"))
             await act(desk, ticket, "hold", reason="third-party", note=plant("note of the hold"))
             await act(desk, ticket, "release")
