@@ -107,6 +107,9 @@ class Story:
             await act(desk, ticket, "release")
             await self._change_hands(desk, ticket)
             await until(desk, ticket, lambda seen: seen["tasks"])
+            link = {"relation": "related", "other": (await open_ticket(desk))["number"]}
+            await act(desk, ticket, "link", **link, reason=plant("why it was linked"))
+            await act(desk, ticket, "unlink", **link, reason=plant("why it was linked no more"))
             await act(desk, ticket, "resolve", code="error-corregido", text=plant("how it was settled"))
             for path in ("/v1/clients", "/v1/tickets"):
                 assert (await desk.get(path, params={"q": plant(f"search in {path}")})).status_code == 200

@@ -18,16 +18,20 @@ from tickets.domain.workflow import Action
 
 SETTLE = {"code": "configuracion", "text": "era el certificado"}
 HOLD = {"reason": "third-party", "note": "el banco"}
+# To the ticket that was opened first.
+LINK = {"relation": "caused_by", "other": "T-000001", "reason": "el mismo corte"}
 # What each door takes, so that only state, level and permission decide: nobody of these has any part yet.
 BODIES: dict[str, dict[str, Any]] = {
     "assign": {"assignee": "zoe"}, "hand-over": {"owner": "zoe"}, "join": {"person_id": "zoe"},
-    "leave": {"person_id": "ines"}, "escalate": {"target": "analysts", "reason": "excede"},
+    "leave": {"person_id": "ines"}, "complete": {"product_id": "gestion"},
+    "escalate": {"target": "analysts", "reason": "excede"},
     "de-escalate": {"reason": "falta probarlo"}, "hold": HOLD, "release": {}, "respond": {"text": "lo vemos"},
+    "link": LINK, "unlink": LINK,
     "note": {"text": "probado en planta"}, "resolve": SETTLE, "reopen": {"reason": "sigue igual"}, "close": {},
     "cancel": {"reason": "duplicado"},
 }  # fmt: skip
 NEW_DOORS: dict[str, dict[str, Any]] = {
-    name: BODIES[name] for name in ("hand-over", "join", "leave", "de-escalate", "note")
+    name: BODIES[name] for name in ("hand-over", "join", "leave", "complete", "de-escalate", "note", "link")
 } | {"answer": {"reason": "breached"}}
 # What leads a fresh ticket into each state.
 WAYS: dict[Status, list[str]] = {
@@ -67,6 +71,7 @@ async def test_what_the_view_allows_is_done_and_what_it_refuses_is_refused_with_
 ) -> None:
     tried: set[tuple[str, bool]] = set()
     async with http.person("sofia", "supervisor") as sofia:
+        await opened(sofia)
         # Each role in all states is a matter of the rules (domain/test_possible.py): one that may all, one, and none.
         for role in ("supervisor", "agent", "auditor"):
             for level in (1, 2, 3) if status != "new" else (1,):
@@ -76,12 +81,15 @@ async def test_what_the_view_allows_is_done_and_what_it_refuses_is_refused_with_
                     assert (shown["status"], shown["level"]) == (status, level)
                     # What is refused changes nothing, so one ticket does for all of it; what is done leads elsewhere.
                     for said in sorted(shown["actions"], key=lambda one: one["allowed"]):
+                        version = shown["version"]
                         if said["allowed"]:
                             place = await prepared(sofia, status, level)
+                        if said["allowed"] and said["action"] == "unlink":
+                            version = (await do(sofia, place, "link")).json()["version"]
                         answer = await paula.post(
                             f"{place}/{said['action']}",
                             json=body_for(said["action"], shown),
-                            headers=at(shown["version"]),
+                            headers=at(version),
                         )
                         assert said["allowed"] == (answer.status_code == 200), (role, level, said, answer.text)
                         if not said["allowed"]:
@@ -119,7 +127,9 @@ async def test_a_ticket_that_was_settled_too_long_ago_is_not_offered_for_reopeni
 
 @pytest.fixture
 async def called(http: Desk, ana: httpx2.AsyncClient) -> str:
-    """Somebody's ticket of level 2 that calls for its breach; Inés takes part, and it is at version 5."""
+    """Somebody's ticket of level 2 that calls for its breach, the second that was opened; Inés takes part, and it is at
+    version 5."""
+    await opened(ana)
     place = await opened(ana)
     await do(ana, place, "join", person_id="ines")
     await do(ana, place, "escalate", target="analysts", reason="excede")
@@ -168,6 +178,8 @@ async def test_each_new_door_is_refused_to_whoever_may_not_or_has_not_seen(
         ("join", {"role": "boss"}, "#/role"), ("join", {"person_id": ""}, "#/person_id"),
         ("leave", {"who": "ines"}, "#/who"), ("de-escalate", {}, "#/reason"),
         ("de-escalate", {"reason": "\n"}, "#/reason"), ("note", {"text": ""}, "#/text"), ("note", {}, "#/text"),
+        ("link", LINK | {"relation": "duplicate"}, "#/relation"), ("link", LINK | {"other": "T-"}, "#/other"),
+        ("link", LINK | {"reason": " "}, "#/reason"), ("unlink", {"relation": "related"}, "#/other"),
         ("answer", {"reason": "because"}, "#/reason"), ("answer", {}, "#/reason"),
         ("hold", HOLD | {"wake_at": "mañana"}, "#/wake_at"), ("hold", HOLD | {"wake_at": 1764000000}, "#/wake_at"),
     ],

@@ -54,10 +54,10 @@ async def test_a_new_ticket_stands_where_no_clock_has_come_yet(desk: Database) -
         {
             "id": ticket.id, "number": "T-000001", "title_key": "nosepuedenemitirfacturas", "reported_at": NOW,
             "opened_at": NOW, "last_fact_at": NOW, "status": "new", "hold_reason": None, "kind": "incident",
-            "client_id": "molinos", "product_id": "gestion", "module_id": "facturacion", "severity": 2,
-            "priority": 2, "level": 1, "target": None, "team": "mesa-de-ayuda", "owner": "ana", "assignee": None,
-            "parts": [], "calls": [], "clocks": "pending", "due_kind": None, "due_at": None, "due_breached": False,
-            "breached": False, "turn": 1,
+            "client_id": "molinos", "product_id": "gestion", "module_id": "facturacion",
+            "installation_id": None, "severity": 2, "priority": 2, "level": 1, "target": None, "team": "mesa-de-ayuda",
+            "owner": "ana", "assignee": None, "parts": [], "calls": [], "clocks": "pending", "due_kind": None,
+            "due_at": None, "due_breached": False, "breached": False, "turn": 1,
             "turn_by": int(NOW.timestamp()) * 1_000_000 + NOW.microsecond,
         }
     ]  # fmt: skip

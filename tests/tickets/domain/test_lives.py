@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from shared.contracts.tickets import (
     AttentionReason,
+    Groups,
     HoldReason,
     ParticipantRole,
     Target,
@@ -29,9 +30,14 @@ from shared.contracts.tickets import (
 )
 from shared.errors import Conflict, Forbidden, Invalid
 from shared.instants import STEP
+from tests.tickets.domain.acting import LINK
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, new_ticket
 from tickets.domain.attention import CALLS
+from tickets.domain.completing import Naming, asked_of, complete, completed_groups
 from tickets.domain.escalation import LEVEL_OF, Reach
+from tickets.domain.grouping import Known, KnownInstallation, KnownModule
+from tickets.domain.link import link, unlink
+from tickets.domain.routing import Pattern, Routed
 from tickets.domain.ticket import Ticket
 
 PEOPLE = st.sampled_from(["ana", "bruno", "carla"])
@@ -45,17 +51,31 @@ MAY_CHANGE: dict[str, set[str]] = {
     },
     "level": {"escalated", "deescalated"},
     "target": {"escalated", "deescalated"},
-    "team": {"escalated", "deescalated"},
+    "team": {"escalated", "deescalated", "classified"},
+    "groups": {"classified"},
+    "installation_id": {"classified"},
     "assignee": {"assigned", "escalated", "deescalated"},
     "owner": {"handed-over"},
     "hold": {"held", "released", "resolved", "cancelled"},
 }  # fmt: skip
-WRITTEN_ABOUT = {"commented", "participant-left", "attention-cleared", "attention-raised"}
+WRITTEN_ABOUT = {"commented", "linked", "unlinked", "participant-left", "attention-cleared", "attention-raised"}
 
 
 def noun_of(event: TicketEvent) -> str:
     """`held` of `desk.ticket.held.v1`."""
     return event.type.removeprefix("desk.ticket.").removesuffix(".v1")
+
+
+# One product, and a part of each kind that settles it.
+NAMED = st.sampled_from([None, None, "gestion"])
+_KNOWN = Known(None, False, KnownModule("gestion", None, False), KnownInstallation("molinos", "gestion", False))
+
+
+def completed(ticket: Ticket, naming: Naming) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+    """What the command does, with one team for each product."""
+    asked = asked_of(ticket, naming)
+    groups = completed_groups(ticket, asked, _KNOWN)
+    return complete(ticket, groups, asked.installation_id, Routed(f"equipo-{groups.product_id}", Pattern()))
 
 
 class TicketLife(RuleBasedStateMachine):
@@ -65,7 +85,8 @@ class TicketLife(RuleBasedStateMachine):
 
     @initialize(severity=st.integers(1, 4), priority=st.integers(1, 4))
     def open(self, severity: int, priority: int) -> None:
-        self.ticket = new_ticket(severity=severity, priority=priority)
+        nothing = Groups(client_id="molinos")
+        self.ticket = new_ticket(severity=severity, priority=priority, groups=nothing, installation_id=None)
         self.events: list[TicketEvent] = []
         self.commands = 1
         self.at: datetime = NOW
@@ -142,9 +163,33 @@ class TicketLife(RuleBasedStateMachine):
         there = {(one.person_id, one.role) for one in self.ticket.participants}
         assert self.take(Ticket.leave, who, role, by=by) == ((who, role) in there)
 
+    @rule(product=NAMED, module=NAMED, installation=NAMED, by=PEOPLE)
+    def complete(self, product: str | None, module: str | None, installation: str | None, by: str) -> None:
+        """Each is named once while it is null; who has the ticket keeps it, and who waits goes where it is covered."""
+        before, groups = self.ticket, self.ticket.opening.groups
+        had = (groups.product_id, groups.module_id, before.opening.installation_id)
+        said = (product, module, installation)
+        may = before.status not in ("closed", "cancelled") and any(said)
+        may = may and not any(old and new for old, new in zip(had, said, strict=True))
+        assert self.take(completed, Naming(*said), by=by) == may
+        after = self.ticket.opening
+        now = (after.groups.product_id, after.groups.module_id, after.installation_id)
+        settled = product or module or installation
+        product = had[0] or ("gestion" if settled else None)
+        assert now == ((product, had[1] or module, had[2] or installation) if may else had)
+        waits = may and before.assignee is None and before.status != "resolved"
+        assert self.ticket.team == (f"equipo-{product}" if waits else before.team)
+        assert self.ticket.classification == (self.ticket.version if may else before.classification)
+
     @rule(by=PEOPLE)
     def note(self, by: str) -> None:
         assert self.take(Ticket.comment, "x", by=by)
+
+    @rule(do=st.sampled_from([link, unlink]), by=PEOPLE)
+    def link(self, do: Callable[..., Any], by: str) -> None:
+        before = self.ticket.brief()
+        assert self.take(do, new_ticket(), LINK, "x", by=by)
+        assert self.ticket.brief() == before.model_copy(update={"version": before.version + 1})
 
     @rule(to=st.sampled_from(list(LEVEL_OF)), derive=st.booleans(), skip_level=st.booleans(), by=PEOPLE)
     def escalate(self, to: Target, derive: bool, skip_level: bool, by: str) -> None:

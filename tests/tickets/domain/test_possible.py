@@ -15,6 +15,7 @@ from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.test_permissions import app_of
 from tests.tickets.domain.test_workflow import EXPECTED, LEVEL_AFTER, STATES, possible_by_hand
 from tests.tickets.domain.tickets import NOW, ticket_in
+from tickets.domain.completing import Naming
 from tickets.domain.possible import Possible, Standing, possibilities
 from tickets.domain.workflow import LEVELS, RULES, Action
 
@@ -28,7 +29,7 @@ MAY_DERIVE: set[Role] = {"analyst", "liaison", "supervisor"}
 def standing(status: Status, level: int, *, immediate: bool = False) -> Standing:
     """A ticket in a state on a level, resolved just now if at all."""
     ticket = ticket_in(status, level)
-    return Standing(ticket.number, status, level, ticket.target, immediate, ticket.resolved_at, NOW)
+    return Standing(ticket.number, status, level, ticket.target, immediate, ticket.resolved_at, NOW, Naming())
 
 
 def refusal(status: Status, level: int, action: Action, role: Role, *, immediate: bool) -> str | None:

@@ -24,7 +24,8 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
     found = await view(desk, done.ticket.id)
     (entry,) = found.pop("history")
     assert {one["action"] for one in found.pop("actions") if one["allowed"]} == {
-        "assign", "hand-over", "join", "leave", "escalate", "hold", "respond", "note", "resolve", "cancel",
+        "assign", "hand-over", "join", "leave", "escalate", "hold", "respond", "note", "link", "unlink",
+        "resolve", "cancel",
     }  # fmt: skip
     assert (entry["type"], entry["actor"], entry["fact_id"]) == ("desk.ticket.opened.v1", "ana", str(done.facts[0]))
     at = "2026-11-02T14:03:00.25+00:00"
@@ -43,8 +44,8 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
         "reported_at": at, "reported_late_reason": None, "opened_at": at, "opened_by": "ana",
         "first_responded_at": None, "participants": [], "attention": [], "hold": None, "resolution": None,
         "closed_at": None, "cancelled_at": None,
-        "environment": {"state": "pending", "data": None}, "clocks": [], "tasks": [], "history_goes_on": False,
-        "server_time": at,
+        "environment": {"state": "pending", "data": None}, "earlier_environments": [], "clocks": [], "tasks": [],
+        "related": [], "history_goes_on": False, "server_time": at,
     }  # fmt: skip
 
 
@@ -97,7 +98,12 @@ async def test_an_unknown_environment_says_why(desk: Database) -> None:
     environment = (await view(desk, done.ticket.id))["environment"]
     assert environment == {
         "state": "unknown",
-        "data": {"client_id": "molinos", "reason": "several-installations", "candidates": ["a1", "a2"]},
+        "data": {
+            "classification": 1,
+            "client_id": "molinos",
+            "reason": "several-installations",
+            "candidates": ["a1", "a2"],
+        },
     }
 
 

@@ -75,6 +75,8 @@ tickets = Table(
     # Since when the work runs, rests or is done as it does.
     instant("course_at"),
     text("owner"),
+    # The version at which product, module and installation came to be what they are.
+    Column("classification", Integer, nullable=False, server_default="1"),
     _integer("level"),
     text("target", nullable=True),
     text("team", nullable=True),
@@ -164,6 +166,7 @@ open_tickets = Table(
     _integer("turn"),
     Column("turn_by", BigInteger, nullable=False),
     text("team", nullable=True),
+    text("installation_id", nullable=True),
 )
 Index(
     "open_tickets_by_turn",
@@ -185,6 +188,26 @@ Index(
     postgresql_where=sql("assignee IS NOT NULL"),
 )
 Index("open_tickets_by_team", open_tickets.c.team, open_tickets.c.opened_at, open_tickets.c.id)
+
+# What two tickets have to do with each other; one that has ended stays. What is related has the lesser id first.
+links = Table(
+    "links",
+    metadata,
+    uuid("id", primary_key=True),
+    text("kind"),
+    uuid("from_id"),
+    uuid("to_id"),
+    instant("linked_at"),
+    text("linked_by"),
+    text("reason", nullable=True),
+    instant("unlinked_at", nullable=True),
+    text("unlinked_by", nullable=True),
+)
+_IS = sql("unlinked_at IS NULL")
+Index("links_once", links.c.from_id, links.c.to_id, links.c.kind, unique=True, postgresql_where=_IS)
+_REPEATS = sql("kind = 'duplicate_of' AND unlinked_at IS NULL")
+Index("links_of_duplicates", links.c.from_id, unique=True, postgresql_where=_REPEATS)
+Index("links_by_target", links.c.to_id, postgresql_where=_IS)
 
 # Everything that ever happened to a ticket, from whichever service. The serving role can add and read, nothing else.
 history = Table(
@@ -344,10 +367,12 @@ Index("contracts_by_client", contracts.c.client_id)
 environments = Table(
     "environments",
     metadata,
-    uuid("ticket_id", primary_key=True),
+    uuid("ticket_id"),
     text("state"),
     document("data"),
     _sequence(),
+    _integer("classification"),
+    PrimaryKeyConstraint("ticket_id", "classification"),
 )
 
 clocks = Table(

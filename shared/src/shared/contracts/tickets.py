@@ -23,6 +23,8 @@ ClosedBecause = Literal["asked", "no-objection"]
 # Why a ticket calls somebody, and whom.
 AttentionReason = Literal["breached", "released", "declined", "hold-ended", "tell-client"]
 Addressee = Literal["owner", "assignee", "team"]
+# What a ticket is to another one, read from it: each but the last has its counterpart on the other.
+Relation = Literal["duplicate_of", "has_duplicate", "caused_by", "cause_of", "related"]
 
 Severity = Annotated[int, Field(ge=1, le=4, description="1 stops the company, 4 stops nobody")]
 Priority = Annotated[int, Field(ge=1, le=4, description="1 is the most urgent client condition")]
@@ -167,6 +169,55 @@ class TicketDeescalated(TicketEvent):
     from_level: Level
     to_level: Level
     reason: Personal[str]
+
+
+class Rerouting(Part):
+    """The ticket went to the queue of another team: what that one covers. None stands for everything in its place."""
+
+    from_team: Code | None
+    client_id: Code | None = None
+    product_id: Code | None = None
+    module_id: Code | None = None
+
+
+class TicketClassified(TicketEvent):
+    """What nobody could say at opening is named now; None is what this does not name. Its environment is read anew.
+
+    The version of `ticket` is the number of this classification: that of the opening is 1.
+    """
+
+    type = "desk.ticket.classified.v1"
+    product_id: Code | None = Field(default=None, description="also where the module or the installation settles it")
+    module_id: Code | None = None
+    installation_id: Code | None = None
+    rerouted: Rerouting | None = Field(default=None, description="when nobody had it, and another team covers it now")
+
+
+class OtherTicket(Part):
+    """The other end of a link."""
+
+    ticket_id: UUID
+    number: Number
+
+
+class TicketLinked(TicketEvent):
+    """This ticket has to do with another one; the same is told of that one, with the counterpart of the relation."""
+
+    type = "desk.ticket.linked.v1"
+    link_id: UUID
+    relation: Annotated[str, written(Relation)] = Field(description="what this ticket is to the other one")
+    other: OtherTicket
+    reason: Personal[str] | None = None
+
+
+class TicketUnlinked(TicketEvent):
+    """A link ended; it is told of both tickets."""
+
+    type = "desk.ticket.unlinked.v1"
+    link_id: UUID
+    relation: Annotated[str, written(Relation)] = Field(description="what this ticket was to the other one")
+    other: OtherTicket
+    reason: Personal[str] | None = None
 
 
 class TicketCommented(TicketEvent):

@@ -65,7 +65,8 @@ class Wanted:
         ViewName | None,
         Query(
             description="the caller's: `mine` (owner, assignee or working), `team` (the queues of one's teams), "
-            "`unassigned` (what nobody has there), `attention` (what calls one; by opening also what is closed)"
+            "`unassigned` (what nobody has there), `attention` (what calls one; by opening also what is closed), "
+            "`to-complete` (one's own or one's teams', of which product, module or installation is still to be said)"
         ),
     ] = None
     client: Annotated[Codes, _several("a client's id")] = None

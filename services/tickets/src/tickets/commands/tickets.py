@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -350,16 +349,25 @@ async def _require_fit(tx: Transaction, ticket: Ticket, person_id: str, *, of_te
 
 
 async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:
-    """Compares under the ticket's lock. What happened since is only read for whoever has to be told."""
-    since = partial(history.facts_since, tx, ticket.id, expected.newest)
-    await expected.require(ticket.number, ticket.version, since)
+    await history.require_seen(tx, ticket.id, ticket.number, ticket.version, expected)
 
 
 async def store_done(
-    tx: Transaction, cause: Cause, before: Ticket, after: Ticket, events: Sequence[TicketEvent]
+    tx: Transaction,
+    cause: Cause,
+    before: Ticket,
+    after: Ticket,
+    events: Sequence[TicketEvent],
+    *,
+    answers: bool = True,
 ) -> Done:
-    """Stores and tells what an action made of a ticket; whoever was called and acts has answered with it."""
-    after, ends = after.answered_by(cause.actor)
+    """Stores and tells what an action made of a ticket; whoever was called and acts has answered with it.
+
+    `answers` is not so for what an action on one ticket does to another one.
+    """
+    ends: Sequence[TicketEvent] = ()
+    if answers:
+        after, ends = after.answered_by(cause.actor)
     after = replace(after, last_fact_at=cause.recorded_at)
     facts = seal(cause, *events, *ends)
     await repository.store_ticket(tx, before, after, facts)

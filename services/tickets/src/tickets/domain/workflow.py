@@ -10,6 +10,7 @@ from shared.contracts.tickets import (
     Status,
     TicketAssigned,
     TicketCancelled,
+    TicketClassified,
     TicketClosed,
     TicketCommented,
     TicketDeescalated,
@@ -17,18 +18,20 @@ from shared.contracts.tickets import (
     TicketEvent,
     TicketHandedOver,
     TicketHeld,
+    TicketLinked,
     TicketParticipantJoined,
     TicketParticipantLeft,
     TicketReleased,
     TicketReopened,
     TicketResolved,
     TicketResponded,
+    TicketUnlinked,
 )
 from shared.errors import Conflict
 
 Action = Literal[
-    "assign", "hand-over", "join", "leave", "escalate", "de-escalate", "hold", "release", "respond", "note", "resolve",
-    "reopen", "close", "cancel",
+    "assign", "hand-over", "join", "leave", "complete", "escalate", "de-escalate", "hold", "release", "respond", "note",
+    "link", "unlink", "resolve", "reopen", "close", "cancel",
 ]  # fmt: skip
 
 # In one of these a ticket has ended and stands in no queue; in any other it is open.
@@ -59,7 +62,7 @@ class Rule:
 
 
 # A hold is left by releasing, resolving or cancelling only, so that whoever hands the ticket on has said that the
-# waiting is over. What was cancelled is only written about.
+# waiting is over. What was cancelled is only written about; what another ticket has to do with it is a part of that.
 RULES: Mapping[Action, Rule] = {
     rule.action: rule
     for rule in (
@@ -67,12 +70,16 @@ RULES: Mapping[Action, Rule] = {
         Rule("hand-over", _STAYS_OPEN, "ticket:work", TicketHandedOver),
         Rule("join", _STAYS_OPEN, "ticket:work", TicketParticipantJoined),
         Rule("leave", _STAYS, "ticket:work", TicketParticipantLeft),
+        # To say what a ticket is about is not to work on it: a new one stays new, and in the queue.
+        Rule("complete", _STAYS_OPEN, "ticket:work", TicketClassified),
         Rule("escalate", _WORK, "ticket:escalate", TicketEscalated),
         Rule("de-escalate", _WORK, "ticket:escalate", TicketDeescalated, levels=(2, 3)),
         Rule("hold", {"new": "on_hold", "in_progress": "on_hold"}, "ticket:work", TicketHeld),
         Rule("release", {"on_hold": "in_progress"}, "ticket:work", TicketReleased),
         Rule("respond", {**_WORK, "on_hold": "on_hold", "resolved": "resolved"}, "ticket:work", TicketResponded),
         Rule("note", _STAYS, "ticket:work", TicketCommented),
+        Rule("link", _STAYS, "ticket:work", TicketLinked),
+        Rule("unlink", _STAYS, "ticket:work", TicketUnlinked),
         Rule(
             "resolve",
             {"new": "resolved", "in_progress": "resolved", "on_hold": "resolved"},

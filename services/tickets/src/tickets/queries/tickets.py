@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -25,12 +25,15 @@ from shared.contracts.tickets import (
     Level,
     ParticipantRole,
     Priority,
+    Relation,
     Severity,
     Status,
     Target,
 )
 from shared.db.statement import sql
 from shared.db.transaction import Reader
+from tickets.domain.completing import Naming
+from tickets.domain.link import COUNTERPART, LinkKind
 from tickets.domain.possible import Standing, possibilities
 from tickets.domain.ticket import TicketNotFound
 from tickets.domain.workflow import Action
@@ -91,7 +94,10 @@ class ResolutionView(View):
 
 
 class EnvironmentView(View):
-    """What the client runs: `pending` until inventory has answered; `data` is what its event said."""
+    """What the client runs: `pending` until inventory has answered; `data` is what its event said.
+
+    Its `classification` is the version of the ticket that named what it was found by.
+    """
 
     state: Literal["pending", "resolved", "unknown"]
     data: dict[str, Any] | None
@@ -138,6 +144,20 @@ class TaskView(View):
     fix_version: str | None
 
 
+class RelatedView(View):
+    """Another ticket that this one has to do with."""
+
+    relation: Annotated[str, written(Relation)] = Field(description="what this ticket is to that one")
+    id: UUID
+    number: str
+    title: str
+    status: Status
+    link_id: UUID
+    linked_at: AwareDatetime
+    linked_by: str
+    reason: str | None
+
+
 class TicketSummary(View):
     """What every list of tickets shows."""
 
@@ -181,8 +201,12 @@ class TicketView(TicketSummary):
     closed_at: AwareDatetime | None
     cancelled_at: AwareDatetime | None
     environment: EnvironmentView
+    earlier_environments: list[EnvironmentView] = Field(
+        description="what was frozen before product, module or installation were named, the first one first"
+    )
     clocks: list[ClockView]
     tasks: list[TaskView]
+    related: list[RelatedView] = Field(description="tickets that it is linked to, the first link first")
     history: list[HistoryEntry] = Field(description=f"the last {history.SHOWN} facts, by when they happened")
     history_goes_on: bool = Field(description="there are earlier facts: all of them are at GET …/history")
     server_time: AwareDatetime
@@ -226,7 +250,7 @@ SUMMARY = {
 _HOLD = object_of(HoldView, "t", reason="t.hold_reason", note="t.hold_note", since="t.held_at", wake_at="t.wake_at")
 _RESOLUTION = object_of(ResolutionView, "t", code="t.resolution_code", text="t.resolution_text", at="t.resolved_at")
 # The environment `e` of a ticket, for every answer that shows something of it.
-OF_TICKET = "tickets.environments e WHERE e.ticket_id = t.id"
+OF_TICKET = "tickets.environments e WHERE e.ticket_id = t.id AND e.classification = t.classification"
 ENVIRONMENT = f"""COALESCE(
     (SELECT {object_of(EnvironmentView, "e")} FROM {OF_TICKET}),
     '{{"state": "pending", "data": null}}')"""
@@ -243,6 +267,19 @@ CLOCK_REMAINING = (
 _CLOCK = object_of(ClockView, "k", state=CLOCK_STATE, remaining_seconds=CLOCK_REMAINING)
 CLOCKS = array_of(_CLOCK, "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id")
 TASKS = array_of(object_of(TaskView, "d"), "d.id", "tickets.tasks d WHERE d.ticket_id = t.id")
+_RELATION = " ".join(f"WHEN '{kind}' THEN '{COUNTERPART[kind]}'" for kind in get_args(LinkKind))
+_RELATED = object_of(
+    RelatedView,
+    "o",
+    relation=f"CASE WHEN l.from_id = t.id THEN l.kind ELSE CASE l.kind {_RELATION} END END",
+    link_id="l.id",
+    linked_at="l.linked_at",
+    linked_by="l.linked_by",
+    reason="l.reason",
+)
+_LINKS = """(SELECT l.* FROM tickets.links l WHERE l.from_id = t.id AND l.unlinked_at IS NULL
+             UNION ALL SELECT l.* FROM tickets.links l WHERE l.to_id = t.id AND l.unlinked_at IS NULL) l
+    JOIN tickets.tickets o ON o.id = CASE WHEN l.from_id = t.id THEN l.to_id ELSE l.from_id END"""
 _TICKET = object_of(
     TicketView,
     "t",
@@ -250,13 +287,22 @@ _TICKET = object_of(
     hold=_where("t.hold_reason", _HOLD),
     resolution=_where("t.resolved_at", _RESOLUTION),
     environment=ENVIRONMENT,
+    earlier_environments=array_of(
+        object_of(EnvironmentView, "e"),
+        "e.classification",
+        "tickets.environments e WHERE e.ticket_id = t.id AND e.classification < t.classification",
+    ),
     clocks=CLOCKS,
     tasks=TASKS,
+    related=array_of(_RELATED, "l.linked_at, l.id", _LINKS),
     history=history.LAST,
     history_goes_on=history.MORE,
     server_time="CAST(:now AS timestamptz)",
 )
-_STANDING = f"t.number, t.status, t.level, t.target, {IMMEDIATE} AS immediate, t.resolved_at"
+_STANDING = (
+    f"t.number, t.status, t.level, t.target, {IMMEDIATE} AS immediate, t.resolved_at, "
+    "t.product_id, t.module_id, t.installation_id"
+)
 VIEW = sql(f"SELECT t.version, {_STANDING}, {_TICKET}::text AS view FROM tickets.tickets t WHERE t.id = :id")
 
 
@@ -268,6 +314,7 @@ async def view_ticket(connection: Reader, id: UUID, now: datetime, permitted: Co
     row = await connection.fetch_first(VIEW, {"id": id, "now": now})
     if row is None:
         raise TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
-    standing = Standing(row.number, row.status, row.level, row.target, row.immediate, row.resolved_at, now)
+    named = Naming(row.product_id, row.module_id, row.installation_id)
+    standing = Standing(row.number, row.status, row.level, row.target, row.immediate, row.resolved_at, now, named)
     actions = json.dumps([asdict(one) for one in possibilities(standing, permitted)], ensure_ascii=False)
     return row.version, f'{row.view[:-1]}, "actions": {actions}}}'

@@ -52,7 +52,8 @@ _CLOCKS = """
 _ENDED = ", ".join(f"'{status}'" for status in ENDED)
 _OPEN_OF_TICKET = (
     "id", "number", "title_key", "reported_at", "opened_at", "last_fact_at", "status", "hold_reason", "kind",
-    "client_id", "product_id", "module_id", "severity", "priority", "level", "target", "team", "owner", "assignee",
+    "client_id", "product_id", "module_id", "installation_id", "severity", "priority", "level", "target", "team",
+    "owner", "assignee",
 )  # fmt: skip
 # Who takes part in it beside its assignee, as what, and whom it calls.
 _OPEN_OF_PEOPLE = {

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "tickets_0011"
-down_revision = "tickets_0008"
+down_revision = "tickets_0009"
 
 ENDED = "WHERE status IN ('closed', 'cancelled')"
 STATEMENTS = (
