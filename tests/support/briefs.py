@@ -13,7 +13,7 @@ from shared.contracts.tickets import Groups, TicketBrief
 REPORTED_AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 
 
-def ticket_brief(*, client: str | None = "molinos", **changes: Any) -> TicketBrief:
+def ticket_brief(*, client: str | None = "molinos", product: str | None = None, **changes: Any) -> TicketBrief:
     """A ticket that was just opened, at S2/P3; P1/S1 is immediate by itself."""
     usual: dict[str, Any] = {
         "number": "T-000042",
@@ -24,7 +24,7 @@ def ticket_brief(*, client: str | None = "molinos", **changes: Any) -> TicketBri
         "team": None,
         "owner": "ana",
         "assignee": None,
-        "groups": Groups(client_id=client),
+        "groups": Groups(client_id=client, product_id=product),
         "installation_id": None,
         "kind": "incident",
         "severity": 2,
