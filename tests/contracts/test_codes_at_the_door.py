@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 from fastapi import FastAPI
 
+from shared.contract_choice import Standing
 from shared.contracts.devlink import TaskStatus
 from shared.contracts.inventory import Nature, Tier
 from shared.contracts.sla import ContractType
@@ -18,11 +19,15 @@ from shared.http.routers import routers_of
 from tests.contracts.messages import is_code
 from tests.rules.source import SERVICES
 
+# What a rule of priority may ask for, in a body as in a file.
+CONDITIONS = {"ConditionFacts.kind": Kind, "ConditionFacts.contract": Standing}
 # Each service → what callers send it, and the words that each closed field takes.
 BODIES: dict[str, dict[str, Any]] = {
     "tickets": {
         "OpenTicketBody.kind": Kind,
         "OpenTicketBody.channel": Channel,
+        "PreviewBody.kind": Kind,
+        **CONDITIONS,
         "EscalateBody.target": Target,
         "HoldBody.reason": HoldReason,
         "RespondBody.channel": Channel,
@@ -43,6 +48,7 @@ FILES: dict[str, dict[str, Any]] = {
         "PersonRecord.language": Language,
         "PersonRecord.state": PersonState,
         "TeamRecord.target": TeamTarget,
+        **CONDITIONS,
         "ShiftFacts.day": Weekday,
     },
     "sla": {

@@ -8,9 +8,19 @@ from uuid import UUID
 
 from shared.contracts.devlink import TaskBrief
 from shared.contracts.sla import ClockState
-from shared.contracts.tickets import Groups, TicketBrief
+from shared.contracts.tickets import Groups, ImpactAnswers, TicketBrief
 
 REPORTED_AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+
+
+# What an opening says of how its urgency came about, beside the brief.
+JUDGED: dict[str, Any] = {
+    "impact": ImpactAnswers(operational=2, economic=2),
+    "severity_derived": 2,
+    "priority_derived": 3,
+    "priority_rule": "contrato-plata",
+    "urgency_scheme": "de-fabrica",
+}
 
 
 def ticket_brief(*, client: str | None = "molinos", product: str | None = None, **changes: Any) -> TicketBrief:

@@ -66,6 +66,13 @@ tickets = Table(
     text("channel"),
     instant("reported_at"),
     text("reported_late_reason", nullable=True),
+    # What the caller answered, what followed from it, and why another urgency was chosen. Null before impact was asked.
+    document("impact", server_default=sql("""'{"economic": null, "operational": null}'""")),
+    *(_integer(f"{what}_derived", nullable=True) for what in ("severity", "priority")),
+    *(text(f"{what}_reason", nullable=True) for what in ("severity", "priority")),
+    *(text(name, nullable=True) for name in ("priority_rule", "urgency_scheme", "category")),
+    document("answers", server_default="[]"),
+    Column("reopenings", Integer, nullable=False, server_default="0"),
     instant("opened_at"),
     text("opened_by"),
     # The instant of its latest own fact, so that the next one comes after it.
@@ -234,9 +241,7 @@ coverages = Table(
     metadata,
     text("team_id"),
     text("target"),
-    text("client_id", nullable=True),
-    text("product_id", nullable=True),
-    text("module_id", nullable=True),
+    *(text(name, nullable=True) for name in ("client_id", "product_id", "module_id")),
 )
 Index(
     "coverages_by_pattern",
@@ -261,6 +266,26 @@ rotas = Table(
 )
 Index("rotas_by_team", rotas.c.team_id, rotas.c.id)
 
+# The matrix and the rules of priority, in force from an instant until the next ones begin; read whole.
+urgency_schemes = Table(
+    "urgency_schemes", metadata, text("id", primary_key=True), instant("valid_from"), document("terms"), *_record()
+)
+Index("urgency_schemes_by_begin", urgency_schemes.c.valid_from, unique=True)
+
+
+def _catalogue(name: str, *more: Column[Any]) -> Table:
+    named = (text("id", primary_key=True), text("name"), text("name_key"))
+    made = Table(name, metadata, *named, *more, _flag("retired"), *_record())
+    Index(f"{name}_by_name", made.c.name_key, made.c.id)
+    return made
+
+
+categories = _catalogue("categories", document("questions"))
+resolution_codes = _catalogue("resolution_codes")
+
+# What this release ships of schemes, categories and codes, beside what an admin made of them.
+shipped = Table("shipped", metadata, text("noun", primary_key=True), text("id", primary_key=True), document("document"))
+
 # Replicas of the compacted topics. No foreign keys: a contract may arrive before its client.
 clients = Table(
     "clients",
@@ -271,9 +296,7 @@ clients = Table(
     text("tax_id", nullable=True),
     text("tax_key", nullable=True),
     text("tier"),
-    text("city", nullable=True),
-    text("contact", nullable=True),
-    text("phone", nullable=True),
+    *(text(name, nullable=True) for name in ("city", "contact", "phone")),
     _flag("retired"),
     _sequence(),
 )
@@ -315,6 +338,7 @@ contracts = Table(
     instant("valid_from"),
     instant("valid_until", nullable=True),
     _integer("promised_s1_seconds", nullable=True),
+    document("product_ids", server_default="[]"),
     _flag("retired"),
     _sequence(),
 )
