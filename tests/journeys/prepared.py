@@ -31,6 +31,8 @@ OF_INVENTORY = {
 }
 # Somebody who works here and has nothing to do with the tickets.
 OTHER = "sofia.herrera"
+# In every team of the call centre, where each ticket begins.
+OF_THE_TEAM = "ramiro.ledesma"
 OF_THE_HOUSE = {
     f"{method} /v1/{noun}/{{id}} path.id": [known]
     for noun, known in (("people", "lucia.gomez"), ("teams", "administracion"), ("rotas", "analistas-guardia"))
@@ -38,7 +40,7 @@ OF_THE_HOUSE = {
 } | {
     "PUT /v1/rotas/{id} body.team_id": ["analistas"],
     "GET /v1/on-call query.team": ["analistas"],
-    "body.assignee": [OTHER],
+    "body.assignee": [OF_THE_TEAM],
     "body.owner": [OTHER],
     "body.person_id": [OTHER],
     "POST /v1/take-next body.team": ["mesa-de-ayuda"],

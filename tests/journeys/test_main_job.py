@@ -38,7 +38,7 @@ async def test_a_ticket_gets_its_environment_clocks_and_task_in_one_view(system:
         assert clock_of(ticket, "response")["target_seconds"] == 15 * 60
         assert 0 < clock_of(ticket, "resolution")["remaining_seconds"] <= 4 * 3600
 
-        await act(agent, opened["id"], "assign", assignee="martin.fernandez")
+        await act(agent, opened["id"], "assign", assignee="ramiro.ledesma")
         await act(agent, opened["id"], "respond", text="Estamos revisando, la llamamos en diez minutos.")
         ticket = await until(agent, opened["id"], lambda seen: clock_of(seen, "response")["state"] == "met")
 

@@ -17,6 +17,7 @@ from shared.contracts.tickets import Status
 from shared.errors import Conflict
 from tests.support.databases import Database
 from tests.support.eventually import eventually
+from tests.support.statements import round_trips
 from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one, rows
 from tests.tickets.test_queue import blocked
@@ -232,3 +233,47 @@ async def test_the_client_of_a_settled_ticket_is_still_to_be_told_until_the_owne
                 done = await commands.respond_ticket(tx, cause(), ticket_id, channel="phone", text="ya está la 8.2.2")
     assert (done.ticket.status, done.ticket.attention) == (status, ())
     assert (await own_facts(desk, ticket_id))[-1]["type"] == "desk.ticket.attention-cleared.v1"
+
+
+# What is left of three calls (the assignee's, and the owner's of a fix and of a refusal) after each way to an end,
+# whoever takes it.
+LEFT = {"resolve": ["released"], "close": ["released"], "cancel": []}
+
+
+@pytest.mark.parametrize("way", LEFT)
+@pytest.mark.parametrize("actor", ["carla", "system:tickets"])
+async def test_a_settled_ticket_calls_only_for_what_the_client_has_to_hear(
+    desk: Database, way: str, actor: str
+) -> None:
+    ticket_id = await ticket_in(desk, "in_progress")
+    for number, event in enumerate((told.breached(ticket_id, 1), told.moved(ticket_id, 700, "released", "fixed")), 1):
+        await hear(desk, event)
+        assert len((await stored(desk, ticket_id))["attention"]) == number
+    await hear(desk, told.moved(ticket_id, 701, "declined", "released"))
+    with time_machine.travel(AFTER, tick=False):
+        async with desk.begin() as tx:
+            if way == "cancel":
+                await commands.cancel_ticket(tx, cause(actor=actor), ticket_id, reason="x")
+            else:
+                await commands.resolve_ticket(tx, cause(actor=actor), ticket_id, code="configuracion", text="x")
+            if way == "close":
+                await commands.close_ticket(tx, cause(actor=actor), ticket_id)
+    row, facts = await stored(desk, ticket_id), await own_facts(desk, ticket_id)
+    assert [one["reason"] for one in row["attention"]] == LEFT[way]
+    cleared = [one["data"]["reason"] for one in facts if one["type"] == "desk.ticket.attention-cleared.v1"]
+    assert cleared == [reason for reason in ("breached", "released", "declined") if reason not in LEFT[way]]
+
+
+async def test_of_many_warnings_at_once_only_those_that_end_a_hold_cost_anything(desk: Database) -> None:
+    running = [await ticket_in(desk, "in_progress") for _ in range(5)]
+    waking = await ticket_in(desk, "waking")
+    with time_machine.travel(AFTER, tick=False), round_trips(desk.engine) as alone:
+        async with desk.begin() as tx:
+            await deliver(tx, [told.warned(waking, 1, clock_id=UUID(int=1))])
+    again = await ticket_in(desk, "waking")
+    many = [told.warned(one, 1, clock_id=UUID(int=10 + number)) for number, one in enumerate([*running, again])]
+    with time_machine.travel(AFTER, tick=False), round_trips(desk.engine) as together:
+        async with desk.begin() as tx:
+            await deliver(tx, many)
+    assert (await stored(desk, again))["status"] == "in_progress"
+    assert len(together) == len(alone) > 0

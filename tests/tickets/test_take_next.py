@@ -12,7 +12,7 @@ from tests.tickets.desk import PEOPLE, cause, open_one, rows
 from tickets.commands import tickets as commands
 from tickets.commands.teams import record_teams
 from tickets.documents import PatternFacts, TeamRecord
-from tickets.domain.hands import NothingToTake
+from tickets.domain.hands import NobodyToAsk, NothingToTake, NotOfTheTeam
 
 AT_ONCE, WAITING = 50, 30
 
@@ -35,7 +35,7 @@ async def test_the_most_urgent_comes_first_and_what_has_hands_or_rests_does_not(
     await staff(desk, "bruno")
     opened = [(await open_one(desk, severity=severity, title=f"S{severity}")).ticket for severity in (3, 1, 2, 4)]
     async with desk.begin() as tx:
-        await commands.assign_ticket(tx, cause(), opened[1].id, assignee="carla")
+        await commands.assign_ticket(tx, cause(actor="carla"), opened[1].id, assignee="carla")
         await commands.hold_ticket(tx, cause(), opened[2].id, reason="third-party", note="x")
     assert [await take(desk, "bruno") for _ in range(2)] == [opened[0].number, opened[3].number]
     with pytest.raises(NothingToTake, match="your teams"):
@@ -75,3 +75,27 @@ async def test_fifty_at_once_never_get_the_same_ticket_and_leave_none(desk: Data
         assert await rows(tx, "SELECT count(*) AS left FROM tickets.tickets WHERE assignee IS NULL") == [{"left": 0}]
         assigned = await rows(tx, "SELECT count(*) AS n FROM tickets.history WHERE type = 'desk.ticket.assigned.v1'")
     assert assigned == [{"n": WAITING}]
+
+
+async def test_work_is_given_to_the_team_that_has_the_ticket_and_anybody_may_take_it(desk: Database) -> None:
+    ticket = (await open_one(desk)).ticket
+
+    async def give(assignee: str, actor: str = "ana") -> str | None:
+        async with desk.begin() as tx:
+            return (await commands.assign_ticket(tx, cause(actor=actor), ticket.id, assignee=assignee)).ticket.assignee
+
+    assert await give("dario") == "dario", "on day one a team has nobody yet"
+    await staff(desk, "bruno", "carla")
+    with pytest.raises(NotOfTheTeam, match=r"mesa-de-ayuda.*bruno \(Bruno\), carla \(Carla\) are") as refused:
+        await give("eva")
+    assert refused.value.extra == {"fitting": ["bruno", "carla"]}
+    with pytest.raises(NobodyToAsk):
+        await give("nobody.known")
+    assert await give("carla") == "carla"
+    assert await give("eva", actor="eva") == "eva"
+    await staff(desk, "dario", team="analistas", target="analysts")
+    async with desk.begin() as tx:
+        await commands.escalate_ticket(tx, cause(), ticket.id, target="analysts", reason="excede")
+    with pytest.raises(NotOfTheTeam, match="analistas"):
+        await give("carla")
+    assert await give("dario") == "dario"

@@ -91,9 +91,9 @@ def resumed(
     return of_clock(SlaClockResumed, ticket_id, sequence, state, later(30), because=because)
 
 
-def warned(ticket_id: UUID, sequence: int, *, percent: int = 50) -> Received[Any]:
+def warned(ticket_id: UUID, sequence: int, *, clock_id: UUID = RESOLUTION, percent: int = 50) -> Received[Any]:
     threshold = Threshold(seconds=864 * percent, said_as=f"{percent}%")
-    state = clock(**_RAN_ON, warned_as=threshold.said_as)
+    state = clock(clock_id, **_RAN_ON, warned_as=threshold.said_as)
     crossed = later(740)
     return of_clock(SlaClockWarned, ticket_id, sequence, state, crossed, threshold=threshold, crossed_at=crossed)
 

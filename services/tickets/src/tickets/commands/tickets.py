@@ -27,7 +27,7 @@ from shared.versions import ANYTHING, Expected
 from tickets.domain.catalogue import answered, unknown_category, unknown_resolution_code
 from tickets.domain.escalation import ANALYSTS, Reach
 from tickets.domain.grouping import Asked, Known, known_client, resolve_groups
-from tickets.domain.hands import NothingToTake, require_known
+from tickets.domain.hands import NothingToTake, require_known, require_of_team
 from tickets.domain.opening import Opening
 from tickets.domain.reporting import reported_instant
 from tickets.domain.routing import CALL_CENTRE, route
@@ -106,11 +106,12 @@ async def assign_ticket(
 ) -> Done:
     """Puts a ticket into somebody's hands.
 
-    Raises TicketNotFound, VersionChanged, NobodyToAsk, AlreadyAssigned, ActionNotAllowed.
+    Those are one's own, or somebody's of the ticket's team.
+    Raises TicketNotFound, VersionChanged, NobodyToAsk, NotOfTheTeam, AlreadyAssigned, ActionNotAllowed.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
     assigned = ticket.assign(assignee)
-    await _require_known(tx, ticket, assignee)
+    await _require_fit(tx, ticket, assignee, of_team=assignee != cause.actor)
     return await store_done(tx, cause, ticket, *assigned)
 
 
@@ -178,7 +179,7 @@ async def hand_over_ticket(
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
     handed = ticket.hand_over(owner, reason)
-    await _require_known(tx, ticket, owner)
+    await _require_fit(tx, ticket, owner)
     return await store_done(tx, cause, ticket, *handed)
 
 
@@ -197,7 +198,7 @@ async def join_ticket(
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
     joined = ticket.join(person_id, role, at=cause.occurred_at)
-    await _require_known(tx, ticket, person_id)
+    await _require_fit(tx, ticket, person_id)
     return await store_done(tx, cause, ticket, *joined)
 
 
@@ -355,11 +356,13 @@ async def _load(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expect
     return ticket, cause
 
 
-async def _require_known(tx: Transaction, ticket: Ticket, person_id: str) -> None:
-    """Who the team is, is only read for whoever has to be told."""
-    is_active = await people.is_active(tx, person_id)
-    team = {} if is_active else await people.read_team(tx, ticket.team)
-    require_known(ticket.number, person_id, is_active=is_active, team=team)
+async def _require_fit(tx: Transaction, ticket: Ticket, person_id: str, *, of_team: bool = False) -> None:
+    """Checks whom somebody is asked for; who the team is, is only read for whoever may have to be told."""
+    is_active, is_member = await people.standing(tx, person_id, ticket.team)
+    if not is_active or (of_team and not is_member):
+        team = await people.read_team(tx, ticket.team)
+        require_known(ticket.number, person_id, is_active=is_active, team=team)
+        require_of_team(ticket.number, person_id, ticket.team, team)
 
 
 async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:

@@ -17,10 +17,10 @@ from shared.ids import new_id
 from shared.instants import under_lock
 from shared.jobs import Pieces
 from tickets.commands.tickets import store_done
+from tickets.domain.attention import SETTLED, can_call
 from tickets.domain.ticket import Ticket
-from tickets.domain.workflow import ENDED
 from tickets.repository import tickets as repository
-from tickets.repository import waking
+from tickets.repository import waking as holds
 
 # What tickets heeds of what others tell.
 Heeded = Literal["breached", "warned", "released", "declined"]
@@ -47,9 +47,16 @@ async def close_unopposed(tx: Transaction, due: Sequence[UUID], now: datetime) -
 
 
 async def heed_events(tx: Transaction, events: Sequence[Received[Any]]) -> None:
-    """What others did about tickets may call somebody, or end a hold. What an import tells wakes nobody."""
-    for event in events:
-        if event.origin == "live" and (reason := _reason_of(event)) is not None:
+    """What others did about tickets may call somebody, or end a hold. What an import tells wakes nobody.
+
+    The projection of the same events, which comes before, has locked their tickets.
+    """
+    heeded = [(event, reason) for event in events if event.origin == "live" and (reason := _reason_of(event))]
+    # Thousands of clocks may warn at once, and few of their tickets are on a hold that a warning ends.
+    warned = [event.data.ticket_id for event, reason in heeded if reason == "warned"]
+    waking = await holds.waking(tx, warned) if warned else set()
+    for event, reason in heeded:
+        if reason != "warned" or event.data.ticket_id in waking:
             await _heed(tx, event, reason)
 
 
@@ -69,10 +76,11 @@ async def _heed(tx: Transaction, event: Received[Any], reason: Heeded) -> None:
 
 
 def _calls_for(reason: Heeded, status: Status) -> AttentionReason | None:
-    """What it calls for. A fix that comes out after the resolution still has to be told, and nothing else."""
-    if status in ("resolved", *ENDED):
-        return "tell-client" if reason == "released" and status != "cancelled" else None
-    return reason if reason != "warned" else None
+    """What it calls for: a fix that comes out after the resolution is the client's to hear, and nobody's to work on."""
+    if reason == "warned":
+        return None
+    calls_for: AttentionReason = "tell-client" if reason == "released" and status in SETTLED else reason
+    return calls_for if can_call(calls_for, status) else None
 
 
 def _reason_of(event: Received[Any]) -> Heeded | None:
@@ -98,14 +106,14 @@ def _by_time(now: datetime) -> Cause:
 
 # A ticket with which it cannot be done is set aside by its id, and the others go on.
 HOLDS: Pieces[UUID] = Pieces(
-    waking.claim_holds, end_holds, str, waking.leave_to_an_operator, waking.is_there, portion=PORTION
+    holds.claim_holds, end_holds, str, holds.leave_to_an_operator, holds.is_there, portion=PORTION
 )
 CLOSING: Pieces[UUID] = Pieces(
-    waking.claim_unopposed, close_unopposed, str, waking.leave_to_an_operator, waking.is_there, portion=PORTION
+    holds.claim_unopposed, close_unopposed, str, holds.leave_to_an_operator, holds.is_there, portion=PORTION
 )
 
 
 async def next_hold(tx: Transaction, now: datetime) -> datetime | None:
     """When to look at holds next; shortly after `now` where an overdue one is held by somebody else."""
-    due = await waking.next_hold(tx)
+    due = await holds.next_hold(tx)
     return None if due is None else due if due > now else now + LOOK_AGAIN

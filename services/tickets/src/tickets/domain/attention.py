@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.contracts.tickets import Addressee, AttentionReason
+from shared.contracts.tickets import Addressee, AttentionReason, Status
 from shared.errors import Conflict
 
 
@@ -35,6 +35,15 @@ CALLS: dict[AttentionReason, Addressee] = {
     "hold-ended": "assignee",
 }
 
+# A fix that comes out is for the client, also of a settled ticket; nobody's hands have anything left to do there.
+_FOR_THE_CLIENT: frozenset[AttentionReason] = frozenset({"released", "tell-client"})
+SETTLED: tuple[Status, ...] = ("resolved", "closed")
+
+
+def can_call(reason: AttentionReason, status: Status) -> bool:
+    """Whether a ticket in that state calls anybody for that reason; what was cancelled calls nobody."""
+    return status != "cancelled" and (status not in SETTLED or reason in _FOR_THE_CLIENT)
+
 
 def addressee_of(reason: AttentionReason, assignee: str | None) -> Addressee:
     """Who is called: the assignee's call is the team's where nobody has taken the ticket."""
@@ -43,15 +52,17 @@ def addressee_of(reason: AttentionReason, assignee: str | None) -> Addressee:
 
 
 def answered(
-    calls: Iterable[Attention], actor: str, *, owner: str, assignee: str | None
+    calls: Iterable[Attention], actor: str, *, owner: str, assignee: str | None, status: Status
 ) -> tuple[tuple[Attention, ...], tuple[Attention, ...]]:
     """The calls that go on and those that are answered by something that `actor` does.
 
     Who it is for answers it with whatever they do; a call of the team, whoever does something. A system answers none.
+    Where the ticket has come into a state that does not call for it, nothing is left to answer.
     """
     kept: list[Attention] = []
     gone: list[Attention] = []
     for call in calls:
         called = {"owner": owner, "assignee": assignee, "team": actor}[call.addressee]
-        (gone if called == actor and not actor.startswith("system:") else kept).append(call)
+        is_answered = called == actor and not actor.startswith("system:")
+        (gone if is_answered or not can_call(call.reason, status) else kept).append(call)
     return tuple(kept), tuple(gone)

@@ -52,14 +52,38 @@ class NobodyToAsk(Invalid):
     title = "Nobody here is called so"
 
 
+class NotOfTheTeam(Conflict):
+    """Work is given to somebody of the team that has the ticket; `fitting` are the ids of those."""
+
+    code = "not-of-the-team"
+    title = "This person is not in the ticket's team"
+
+
 def require_known(number: str, asked: str, *, is_active: bool, team: Mapping[str, str | None]) -> None:
     """Checks that somebody can be asked to take part in a ticket. Raises NobodyToAsk, which names who can be."""
     if not is_active:
-        fitting = ", ".join(f"{each} ({name})" if name else each for each, name in team.items()) or "nobody yet"
         raise NobodyToAsk(
-            f"nobody who works here is called {asked}: in the team of {number} are {fitting}; GET /v1/people shows all",
+            f"nobody who works here is called {asked}: in the team of {number} are {_named(team)}; "
+            "GET /v1/people shows all",
             fitting=list(team),
         )
+
+
+def require_of_team(number: str, asked: str, team_id: str | None, team: Mapping[str, str | None]) -> None:
+    """Checks that somebody is in the team that has the ticket; a team that has nobody yet lets anybody work for it.
+
+    Raises NotOfTheTeam, which names who is.
+    """
+    if team and asked not in team:
+        raise NotOfTheTeam(
+            f"{asked} is not in {team_id}, whose queue {number} is in: {_named(team)} are; to work on it all the same "
+            "they take it themselves, or join it",
+            fitting=list(team),
+        )
+
+
+def _named(team: Mapping[str, str | None]) -> str:
+    return ", ".join(f"{each} ({name})" if name else each for each, name in team.items()) or "nobody yet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,7 +323,7 @@ class Ticket:
 
     def answered_by(self, actor: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """What is left of its calls once this one did something to it; their ends belong to that command."""
-        kept, gone = answered(self.attention, actor, owner=self.owner, assignee=self.assignee)
+        kept, gone = answered(self.attention, actor, owner=self.owner, assignee=self.assignee, status=self.status)
         return _called_no_more(self, kept, gone)
 
     def answer(self, reason: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:

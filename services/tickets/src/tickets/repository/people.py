@@ -19,10 +19,13 @@ _NEW: Mapping[str, Any] = {
 }  # fmt: skip
 
 _KNOWN = query("SELECT id FROM tickets.people WHERE id = ANY(:ids)")
-_ACTIVE = query("SELECT 1 FROM tickets.people WHERE id = :id AND state = 'active'")
 _MEMBERS = query("""
     SELECT p.id, p.name FROM tickets.teams t JOIN tickets.people p ON t.members ? p.id
      WHERE t.id = :team AND p.state = 'active' ORDER BY p.name_key
+""")
+_STANDING = query("""
+    SELECT EXISTS (SELECT FROM tickets.people p WHERE p.id = :id AND p.state = 'active') AS is_active,
+           EXISTS (SELECT FROM tickets.teams t WHERE t.id = :team AND t.members ? :id) AS is_member
 """)
 _NAMES = query("SELECT id, name FROM tickets.people ORDER BY id")
 
@@ -43,9 +46,10 @@ async def unknown_people(tx: Transaction, ids: Iterable[str]) -> list[str]:
     return [each for each in wanted if each not in known]
 
 
-async def is_active(tx: Transaction, id: str) -> bool:
-    """Whether this is somebody who works here."""
-    return await tx.fetch_value(_ACTIVE, {"id": id}) is not None
+async def standing(tx: Transaction, id: str, team_id: str | None) -> tuple[bool, bool]:
+    """Whether this is somebody who works here, and whether they are in that team."""
+    row = await tx.fetch_one(_STANDING, {"id": id, "team": team_id})
+    return row.is_active, row.is_member
 
 
 async def read_team(tx: Transaction, team_id: str | None) -> dict[str, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -32,6 +32,7 @@ _CLAIM_UNOPPOSED = _claim("t.status = 'resolved' AND t.resolved_at <= :now", "t.
 _NEXT_HOLD = query(
     f"SELECT min(t.wake_at) FROM tickets.tickets t WHERE t.wake_at IS NOT NULL AND {_NOT_SET_ASIDE}"  # noqa: S608
 )
+_WAKING = query("SELECT id FROM tickets.tickets WHERE id = ANY(:ids) AND wake_at IS NOT NULL")
 _IS_THERE = sql("SELECT 1 FROM tickets.tickets WHERE id = CAST(:id AS uuid)")
 
 
@@ -50,6 +51,11 @@ async def next_hold(tx: Transaction) -> datetime | None:
     """The instant at which the next hold ends by itself, of those that are not set aside."""
     found: datetime | None = await tx.fetch_value(_NEXT_HOLD, {"job": HOLDS_JOB})
     return found
+
+
+async def waking(tx: Transaction, ids: Iterable[UUID]) -> set[UUID]:
+    """Those of these tickets whose hold ends by itself."""
+    return {row.id for row in await tx.fetch(_WAKING, {"ids": sorted(set(ids))})}
 
 
 async def leave_to_an_operator(_tx: Transaction, _id: UUID) -> None:
