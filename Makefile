@@ -82,7 +82,7 @@ demo: install ## play the main job against the running system
 	@$(BIN)/desk demo
 
 test: check foreign checks ## every check and every test, on the real broker and database
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/rules
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/rules
 
 verify: install ## what takes longer: processes and servers die under load (about half an hour)
 	@$(BIN)/python -m pytest -m verify

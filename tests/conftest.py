@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from tests.support.databases import Database, fresh_database
 
 # Folders whose tests need neither PostgreSQL nor Kafka: alone they start in no time.
 WITHOUT_SERVERS = {"rules", "contracts", "domain", "business_time", "telemetry", "deploy", "containers"}
+# Folders whose tests start processes, brokers and whole installations.
+LONGEST = {"journeys", "runner", "messaging"}
 PARTITIONS = 3
 
 # Leaves out what this machine cannot run, and says so in the summary.
@@ -45,6 +48,20 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _servers is not None:
         _servers.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One file of each folder in turn, those of the longest tests first: else they are all left for the end.
+
+    A worker takes the next file when it is done with one; no two then start whole installations at the same time, and
+    none is still at work when the others have nothing left.
+    """
+    folders: dict[Path, dict[Path, list[pytest.Item]]] = {}
+    for item in items:
+        folders.setdefault(item.path.parent, {}).setdefault(item.path, []).append(item)
+    rest = sorted(folders, key=lambda folder: folder.name not in LONGEST)
+    turns = zip_longest(*(folders[folder].values() for folder in rest), fillvalue=())
+    items[:] = [item for turn in turns for file in turn for item in file]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

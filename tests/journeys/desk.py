@@ -45,7 +45,7 @@ async def view(client: httpx2.AsyncClient, ticket_id: str) -> View:
 
 
 async def until(
-    client: httpx2.AsyncClient, ticket_id: str, question: Any, *, within: float = 20, what: str = ""
+    client: httpx2.AsyncClient, ticket_id: str, question: Any, *, within: float = 60, what: str = ""
 ) -> View:
     """Looks at the ticket until the answer is true, and returns what was seen."""
     seen: list[View] = []

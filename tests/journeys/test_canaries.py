@@ -105,7 +105,7 @@ class Story:
             await act(desk, ticket, "respond", text=plant("what the client was told"))
             await act(desk, ticket, "hold", reason="third-party", note=plant("note of the hold"))
             await act(desk, ticket, "release")
-            await act(desk, ticket, "escalate", target="development", reason=plant("reason of the escalation"))
+            await self._change_hands(desk, ticket)
             await until(desk, ticket, lambda seen: seen["tasks"])
             await act(desk, ticket, "resolve", code="error-corregido", text=plant("how it was settled"))
             for path in ("/v1/clients", "/v1/tickets"):
@@ -113,6 +113,20 @@ class Story:
             head = {"x-correlation-id": self.own.plant("correlation id")}
             assert (await desk.get(f"/v1/tickets/{ticket}", headers=head)).status_code == 200
         return ticket
+
+    async def _change_hands(self, desk: httpx2.AsyncClient, ticket: str) -> None:
+        """Up, down and up again, and from hand to hand, each time with what is said of it; another one is cancelled."""
+        plant = self.personal.plant
+        await act(desk, ticket, "note", text=plant("note for the house"))
+        await act(desk, ticket, "hand-over", owner="lucia.gomez", reason=plant("reason of the hand-over"))
+        up = {"reason": plant("reason of the escalation"), "tried": plant("what was tried")}
+        await act(desk, ticket, "escalate", target="analysts", **up)
+        await act(desk, ticket, "de-escalate", reason=plant("reason of the de-escalation"))
+        await act(desk, ticket, "resolve", code="error-corregido", text="x")
+        await act(desk, ticket, "reopen", reason=plant("reason of the reopening"))
+        await act(desk, ticket, "escalate", target="development", reason="x")
+        other = await open_ticket(desk, severity=4)
+        await act(desk, str(other["id"]), "cancel", reason=plant("reason of the cancellation"))
 
     async def be_refused(self) -> list[httpx2.Response]:
         """Requests that are wrong in a field that holds something personal."""
@@ -298,6 +312,8 @@ async def require_marked(story: Story) -> None:
     assert [one for one in seen if not one.allowed] == []
     told = {one.what for one in seen}
     kept = {"title", "description", "reporter", "contact", "phone", "note of the hold", "reason of the escalation"}
+    kept |= {"note for the house", "what was tried"}
+    kept |= {f"reason of the {what}" for what in ("hand-over", "de-escalation", "reopening", "cancellation")}
     assert kept | {"what the client was told", "how it was settled", "reason of the late registration"} <= told
     assert await sightings(story.secret, bootstrap, topics) == []
 

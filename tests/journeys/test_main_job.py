@@ -195,7 +195,7 @@ async def test_a_ticket_is_opened_while_every_other_service_is_down(system: Syst
         assert ticket["clocks"] == []
         for process in others:
             process.start()
-        ticket = await until(agent, opened["id"], lambda seen: has_reacted(seen) and seen["tasks"], within=60)
+        ticket = await until(agent, opened["id"], lambda seen: has_reacted(seen) and seen["tasks"], within=150)
     assert len(ticket["tasks"]) == 1
     system.wait_until_ready()
 

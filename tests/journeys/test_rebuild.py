@@ -22,6 +22,8 @@ from tests.support.databases import CHECKOUT, OWNER
 from tests.support.eventually import eventually
 from tests.support.system import SERVICES, System
 
+pytestmark = [pytest.mark.verify, pytest.mark.timeout(900)]
+
 OWNERS = ("inventory", "sla", "devlink")
 # Those that are the same for all tickets, and the column that names the ticket in the others.
 REFERENCE = ("clients", "products", "modules", "installations", "contracts")
@@ -249,7 +251,6 @@ def differences(found: dict[str, dict[str, Any]]) -> dict[str, tuple[int, int, i
 
 
 # Some twenty commands of an operator, each a process.
-@pytest.mark.timeout(900)
 def test_every_projection_that_was_emptied_under_load_is_as_it_was_and_a_planted_difference_is_found(
     tmp_path: Path, postgres_url: str, kafka_bootstrap: str
 ) -> None:

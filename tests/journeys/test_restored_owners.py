@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from runner.databases import clone_database, drop_database
@@ -22,6 +23,8 @@ from tests.support.databases import CHECKOUT
 from tests.support.eventually import eventually
 from tests.support.system import SERVICES, System
 from tests.support.urgency import impact_of
+
+pytestmark = [pytest.mark.verify, pytest.mark.timeout(900)]
 
 RESTORED = ("sla", "inventory", "devlink")
 # One client's clocks run out while the test watches, the other's do not.

@@ -19,7 +19,19 @@ import asyncpg
 
 from shared import clock
 from shared.telemetry import logs
-from tests.load import consuming, growing, machine, memory, opening, profiling, reaction, relaying, starting, viewing
+from tests.load import (
+    consuming,
+    growing,
+    machine,
+    memory,
+    opening,
+    profiling,
+    reaction,
+    relaying,
+    sizes,
+    starting,
+    viewing,
+)
 from tests.load.figures import Table
 from tests.load.scene import Options, Scene
 from tests.support import servers
@@ -31,6 +43,7 @@ Measure = Callable[[Scene, Options], list[Table]]
 # In this order, whatever the order of the names: first with everything running, then with tickets' api alone.
 OF_THE_SYSTEM: dict[str, Measure] = {
     "reaction": reaction.measure_reaction,
+    "sizes": sizes.measure_sizes,
     "memory": memory.measure_memory,
     "sustained": opening.measure_sustained,
     "views": viewing.measure_views,

@@ -99,7 +99,7 @@ class Story:
                 self.id(number), f"T-{number:06d}", 2, status, "incident", client, product, chance.randint(1, 4), False,
                 chance.randint(1, 4), title, search_key(title), "Aparece un error y la pantalla queda en blanco. " * 4,
                 "phone", at, at, "ana", "ana", at, at, level, target, chance.choice(PEOPLE), settled, settled,
-                cancelled,
+                *((None, None) if settled is None else ("error-corregido", "Corregido.")), cancelled,
             )  # fmt: skip
 
     def ended(self, number: int) -> tuple[str, datetime | None, datetime | None]:
@@ -140,7 +140,8 @@ _COLUMNS = {
     "tickets": (
         "id", "number", "version", "status", "kind", "client_id", "product_id", "severity", "severity_to_review",
         "priority", "title", "title_key", "description", "channel", "reported_at", "opened_at", "opened_by",
-        "owner", "last_fact_at", "course_at", "level", "target", "assignee", "resolved_at", "closed_at", "cancelled_at",
+        "owner", "last_fact_at", "course_at", "level", "target", "assignee", "resolved_at", "closed_at",
+        "resolution_code", "resolution_text", "cancelled_at",
     ),
     "history": (
         "ticket_id", "fact_id", "type", "source", "occurred_at", "recorded_at", "actor", "origin", "correlation_id",
@@ -164,7 +165,8 @@ _LAST_PAGE = """
 """
 _CLIENTS = """
     INSERT INTO tickets.clients (id, name, name_key, tier, retired, sequence)
-    SELECT id, 'Cliente ' || id, id, 'oro', false, 1 FROM unnest($1::text[]) id ON CONFLICT DO NOTHING
+    SELECT id, 'Cliente ' || id, 'cliente ' || replace(id, '-', ' '), 'oro', false, 1
+      FROM unnest($1::text[]) id ON CONFLICT DO NOTHING
 """
 _PRODUCTS = """
     INSERT INTO tickets.products (id, name, retired, sequence)

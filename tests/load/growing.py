@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from typing import get_args
 
 import httpx2
 
@@ -21,6 +22,7 @@ from tests.support.databases import OWNER
 from tests.support.system import READY_SECONDS, Process, System
 from tests.support.waiting import wait_until
 from tickets.api.lists import BY_DUE
+from tickets.queries.rows import Included
 
 CALLERS = 8
 FLOOR = "empty route"
@@ -95,11 +97,18 @@ def _reads(filled: Filled, token: str) -> dict[str, list[str]]:
         "of a client": [f"?client={one}" for one in clients],
         "of a client by due": [f"?client={one}&sort=due" for one in clients],
         "of a client, ended too": [f"?client={one}&status=all" for one in clients],
+        "of two clients, ended too": [f"?client={one}&client={clients[0]}&status=all" for one in clients],
+        "in nobody's hands, or one's own, by due": [f"?sort=due&assignee=none&assignee={one}" for one in people],
+        "somebody takes part, ended too": [f"?participant={one}&status=all" for one in people],
+        "breached, ended too": ["?breached=yes&status=all"],
+        "everything included": ["?sort=due&" + "&".join(f"include={one}" for one in get_args(Included))],
         "cancelled": ["?status=cancelled"],
         "open with a frequent word": [f"?q={word}" for word in FREQUENT],
         "open with a rare word": [f"?q={RARE}"],
         "open with two letters": ["?q=xz", "?q=ue"],
         **{f"all with a word of {share:.1%}": [f"?q={word}&status=all"] for word, share in FREQUENT.items()},
+        "all of a client by its name": [f"?q=cliente+{one}&status=all" for one in CLIENTS],
+        "open ones of a client by its name": [f"?q=cliente+{one}" for one in CLIENTS],
         "all with a rare word": [f"?q={RARE}&status=all"],
         "all with no such word": ["?q=kwyjibo&status=all", "?q=jirafa+verde&status=all"],
         "small client, all with a frequent word": [f"?q=factura&client={SMALL_CLIENT}&status=all"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
@@ -15,9 +15,11 @@ from runner.cli import app
 from runner.demo import story
 from runner.demo.choice import Choice, choice_of
 from runner.demo.desk import Desk, NotAnswered, NotUp, Refused
-from runner.demo.story import ReactionMissing, Trail, play, recorded_after_ms, span
+from runner.demo.story import ReactionMissing, Trail, play, recorded_after_ms, span, who_has_it
+from shared.contracts.tickets import Addressee, AttentionReason
 
 URLS = {"tickets": "http://tickets", "inventory": "http://inventory", "sla": "http://sla", "devlink": "http://devlink"}
+HANDS = {"assignee": None, "team": "mesa-de-ayuda", "owner": "lucia.gomez"}
 CLIENT = {"id": "acme", "name": "Acme Andina S.A.", "tier": "platino", "retired": False}
 
 
@@ -153,6 +155,9 @@ async def test_an_environment_that_does_not_come_ends_the_story_with_its_name(mo
     clock = {"remaining_seconds": 900, "state": "running"}
     view = {
         "number": "T-000001",
+        "version": 1,
+        **HANDS,
+        "attention": [],
         "environment": {"state": "pending", "data": None},
         "clocks": [clock | {"kind": "response"}, clock | {"kind": "resolution"}],
         "history": [],
@@ -162,8 +167,7 @@ async def test_an_environment_that_does_not_come_ends_the_story_with_its_name(mo
         "/v1/contracts": _page({"contract_type": "platino", "pausing_holds": ["waiting-for-client"]}),
         "/v1/installations": _page(_installation("alfa", ("alfa-comun", "standard"))),
         "/v1/tickets": {
-            "id": "7", "version": 1, "number": "T-000001", "priority": 1, "severity": 1, "facts": ["a"],
-            "assignee": None, "team": "mesa-de-ayuda", "owner": "lucia.gomez",
+            "id": "7", "version": 1, "number": "T-000001", "priority": 1, "severity": 1, "facts": ["a"], **HANDS,
         },
         "/v1/tickets/7": view,
     }  # fmt: skip
@@ -172,6 +176,43 @@ async def test_an_environment_that_does_not_come_ends_the_story_with_its_name(mo
         with pytest.raises(ReactionMissing, match="entorno adjunto"):
             await play(desk, trail)
     assert [reaction.what.split(" (")[0] for reaction in trail.steps[-1].reactions] == ["dos relojes en marcha"]
+    assert trail.steps[-1].has_it.startswith("nadie todavía\n")
+
+
+def test_each_step_says_who_has_the_ticket_who_keeps_the_contact_and_whom_it_calls() -> None:
+    assert who_has_it(HANDS | {"attention": []}) == "nadie todavía\ncola: mesa-de-ayuda\ncontacto: lucia.gomez"
+    calls = [{"reason": "hold-ended", "addressee": "assignee"}, {"reason": "eclipse", "addressee": "moon"}]
+    assert who_has_it(HANDS | {"assignee": "martin.fernandez", "attention": calls}).splitlines() == [
+        "martin.fernandez", "cola: mesa-de-ayuda", "contacto: lucia.gomez",
+        "llama a quien lo tiene: terminó la espera", "llama moon: eclipse",
+    ]  # fmt: skip
+
+
+def test_every_call_that_a_ticket_may_make_is_said_in_words() -> None:
+    assert set(story.CALLED) == set(get_args(Addressee))
+    assert set(story.BECAUSE) == set(get_args(AttentionReason))
+
+
+@pytest.mark.parametrize(
+    ("waiting", "given", "does"),
+    [
+        (["7"], "7", ["pide el próximo de su cola"]),
+        # Something else is more urgent, nothing waits in the analyst's own queues, or somebody else was faster.
+        (["8"], "8", ["toma el ticket"]),
+        ([], "8", ["toma el ticket"]),
+        (["7"], "8", ["pide el próximo de su cola", "toma el ticket"]),
+    ],
+)
+async def test_the_next_of_the_queue_is_asked_for_where_it_is_this_one(
+    waiting: list[str], given: str, does: list[str]
+) -> None:
+    answers = {"/v1/tickets": _page(*({"id": one} for one in waiting)), "/v1/take-next": {"id": given}}
+    trail = Trail(view={"team": "analistas"})
+    async with _desk(answers | {"/v1/tickets/7/assign": {"id": "7"}}) as desk:
+        told = story._Story(desk, trail, lambda what: None)
+        told._ticket = "7"
+        await told._take()
+    assert [step.did for step in trail.steps] == does
 
 
 def test_a_service_that_dies_in_mid_request_does_not_end_the_program(tmp_path: Path) -> None:

@@ -88,10 +88,23 @@ def test_from_the_first_level_to_the_third_the_analysts_are_passed_on_the_way() 
     assert _said(one) == ["escalate analysts", "escalate development"]
 
 
-def test_development_is_asked_again_each_time_the_incident_comes_back_to_it() -> None:
-    levels = ("L1", "L3", "L2", "L3", "L3", "L1", "L2")
+def test_an_incident_goes_up_and_down_and_development_is_asked_again_each_time_it_comes_back_to_it() -> None:
+    levels = ("L1", "L3", "L2", "L3", "L3", "L1", "L2/L3")
     one = incident("7", *(f"Accepted/In Progress/{level}" for level in levels))
-    assert _said(one) == ["escalate analysts", "escalate development", "escalate development"]
+    up, down = ["escalate analysts", "escalate development"], "de-escalate"
+    assert _said(one) == [*up, down, up[1], down, down, up[0]]
+
+
+def test_whoever_is_named_takes_it_once_and_anew_where_it_has_gone_to() -> None:
+    one = incident(
+        "7", "R1! Accepted/In Progress/L1", "R1! Accepted/Wait - User/L1", "R2! Accepted/In Progress/L1",
+        "R2! Queued/Awaiting Assignment/L2", "R2! Accepted/In Progress/L2", "R2! Completed/Resolved/L2",
+        "R3! Completed/Closed/L2",
+    )  # fmt: skip
+    assert _said(one) == [
+        "assign registro.r1", "hold waiting-for-client", "release", "assign registro.r2", "escalate analysts",
+        "assign registro.r2", "resolve error-corregido", "close",
+    ]  # fmt: skip
 
 
 def test_a_wait_is_a_hold_for_its_reason_until_somebody_works_again() -> None:
@@ -119,12 +132,15 @@ def test_a_hold_is_left_before_the_ticket_goes_up_and_taken_again_after() -> Non
     assert _said(one) == ["hold waiting-for-client", "release", "escalate analysts", "hold waiting-for-client"]
 
 
-def test_an_incident_that_the_log_reopens_is_told_and_left_to_the_state_machine() -> None:
+def test_what_follows_a_resolution_and_is_none_reopens_it() -> None:
     one = incident(
-        "7", "Completed/Resolved/L1", "Accepted/Wait - User/L1", "Completed/Resolved/L1", "Completed/Closed/L1"
-    )
-    said = ["resolve error-corregido", "hold waiting-for-client", "resolve error-corregido", "close"]
-    assert _said(one) == said
+        "7", "Completed/Resolved/L1", "Accepted/Wait - User/L1", "Completed/Closed/L1", "Completed/Resolved/L1",
+        "Queued/Awaiting Assignment/L2",
+    )  # fmt: skip
+    assert _said(one) == [
+        "resolve error-corregido", "reopen", "hold waiting-for-client", "resolve error-corregido", "close", "reopen",
+        "escalate analysts",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ import pytest
 import stamina
 
 from runner.demo.desk import Desk
+from runner.replay.house import Routing
 from runner.replay.log import Incident, LogUnreadable, incidents_of
-from runner.replay.playing import Player, Tally
-from tests.runner.incidents import CATALOGUE, HEADER, incident
+from runner.replay.playing import End, Player, Tally
+from tests.runner.incidents import CATALOGUE, HEADER, ROUTING, incident
 
 
 class FakeTickets:
@@ -26,15 +27,24 @@ class FakeTickets:
         self.faults = faults
         self.log: list[tuple[str, str]] = []
         self.answers: dict[str, dict[str, Any]] = {}
+        # Who has what is opened.
+        self.assignee: str | None = None
 
     def answer(self, request: httpx2.Request) -> httpx2.Response:
         _, _, _, *rest = request.url.path.split("/")
+        if request.method == "GET":
+            return httpx2.Response(200, json=self.views[rest[0]])
         action = rest[1] if rest else "open"
-        fault = self.faults.pop(action, "")
-        if fault == "lost":
+        fault = self.faults.get(action, "")
+        if fault != "down":
+            self.faults.pop(action, None)
+        if fault in ("lost", "down"):
             raise httpx2.ReadTimeout("late")
         if fault == "refused":
             return httpx2.Response(409, json={"code": "action-not-allowed", "detail": "no"})
+        if fault == "changed":
+            self.views[rest[0]]["version"] += 1
+            return httpx2.Response(412, json={"code": "version-changed"})
         if fault == "in progress":
             return httpx2.Response(409, json={"code": "request-in-progress"})
         key = request.headers["idempotency-key"]
@@ -48,12 +58,20 @@ class FakeTickets:
         if action == "open":
             assert "if-match" not in request.headers
             title = str(httpx2.Response(200, content=request.content).json()["title"])
-            view = {"id": f"t{len(self.views)}", "version": 1, "title": title}
+            view = {
+                "id": f"t{len(self.views)}",
+                "version": 1,
+                "title": title,
+                "assignee": self.assignee,
+                "team": "mesa",
+            }
             self.views[str(view["id"])] = view
         else:
             view = self.views[rest[0]]
             assert request.headers["if-match"] == f'"{view["version"]}"'
             view["version"] = int(str(view["version"])) + 1
+            if action == "assign":
+                view["assignee"] = httpx2.Response(200, content=request.content).json()["assignee"]
         self.log.append((str(view["id"]), action))
         return view
 
@@ -68,14 +86,15 @@ async def _play(service: FakeTickets, *incidents: Incident, **how: Any) -> Tally
     transport = httpx2.MockTransport(service.answer)
     stop = how.pop("stop", asyncio.Event())
     async with Desk({"tickets": "http://tickets"}, str, transport=transport) as desk:
+        routing = how.pop("routing", ROUTING)
         given: dict[str, Any] = {"concurrency": 4, "speed": None, "changed": lambda tally: None} | how
-        player = Player(desk, CATALOGUE, "run", stop=stop, **given)
+        player = Player(desk, CATALOGUE, routing, "run", stop=stop, **given)
         await player.play(incidents)
     return player.tally
 
 
-HELD = ("Accepted/Wait - User/L1", "Accepted/In Progress/L2", "Completed/Closed/L2")
-STEPS = ["open", "hold", "release", "escalate", "resolve", "close"]
+HELD = ("Accepted/Wait - User/L1", "R1! Accepted/In Progress/L2", "R1! Completed/Closed/L2")
+STEPS = ["open", "hold", "release", "escalate", "assign", "resolve", "close"]
 
 
 async def test_each_incident_is_played_in_its_own_order() -> None:
@@ -111,6 +130,42 @@ async def test_what_the_state_machine_refuses_is_counted_and_the_rest_goes_on() 
     assert tally.refused == Counter({("release", "action-not-allowed"): 1})
     assert [done for _, done in service.log] == [step for step in STEPS if step != "release"]
     assert not tally.failures
+
+
+@pytest.mark.parametrize("action", STEPS[1:])
+async def test_what_meets_a_ticket_that_was_called_for_meanwhile_is_sent_anew(action: str) -> None:
+    service = FakeTickets(**{action: "changed"})
+    tally = await _play(service, incident("7", *HELD))
+    assert [done for _, done in service.log] == STEPS
+    assert (tally.done, tally.ambiguous, tally.refused) == (Counter(STEPS), 0, Counter())
+
+
+async def test_whoever_has_it_is_not_asked_to_take_it_again() -> None:
+    service = FakeTickets()
+    service.assignee = "registro.r1"
+    tally = await _play(service, incident("7", "R1! Accepted/In Progress/L1", "R2! Accepted/In Progress/L1"))
+    assert service.log == [("t0", "open"), ("t0", "assign")]
+    assert (tally.done["assign"], service.views["t0"]["assignee"]) == (1, "registro.r2")
+
+
+async def test_whoever_is_not_of_the_team_is_not_asked_to_take_it_and_is_counted() -> None:
+    members = [{"id": "registro.r2", "state": "active"}, {"id": "registro.r1", "state": "inactive"}]
+    routing = Routing([dict(team) | {"members": members} for team in ROUTING.teams])
+    service = FakeTickets()
+    one = incident("7", "R2! Accepted/In Progress/L1", "R1! Accepted/In Progress/L1")
+    tally = await _play(service, one, routing=routing)
+    assert service.log == [("t0", "open"), ("t0", "assign")]
+    assert (tally.strangers, tally.ends["t0"].assignee) == (1, "registro.r2")
+
+
+async def test_where_a_ticket_must_stand_is_only_said_of_what_was_played_to_its_end() -> None:
+    tally = await _play(FakeTickets(), incident("7", *HELD), incident("8", *HELD[:1]), concurrency=1)
+    assert tally.ends == {
+        "t0": End(level=2, team="analistas", assignee="registro.r1", own=False),
+        "t1": End(level=1, team="mesa", assignee=None, own=False),
+    }
+    failed = await _play(FakeTickets(escalate="down"), incident("7", *HELD))
+    assert (failed.opened, failed.ends) == (1, {})
 
 
 async def test_an_incident_that_cannot_be_opened_fails_alone() -> None:
@@ -151,6 +206,6 @@ async def test_a_log_that_breaks_in_the_middle_is_told_as_what_it_is() -> None:
     ]
     transport = httpx2.MockTransport(FakeTickets().answer)
     async with Desk({"tickets": "http://tickets"}, str, transport=transport) as desk:
-        player = Player(desk, CATALOGUE, "run", 1, None, asyncio.Event(), changed=lambda tally: None)
+        player = Player(desk, CATALOGUE, ROUTING, "run", 1, None, asyncio.Event(), changed=lambda tally: None)
         with pytest.raises(LogUnreadable):
             await player.play(incidents_of(lines))

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(question: Callable[[], Awaitable[T]], *, within: float = 20, what: str = "") -> T:
+async def eventually(question: Callable[[], Awaitable[T]], *, within: float = 60, what: str = "") -> T:
     """Asks until the answer is true and returns it. Fails with the last answer when the seconds are over."""
     deadline = time.monotonic() + within
     while True:

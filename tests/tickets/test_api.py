@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +17,6 @@ from tests.tickets import told
 from tests.tickets.desk import deliver, received, rows
 from tests.tickets.door import CALL, Desk, at, id_in, opened
 from tickets.api.lists import BY_DUE
-from tickets.queries.lists import TicketFilter
 from tickets.queries.tickets import TicketForCaller
 
 
@@ -252,39 +250,6 @@ async def test_lists_are_paged_by_their_cursor(ana: httpx2.AsyncClient) -> None:
     page = (await ana.get("/tickets", params={"limit": 2})).json()
     answer = await ana.get("/tickets", params={"sort": "due", "after": page["next"]})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-cursor")
-
-
-# Each filter of the list and the one of four tickets that it leaves: two that are swapped leave another one or none.
-FILTERS = {
-    "status=on_hold": "B", "client=aguero": "C", "product=sueldos": "C", "module=facturacion": "A", "level=2": "D",
-    "target=analysts": "D", "team=analistas": "D", "assignee=bruno": "D", "severity=4": "B", "q=impresora": "A",
-    "q=T-000003": "C", "owner=bruno": "A", "priority=3": "C", "immediate=false&client=aguero": "C",
-    "view=mine&client=aguero": "C",
-    "status=new&client=molinos": "A", "client=molinos&severity=2&level=1": "A",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("query", FILTERS)
-async def test_each_filter_of_the_list_leaves_the_ticket_that_fits(
-    http: Desk, ana: httpx2.AsyncClient, query: str
-) -> None:
-    first = await opened(ana, title="A: impresora", module_id="facturacion")
-    held = await opened(ana, title="B", impact=impact_of(4))
-    await opened(ana, title="C", client_id="aguero", product_id="sueldos")
-    taken = await opened(ana, title="D")
-    await ana.post(f"{held}/hold", json={"reason": "third-party", "note": "x"}, headers=at(1))
-    await ana.post(f"{taken}/escalate", json={"target": "analysts", "reason": "x"}, headers=at(1))
-    await ana.post(f"{taken}/assign", json={"assignee": "bruno"}, headers=at(2))
-    await ana.post(f"{first}/hand-over", json={"owner": "bruno"}, headers=at(1))
-    for sort in ("opened", "due"):
-        rows = (await ana.get(f"/tickets?{query}&sort={sort}")).json()["items"]
-        assert [row["title"][0] for row in rows] == [FILTERS[query]]
-
-
-def test_every_filter_of_the_list_has_a_case() -> None:
-    tried = {pair.partition("=")[0] for query in FILTERS for pair in query.split("&")}
-    # Whose view it is, the token says.
-    assert tried | {"me"} == {one.name for one in fields(TicketFilter)}
 
 
 async def test_filters_of_the_list_are_checked(ana: httpx2.AsyncClient) -> None:

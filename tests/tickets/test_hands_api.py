@@ -68,23 +68,28 @@ async def test_what_the_view_allows_is_done_and_what_it_refuses_is_refused_with_
 ) -> None:
     tried: set[tuple[str, bool]] = set()
     async with http.person("sofia", "supervisor") as sofia:
-        for role in ("agent", "analyst", "liaison", "supervisor", "auditor"):
+        # Each role in all states is a matter of the rules (domain/test_possible.py): one that may all, one, and none.
+        for role in ("supervisor", "agent", "auditor"):
             for level in (1, 2, 3) if status != "new" else (1,):
-                for action in get_args(Action):
-                    # A fresh one for each: an action that is done leads elsewhere.
+                async with http.person("paula", role) as paula:
                     place = await prepared(sofia, status, level)
-                    async with http.person("paula", role) as paula:
-                        shown = (await paula.get(place)).json()
-                        (said,) = [one for one in shown["actions"] if one["action"] == action]
-                        answer = await paula.post(
-                            f"{place}/{action}", json=body_for(action, shown), headers=at(shown["version"])
-                        )
+                    shown = (await paula.get(place)).json()
                     assert (shown["status"], shown["level"]) == (status, level)
-                    assert said["allowed"] == (answer.status_code == 200), (role, level, said, answer.text)
-                    if not said["allowed"]:
-                        assert (answer.json()["code"], answer.status_code in (403, 409)) == (said["code"], True)
-                        assert said["problem"], "it says what to do instead"
-                    tried.add((action, said["allowed"]))
+                    # What is refused changes nothing, so one ticket does for all of it; what is done leads elsewhere.
+                    for said in sorted(shown["actions"], key=lambda one: one["allowed"]):
+                        if said["allowed"]:
+                            place = await prepared(sofia, status, level)
+                        answer = await paula.post(
+                            f"{place}/{said['action']}",
+                            json=body_for(said["action"], shown),
+                            headers=at(shown["version"]),
+                        )
+                        assert said["allowed"] == (answer.status_code == 200), (role, level, said, answer.text)
+                        if not said["allowed"]:
+                            assert (answer.json()["code"], answer.status_code in (403, 409)) == (said["code"], True)
+                            assert said["problem"] == answer.json()["detail"] or answer.status_code == 403
+                        tried.add((said["action"], said["allowed"]))
+    assert {action for action, _ in tried} == set(get_args(Action))
     assert {action for action, allowed in tried if not allowed} == set(get_args(Action)), "by somebody at least"
 
 

@@ -53,7 +53,12 @@ OF_ENDED = {
     "ended_by_assignee": f"USING btree (assignee, opened_at, id) {ENDED}",
     "ended_by_client": f"USING btree (client_id, opened_at, id) {ENDED}",
     "ended_by_team": f"USING btree (team, opened_at, id) {ENDED}",
+    "ended_by_owner": f"USING btree (owner, opened_at, id) {ENDED}",
+    "ended_by_module": f"USING btree (module_id, opened_at, id) {ENDED}",
     "ended_by_opening": f"USING btree (opened_at, id) {ENDED}",
+    "ended_by_change": f"USING btree (last_fact_at) {ENDED}",
+    "ended_by_closing": f"USING btree (closed_at) {ENDED}",
+    "ended_by_participant": f"USING gin (participants jsonb_path_ops) {ENDED}",
     "ended_by_title": f"USING gin (title_key tickets.gin_trgm_ops) WITH (fastupdate=off) {ENDED}",
 }
 # What a job looks for must not cost it the whole table either.
@@ -110,6 +115,43 @@ async def test_what_is_open_is_queued_with_its_owner_and_nobody_is_called(postgr
         assert await rows(f"SELECT {kept} FROM tickets.tickets ORDER BY id") == [
             ("ana", "[]", "{}", "[]", None), ("bruno", "[]", "{}", "[]", None),
         ]  # fmt: skip
+
+
+# As the release before 0011 wrote them: a queue of three, the first P1/S1 and held, the last with a clock that ran out.
+QUEUED = [f"00000000-0000-0000-0000-00000000000{number}" for number in (1, 2, 3)]
+BEFORE_LISTS = (
+    *(
+        f"""INSERT INTO tickets.tickets (id, number, version, status, opened_at, opened_by, last_fact_at, course_at,
+                   owner, level, kind, client_id, severity, severity_to_review, priority, title, title_key, description,
+                   channel, reported_at, hold_reason, participants)
+            VALUES ('{ticket_id}', 'T-00000{ticket_id[-1]}', 1, 'on_hold', '2026-11-02Z', 'ana', '2026-11-03Z',
+                   '2026-11-02Z', 'ana', 1, 'question', 'molinos', {urgent}, false, {urgent}, 'x', 'x', '', 'phone',
+                   '2026-11-01Z', {hold}, '[{{"role": "working", "person_id": "eva"}}]')"""
+        for ticket_id, urgent, hold in zip(QUEUED, (1, 2, 1), ("'development'", "NULL", "NULL"), strict=True)
+    ),
+    *(
+        f"""INSERT INTO tickets.open_tickets (id, number, title_key, opened_at, status, client_id, severity, priority,
+                   level, owner, working, clocks, breached, turn, turn_by)
+            VALUES ('{ticket_id}', 'T', 'x', now(), 'new', 'molinos', 2, 2, 1, 'ana', '{{eva}}', 'x', false, {turn},
+                   0)"""
+        for ticket_id, turn in zip(QUEUED, (0, 0, 1), strict=True)
+    ),
+    f"""INSERT INTO tickets.clocks (id, ticket_id, kind, cycle, course, outcome, contract_version, target_seconds,
+               elapsed_seconds, started_at, since, breached_at, sequence)
+        VALUES ('{QUEUED[0]}', '{QUEUED[2]}', 'response', 1, 'stopped', 'breached', 1, 1, 1, now(), now(), now(), 1)""",
+)
+
+
+async def test_the_queue_has_what_it_is_narrowed_to_and_the_urgent_first(postgres_url: str, tmp_path: Path) -> None:
+    async with carried_over(postgres_url, tmp_path, "tickets", "0011", BEFORE_LISTS) as rows:
+        columns = "kind, hold_reason, parts, breached, due_breached, turn"
+        assert await rows(f"SELECT {columns} FROM tickets.open_tickets ORDER BY id") == [
+            ("question", "development", ["working:eva"], False, False, 0),
+            ("question", None, ["working:eva"], False, False, 1),
+            ("question", None, ["working:eva"], True, False, 2),
+        ]
+        when = "DISTINCT reported_at = '2026-11-01Z' AND last_fact_at = '2026-11-03Z'"
+        assert await rows(f"SELECT {when} FROM tickets.open_tickets") == [(True,)]
 
 
 async def test_the_serving_role_cannot_delete_a_ticket(database: MakeDatabase) -> None:

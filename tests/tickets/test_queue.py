@@ -24,7 +24,7 @@ from tests.tickets.told import later
 from tickets.commands import tickets as commands
 from tickets.repository import queue as queue_rows
 
-TURNS = {"pending": 0, "immediate": 1, "running": 2, "paused": 3, "last": 4}
+TURNS = {"pending P1/S1": 0, "pending": 1, "P1/S1": 2, "running": 3, "paused": 4, "last": 5}
 
 
 async def queue(desk: Database) -> list[dict[str, Any]]:
@@ -52,11 +52,12 @@ async def test_a_new_ticket_stands_where_no_clock_has_come_yet(desk: Database) -
     ticket = (await open_one(desk)).ticket
     assert await queue(desk) == [
         {
-            "id": ticket.id, "number": "T-000001", "title_key": "nosepuedenemitirfacturas", "opened_at": NOW,
-            "status": "new", "client_id": "molinos", "product_id": "gestion", "module_id": "facturacion", "severity": 2,
+            "id": ticket.id, "number": "T-000001", "title_key": "nosepuedenemitirfacturas", "reported_at": NOW,
+            "opened_at": NOW, "last_fact_at": NOW, "status": "new", "hold_reason": None, "kind": "incident",
+            "client_id": "molinos", "product_id": "gestion", "module_id": "facturacion", "severity": 2,
             "priority": 2, "level": 1, "target": None, "team": "mesa-de-ayuda", "owner": "ana", "assignee": None,
-            "working": [], "calls": [], "clocks": "pending",
-            "due_kind": None, "due_at": None, "breached": False, "turn": 0,
+            "parts": [], "calls": [], "clocks": "pending", "due_kind": None, "due_at": None, "due_breached": False,
+            "breached": False, "turn": 1,
             "turn_by": int(NOW.timestamp()) * 1_000_000 + NOW.microsecond,
         }
     ]  # fmt: skip
@@ -83,9 +84,9 @@ async def test_the_row_follows_what_people_and_clocks_do_until_the_ticket_is_clo
             await commands.close_ticket(tx, cause(), ticket_id)
     day = later(24 * 60)
     assert seen == [
-        (None, "running", day, 2), (None, "running", later(60), 2), ("bruno", "running", later(60), 2),
-        ("bruno", "running", day, 2), ("bruno", "paused", None, 3), ("bruno", "running", later(1460), 2),
-        ("bruno", "running", later(1460), 4),
+        (None, "running", day, 3), (None, "running", later(60), 3), ("bruno", "running", later(60), 3),
+        ("bruno", "running", day, 3), ("bruno", "paused", None, 4), ("bruno", "running", later(1460), 3),
+        ("bruno", "running", later(1460), 5),
     ]  # fmt: skip
     assert await queue(desk) == []
     async with desk.begin() as tx:

@@ -104,14 +104,16 @@ class TicketLife(RuleBasedStateMachine):
             brief = event.ticket
 
     def require_answered(self, before: Ticket, events: Any, ends: Any, by: str) -> None:
-        """Exactly what calls this person (or their team) is answered by what they do."""
+        """Exactly what calls this person (or their team) is answered by what they do, and what the state calls not."""
         for event in events:
             if noun_of(event) == "attention-raised":
                 self.called.add((event.reason, event.addressee))
             if noun_of(event) == "attention-cleared":
                 self.called.remove((event.reason, event.addressee))
         hands = {"owner": self.ticket.owner, "assignee": self.ticket.assignee, "team": by}
-        answered = {one for one in self.called if hands[one[1]] == by and not by.startswith("system:")}
+        person = not by.startswith("system:")
+        kept = self.callable()
+        answered = {one for one in self.called if (person and hands[one[1]] == by) or one[0] not in kept}
         assert {(end.reason, end.addressee) for end in ends} == answered
         assert len(ends) == len(answered)
         self.called -= answered
@@ -182,10 +184,20 @@ class TicketLife(RuleBasedStateMachine):
             told = [noun_of(event) for event in self.events if event.ticket.version == self.commands]
             assert told == ["released"] + ["attention-raised"] * (not was_called)
 
+    def callable(self) -> set[str]:
+        """For what a ticket in this state calls somebody."""
+        settled = {"released", "tell-client"}
+        every = set(get_args(AttentionReason))
+        return {"resolved": settled, "closed": settled, "cancelled": set()}.get(self.ticket.status, every)
+
+    @invariant()
+    def nothing_calls_that_the_state_does_not_know(self) -> None:
+        assert {one.reason for one in self.ticket.attention} <= self.callable()
+
     @rule(reason=st.sampled_from(get_args(AttentionReason)))
     def call(self, reason: AttentionReason) -> None:
         whom = CALLS[reason] if self.ticket.assignee or CALLS[reason] == "owner" else "team"
-        fresh = (reason, whom) not in self.called
+        fresh = (reason, whom) not in self.called and reason in self.callable()
         assert self.take(Ticket.call, reason, at=self.at, by="system:tickets") == fresh
 
     @rule(reason=st.sampled_from(get_args(AttentionReason)), by=PEOPLE)

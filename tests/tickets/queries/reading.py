@@ -11,7 +11,9 @@ from shared.http.permissions import permissions_of
 from tests.support.databases import Database
 from tests.tickets.desk import NOW
 from tickets.queries import lists, tickets
-from tickets.queries.lists import Sort, TicketFilter, TicketRow
+from tickets.queries.filters import TicketFilter
+from tickets.queries.lists import Sort
+from tickets.queries.rows import TicketRow
 from tickets.queries.tickets import TicketForCaller
 
 

@@ -16,7 +16,7 @@ from tests.tickets import told
 from tests.tickets.desk import HOUR, NOW, deliver, open_one
 from tests.tickets.queries.reading import everything, view
 from tests.tickets.told import RESOLUTION, RESPONSE, clock, later
-from tickets.queries.lists import TicketFilter
+from tickets.queries.filters import TicketFilter
 
 
 async def with_clocks(desk: Database, *events: Any) -> UUID:

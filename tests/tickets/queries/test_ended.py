@@ -15,7 +15,7 @@ from tests.tickets.queries.reading import everything, numbers, view
 from tests.tickets.told import RESOLUTION, later
 from tickets.commands import tickets as commands
 from tickets.domain.ticket import Ticket
-from tickets.queries.lists import EndedTicketsHaveNoDue, StatusWord, TicketFilter
+from tickets.queries.filters import EndedTicketsHaveNoDue, StatusWord, TicketFilter
 
 
 async def close(tx: Transaction, ticket: Ticket) -> None:
@@ -41,7 +41,7 @@ async def test_a_list_is_of_open_tickets_unless_it_is_asked_for_others(desk: Dat
         assert await numbers(desk, TicketFilter(status=["open"]), sort) == [new]
         assert await numbers(desk, TicketFilter(status=["new", "resolved"]), sort) == [new]
     assert await numbers(desk, TicketFilter(status=[status])) == [ended.number]
-    assert await numbers(desk, TicketFilter(status=[status], client="aguero")) == []
+    assert await numbers(desk, TicketFilter(status=[status], client=["aguero"])) == []
     other: StatusWord = "cancelled" if status == "closed" else "closed"
     assert await numbers(desk, TicketFilter(status=[other])) == []
     mixed: list[list[StatusWord]] = [["all"], ["open", status], ["new", status], ["new", "closed", "cancelled"]]

@@ -1,133 +1,128 @@
-"""Whatever is asked of a few hundred tickets, a list has what a plain filter of all of them has, in its order."""
+"""Whatever is asked of a few hundred tickets, a list has what a plain reading of all of them has, in its order."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import combinations
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from random import Random
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from shared.spelling import search_key
-from tests.support.databases import OWNER, Database
+from shared.db.statement import sql
+from tests.support.databases import Database
 from tests.tickets.desk import NOW
-from tests.tickets.queries.reading import everything
-from tickets.queries import lists
-from tickets.queries.lists import TicketFilter
-from tickets.repository import queue
+from tests.tickets.queries.plainly import FITS, HOLDS, PEOPLE, VALUES, furnish, plainly
+from tickets.queries import lists, search
+from tickets.queries.filters import TicketFilter
+from tickets.queries.lists import Sort
 
-COUNT = 300
-FILTERS: dict[str, tuple[Any, ...]] = {
-    "client": ("molinos", "aguero", "con-uno"),
-    "product": ("gestion", "sueldos", None),
-    "module": ("facturacion", "balanza", None),
-    "level": (1, 2, 3),
-    "target": ("analysts", "development", None),
-    "team": ("analistas", "desarrollo", None),
-    "assignee": ("ana", "bruno", "eva", None),
-    "severity": (1, 2, 3, 4),
-}
-COLUMNS = {"client": "client_id", "product": "product_id", "module": "module_id"}
-STATUSES = ("new", "in_progress", "on_hold", "resolved", *["closed"] * 5, "cancelled", "cancelled")
-ASKED: tuple[list[Any] | None, ...] = (
-    None, ["all"], ["closed"], ["cancelled"], ["all", "closed"], ["closed", "cancelled"], ["new"], ["new", "closed"],
-    ["new", "cancelled"], ["resolved", "on_hold", "closed"], ["open", "cancelled"],
-)  # fmt: skip
-MEANT = {
-    "open": ["new", "in_progress", "on_hold", "resolved"],
-    "all": ["new", "in_progress", "on_hold", "resolved", "closed", "cancelled"],
-}
-WORDS = ("factura", "impresora", "CAE", "sueldos", "no imprime", "T-000017", "000123", "2026", "100%")
 QUESTIONS = (
     "factura", "FACTURA-", "o imp", "cae", "2026", "T-17", "017", "000123", "123", "100%", "kwyjibo", "t-999999",
+    "PARANA", "parana molinos", "agüero", "sin contrato", "hermanos factura",
 )  # fmt: skip
 WINDOWS = (1, 5, 40, 10_000)
+OF_OPEN: tuple[list[Any] | None, ...] = (None, ["open"], ["new"], ["resolved", "on_hold"], ["new", "in_progress"])
+OF_ANY: tuple[list[Any] | None, ...] = (
+    *OF_OPEN, ["all"], ["closed"], ["cancelled"], ["all", "closed"], ["closed", "cancelled"], ["new", "closed"],
+    ["new", "cancelled"], ["resolved", "on_hold", "closed"], ["open", "cancelled"],
+)  # fmt: skip
+WITH_CLOSED = tuple(one for one in OF_ANY if one and {"closed", "all"} & set(one))
+# What stands for nothing where there may be nothing.
+NOTHING = {"assignee": "none", "target": "call-centre"}
+
+
+def several(name: str, values: tuple[Any, ...]) -> Callable[[Random], dict[str, Any]]:
+    """One, two or three of them; where nothing has a word, that one too."""
+    some = sorted({NOTHING.get(name) if one is None else one for one in values} - {None}, key=str)
+    return lambda chance: {name: chance.sample(some, chance.randint(1, min(3, len(some))))}
+
+
+def either(name: str) -> Callable[[Random], dict[str, Any]]:
+    return lambda chance: {name: chance.random() < 0.5}
+
+
+def between(name: str) -> Callable[[Random], dict[str, Any]]:
+    """From an instant on, until one, or both."""
+
+    def choose(chance: Random) -> dict[str, Any]:
+        begin, end = sorted(chance.sample(range(-60, 200), 2))
+        bounds = {f"{name}_from": NOW + timedelta(minutes=begin), f"{name}_to": NOW + timedelta(minutes=end)}
+        return {key: bounds[key] for key in chance.choice([list(bounds), list(bounds)[:1], list(bounds)[1:]])}
+
+    return choose
+
+
+# How each filter is chosen by chance.
+CHOICES: dict[str, Callable[[Random], dict[str, Any]]] = {
+    **{name.removesuffix("_id"): several(name.removesuffix("_id"), values) for name, values in VALUES.items()},
+    "participant": several("participant", PEOPLE),
+    "hold_reason": several("hold_reason", HOLDS),
+    "immediate": either("immediate"),
+    "breached": either("breached"),
+    **{name: between(name) for name in ("opened", "reported", "closed", "due")},
+    "updated_since": lambda chance: {"updated_since": NOW + timedelta(minutes=chance.randrange(200))},
+    "q": lambda chance: {"q": chance.choice(QUESTIONS)},
+    "view": lambda chance: {"view": "mine", "me": chance.choice(PEOPLE)},
+}
 
 
 @dataclass(frozen=True)
 class Asked:
     """One question to all tickets."""
 
-    filters: dict[str, Any]
-    status: list[Any] | None
-    q: str | None
+    wanted: TicketFilter
+    sort: Sort
     window: int
     limit: int
 
 
-def many() -> list[dict[str, Any]]:
-    """Rows of tickets; several were opened at each instant."""
-    chance = random.Random(11)
-    found = []
-    for n in range(1, COUNT + 1):
-        row = {name: chance.choice(values) for name, values in FILTERS.items()}
-        row["client"] = "con-uno" if n == 250 else chance.choice(FILTERS["client"][:2])
-        title = " ".join(chance.sample(WORDS, 3))
-        found.append(
-            {COLUMNS.get(name, name): value for name, value in row.items()}
-            | {
-                "id": UUID(int=chance.getrandbits(128)), "number": f"T-{n:06d}", "version": 1, "kind": "incident",
-                "status": chance.choice(STATUSES), "severity_to_review": False, "priority": 2, "title": title,
-                "title_key": search_key(title), "description": "", "channel": "phone", "reported_at": NOW,
-                "opened_at": NOW + timedelta(minutes=n // 4), "opened_by": "ana", "owner": "ana",
-                "last_fact_at": NOW, "course_at": NOW,
-            }
-        )  # fmt: skip
-    return found
+def question(chance: Random, first: str) -> Asked:
+    """One filter, and up to three others."""
+    names = dict.fromkeys([first, *chance.sample(sorted(CHOICES), chance.randint(0, 3))])
+    if {"due", "view"} & set(names):
+        names.pop("closed", None)
+    sort: Sort = "opened" if "closed" in names else chance.choice(["opened", "opened", "due"])
+    of_open = sort == "due" or bool({"due", "view"} & set(names))
+    status = chance.choice(WITH_CLOSED if "closed" in names else OF_OPEN if of_open else OF_ANY)
+    given = {name: value for one in names for name, value in CHOICES[one](chance).items()}
+    return Asked(TicketFilter(status=status, **given), sort, chance.choice(WINDOWS), chance.choice([3, 7, 50]))
 
 
-def all_questions() -> Iterator[Asked]:
-    """Every combination of filters, each with a question and without, by chance among other things."""
-    chance = random.Random(12)
-    for count in range(len(FILTERS) + 1):
-        for names in combinations(FILTERS, count):
-            wanted = {name: chance.choice([one for one in FILTERS[name] if one is not None]) for name in names}
-            for q in (None, chance.choice(QUESTIONS), chance.choice(QUESTIONS)):
-                yield Asked(wanted, chance.choice(ASKED), q, chance.choice(WINDOWS), chance.choice([3, 7, 50]))
-    for q in QUESTIONS:
-        for window in WINDOWS:
-            yield Asked({}, ["all"], q, window, 7)
+async def listed(desk: Database, asked: Asked) -> list[str]:
+    """The numbers on all pages of a list; of each row only what finds it, which is what is asked about here."""
+    found: list[str] = []
+    after: tuple[Any, ...] | None = None
+    async with desk.begin() as tx:
+        while True:
+            page, values = lists._page(asked.wanted, asked.sort, after, asked.limit)
+            statement = sql(f"SELECT page.*, t.number FROM ({page}) page JOIN tickets.tickets t ON t.id = page.id")
+            rows = sorted(map(tuple, await tx.fetch(statement, values)), reverse=asked.sort == "opened")
+            found += [row[-1] for row in rows]
+            if len(rows) < asked.limit:
+                return found
+            assert len(found) < 1000, "the pages do not end"
+            after = rows[-1][:-1]
 
 
-def plainly(tickets: list[dict[str, Any]], asked: Asked) -> list[str]:
-    """The numbers that a filter of all tickets leaves, the newest first."""
-
-    def fits(ticket: dict[str, Any]) -> bool:
-        return (
-            ticket["status"] in {status for word in asked.status or ["open"] for status in MEANT.get(word, [word])}
-            and all(ticket[COLUMNS.get(name, name)] == value for name, value in asked.filters.items())
-            and (asked.q is None or said(ticket, asked.q))
-        )
-
-    def said(ticket: dict[str, Any], q: str) -> bool:
-        digits = q.upper().removeprefix("T-")
-        return search_key(q) in ticket["title_key"] or (digits.isdigit() and int(digits) == int(ticket["number"][2:]))
-
-    def order(ticket: dict[str, Any]) -> tuple[datetime, UUID]:
-        return ticket["opened_at"], ticket["id"]
-
-    return [one["number"] for one in sorted(filter(fits, tickets), key=order, reverse=True)]
-
-
-async def test_every_combination_of_filters_finds_what_a_plain_filter_finds(
+async def test_every_filter_with_any_others_finds_what_a_plain_reading_finds(
     desk: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tickets = many()
-    async with desk.connect(OWNER) as owner:
-        await owner.copy_records_to_table(
-            "tickets", schema_name="tickets", columns=list(tickets[0]), records=[tuple(one.values()) for one in tickets]
-        )
-    async with desk.begin() as tx:
-        await queue.refresh_open(tx, [one["id"] for one in tickets])
-    lengths = []
-    for asked in all_questions():
-        monkeypatch.setattr(lists, "_WINDOW", asked.window)
-        wanted = TicketFilter(**asked.filters, status=asked.status, q=asked.q)
-        found = [row["number"] for row in await everything(desk, wanted, "opened", asked.limit)]
-        assert found == plainly(tickets, asked), asked
-        lengths.append(len(found))
-    assert sum(map(bool, lengths)) > 100, "many of the questions have an answer"
+    known, chance = await furnish(desk), Random(12)
+    answered = set()
+    for first in [*CHOICES] * 14:
+        asked = question(chance, first)
+        monkeypatch.setattr(search, "_WINDOW", asked.window)
+        expected = plainly(known, asked.wanted, asked.sort)
+        assert await listed(desk, asked) == expected, asked
+        answered |= {first} if expected else set()
+    assert answered == set(CHOICES), "each filter leaves something"
+
+
+def test_every_filter_is_asked_for() -> None:
+    filters = {one.name for one in fields(TicketFilter)} - {"me"}
+    assert set(FITS) == filters
+    assert {name for one in CHOICES.values() for seed in range(30) for name in one(Random(seed))} == filters - {
+        "status"
+    } | {"me"}

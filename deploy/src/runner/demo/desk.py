@@ -104,10 +104,15 @@ class Desk:
         Sent again with the same `key` nothing is done twice and the answer is the same. Raises Refused, and
         NotAnswered, which says whether it may have been done.
         """
-        headers = {"idempotency-key": key or secrets.token_hex(16)}
-        if version is not None:
-            headers["if-match"] = f'"{version}"'
+        headers = {"idempotency-key": key or secrets.token_hex(16), **_seen(version)}
         return await self._call("POST", service, path, persona, body=body, headers=headers)
+
+    async def put(self, service: str, path: str, persona: str, body: Document, *, version: int | None = None) -> Any:
+        """The answer's JSON; `version` as for `post`, None for what is new. Again it does nothing twice.
+
+        Raises Refused, NotAnswered.
+        """
+        return await self._call("PUT", service, path, persona, body=body, headers=_seen(version))
 
     async def every(self, service: str, path: str, persona: str = "agent", **query: str | int) -> AsyncIterator[Any]:
         """All items of a list, page after page. Raises Refused, NotAnswered."""
@@ -166,6 +171,10 @@ class Desk:
             token = self._token_of(persona)
             self._tokens[persona] = (time.monotonic() + TOKEN_KEPT_SECONDS, token)
         return token
+
+
+def _seen(version: int | None) -> dict[str, str]:
+    return {} if version is None else {"if-match": f'"{version}"'}
 
 
 def _trouble(method: str, url: str, answer: httpx2.Response) -> RunnerError:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from runner.demo.choice import PAUSING, Choice, choose
@@ -15,6 +15,7 @@ from runner.errors import RunnerError
 from shared.contracts.devlink import DevTaskLinked, DevTaskStatusChanged
 from shared.contracts.inventory import EnvironmentResolved
 from shared.contracts.sla import SlaClockMet, SlaClockPaused, SlaClockResumed, SlaClockStarted
+from shared.contracts.tickets import TicketReleased
 
 View = dict[str, Any]
 Condition = Callable[[View], bool]
@@ -23,6 +24,14 @@ REACTION_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.005
 # The way of a task over the board, after it has appeared as new.
 BOARD = ("triaged", "in_progress", "in_review", "fixed", "released")
+# So long a hold lasts that ends by itself.
+HOLD_SECONDS = 1.5
+# Whom a ticket calls, and why; what is not here is shown as it is.
+CALLED = {"owner": "al contacto", "assignee": "a quien lo tiene", "team": "al equipo"}
+BECAUSE = {
+    "released": "salió la corrección", "declined": "Desarrollo no lo hace", "tell-client": "falta avisar al cliente",
+    "breached": "venció un reloj", "hold-ended": "terminó la espera",
+}  # fmt: skip
 
 
 class ReactionMissing(RunnerError):
@@ -34,12 +43,16 @@ class ReactionMissing(RunnerError):
 
 @dataclass(frozen=True)
 class Expected:
-    """What must become visible on the ticket: in words, the fact that tells it, and how to see it."""
+    """What must become visible on the ticket: in words, the fact that tells it, and how to see it.
+
+    `timed`: it follows from an hour that has come, not from what somebody did.
+    """
 
     what: str
     type: str
     seen: Condition
     shown: Callable[[View], str] | None = None
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,11 +62,15 @@ class Reaction:
     what: str
     visible_ms: float
     recorded_ms: float | None
+    timed: bool = False
 
 
 @dataclass
 class Step:
-    """One thing that somebody did; `answer_ms` is how long the request took, `has_it` who has the ticket after it."""
+    """One thing that somebody did; `answer_ms` is how long the request took.
+
+    `has_it`: who has the ticket after it and its reactions, in which queue, who keeps the contact, whom it calls.
+    """
 
     persona: str
     did: str
@@ -77,6 +94,8 @@ async def play(desk: Desk, trail: Trail, tell: Callable[[str], None] | None = No
     await story.find_client(choice)
     await story.open_ticket(choice)
     await story.talk_with_client()
+    await story.change_hands(choice)
+    await story.wait_for_date()
     task_id = await story.hand_to_development(choice)
     await story.work_on_task(task_id, choice)
     await story.settle(choice)
@@ -111,10 +130,9 @@ class _Story:
         }
         step = await self._do("agent", "abre el ticket", "tickets", "/v1/tickets", body)
         opened = self._answered
-        self._ticket, self._version = opened["id"], opened["version"]
+        self._ticket = opened["id"]
         urgency = f"P{opened['priority']}/S{opened['severity']}"
         step.did = f"abre {opened['number']}: {choice.product_name}, {choice.module_name} ({urgency})"
-        step.has_it = who_has_it(opened)
         await self._see(
             step,
             Expected("entorno adjunto", EnvironmentResolved.type, _has_environment, _environment),
@@ -135,11 +153,46 @@ class _Story:
         )
         await self._see(step, resumed)
 
+    async def change_hands(self, choice: Choice) -> None:
+        """The contact goes to somebody else, who keeps it; the work goes up, into a queue and out of it."""
+        other = (await self._desk.get("tickets", "/v1/me", "supervisor"))["id"]
+        handed = {"owner": other, "reason": "Termina mi turno; el cliente espera un llamado hoy."}
+        await self._see(await self._act("agent", f"pasa el contacto con el cliente a {other}", "hand-over", handed))
+        up = {
+            "target": "analysts",
+            "reason": "Hace falta mirar los datos.",
+            "tried": f"Reiniciar {choice.module_name}: no alcanza.",
+        }
+        await self._see(await self._act("agent", "escala a analistas; el contacto no cambia", "escalate", up))
+        await self._see(await self._take())
+
+    async def _take(self) -> Step:
+        """Takes what waits first; where something else does, or in somebody else's queue, this one by its number."""
+        team = self._trail.view["team"]
+        listed = {"view": "unassigned", "team": team, "sort": "due", "limit": 1}
+        waiting = (await self._desk.get("tickets", "/v1/tickets", "analyst", **listed))["items"]
+        if [row["id"] for row in waiting] == [self._ticket]:
+            step = await self._do("analyst", "pide el próximo de su cola", "tickets", "/v1/take-next", {"team": team})
+            if self._answered["id"] == self._ticket:
+                return step
+        return await self._act("analyst", "toma el ticket", "assign", {})
+
+    async def wait_for_date(self) -> None:
+        """A hold that ends by itself at its hour; how fast is counted from then."""
+        view = await self._desk.get("tickets", f"/v1/tickets/{self._ticket}")
+        began = time.perf_counter()
+        wake_at = datetime.fromisoformat(view["server_time"]) + timedelta(seconds=HOLD_SECONDS)
+        agreed = {"reason": "agreed-date", "note": "El cliente prueba y avisa.", "wake_at": wake_at.isoformat()}
+        step = await self._act("analyst", f"espera a la hora acordada, en {HOLD_SECONDS:g} s", "hold", agreed)
+        await asyncio.sleep(max(0.0, began + HOLD_SECONDS - time.perf_counter()))
+        self._answered_at = time.perf_counter()
+        woken = Expected("vuelve solo, y llama a quien lo tiene", TicketReleased.type, _woken, timed=True)
+        await self._see(step, woken)
+        tried = {"text": "El cliente probó: sigue igual. Se reproduce con sus datos."}
+        await self._see(await self._act("analyst", "anota lo que vio, y no lo llama más", "note", tried))
+
     async def hand_to_development(self, choice: Choice) -> str:
-        """Through the analysts to Development; the id of the task that appears."""
-        handed = {"target": "analysts", "reason": "El reinicio no alcanza; hace falta mirar los datos."}
-        await self._act("agent", "escala a analistas", "escalate", handed)
-        await self._act("analyst", "toma el ticket", "assign", {})
+        """To Development; the id of the task that appears."""
         where = f"{choice.product_name} {choice.product_version}"
         asked = {"target": "development", "reason": f"Reproducido en {where}: falla al iniciar {choice.module_name}."}
         step = await self._act("analyst", "escala a Desarrollo", "escalate", asked)
@@ -157,24 +210,20 @@ class _Story:
             version = self._answered["version"]
             arrived = Expected(f"el ticket muestra {status}", DevTaskStatusChanged.type, _task_is(status))
             await self._see(step, arrived)
-        # The fix that came out calls the ticket's owner: that is a version of its own.
-        self._version = self._trail.view["version"]
 
     async def settle(self, choice: Choice) -> None:
+        told = {"channel": "phone", "text": f"Salió {choice.next_version} con la corrección."}
+        await self._see(await self._act("supervisor", "le avisa al cliente que salió la corrección", "respond", told))
         text = f"Corregido en {choice.product_name} {choice.next_version}; el cliente lo verificó."
         solved = {"code": "error-corregido", "text": text}
         step = await self._act("analyst", "resuelve", "resolve", solved)
         met = Expected("reloj de resolución cumplido", SlaClockMet.type, _clock("resolution", "met"), _left)
         await self._see(step, met)
-        await self._act("analyst", "cierra", "close")
-        self._trail.view = await self._desk.get("tickets", f"/v1/tickets/{self._ticket}")
+        await self._see(await self._act("analyst", "cierra", "close"))
 
     async def _act(self, persona: str, did: str, action: str, body: dict[str, Any] | None = None) -> Step:
         path = f"/v1/tickets/{self._ticket}/{action}"
-        step = await self._do(persona, did, "tickets", path, body, self._version)
-        self._version = self._answered["version"]
-        step.has_it = who_has_it(self._answered)
-        return step
+        return await self._do(persona, did, "tickets", path, body, self._version)
 
     async def _do(
         self, persona: str, did: str, service: str, path: str, body: dict[str, Any] | None, version: int | None = None
@@ -189,24 +238,28 @@ class _Story:
         return step
 
     async def _see(self, step: Step, *expected: Expected) -> None:
-        """Looks at the ticket again and again until each of these was seen once."""
+        """Looks at the ticket until each of these was seen once, at least once; keeps who has it then."""
         missing = list(expected)
         facts = set(self._answered.get("facts", ()))
-        while missing:
+        while True:
             view = await self._desk.get("tickets", f"/v1/tickets/{self._ticket}")
             took = _milliseconds(self._answered_at)
-            self._trail.view = view
+            # Whoever acts next has seen this one. What calls somebody is a version of its own.
+            self._trail.view, self._version = view, view["version"]
+            step.has_it = who_has_it(view)
             for one in [one for one in missing if one.seen(view)]:
                 missing.remove(one)
                 what = f"{one.what} {one.shown(view)}" if one.shown else one.what
-                step.reactions.append(Reaction(what, took, recorded_after_ms(view, facts, one.type)))
-            if missing and took > REACTION_SECONDS * 1000:
+                recorded = recorded_after_ms(view, facts, one.type)
+                step.reactions.append(Reaction(what, took, recorded, one.timed))
+            if not missing:
+                return
+            if took > REACTION_SECONDS * 1000:
                 raise ReactionMissing(
                     f"No llegó en {REACTION_SECONDS:g} s: {', '.join(one.what for one in missing)}. Ver `desk status` "
                     f"y `desk logs`. / A reaction did not come within {REACTION_SECONDS:g} s."
                 )
-            if missing:
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
 
 
 def recorded_after_ms(view: View, facts: set[str], type: str) -> float | None:
@@ -223,10 +276,14 @@ def recorded_after_ms(view: View, facts: set[str], type: str) -> float | None:
     return (ended - began).total_seconds() * 1000
 
 
-def who_has_it(answered: dict[str, Any]) -> str:
-    """Whose hands a ticket is in, of which team, and who keeps the contact with the client."""
-    hands = answered["assignee"] or "nadie todavía"
-    return f"{hands} ({answered['team']}); contacto: {answered['owner']}"
+def who_has_it(view: View) -> str:
+    """Who works on a ticket, in whose queue it is, who keeps the contact, and whom it calls: a line each."""
+    calls = [
+        f"llama {CALLED.get(call['addressee'], call['addressee'])}: {BECAUSE.get(call['reason'], call['reason'])}"
+        for call in view["attention"]
+    ]
+    hands = view["assignee"] or "nadie todavía"
+    return "\n".join([hands, f"cola: {view['team']}", f"contacto: {view['owner']}", *calls])
 
 
 def clock_of(view: View, kind: str) -> dict[str, Any] | None:
@@ -280,6 +337,10 @@ def _task(view: View) -> str:
 
 def _task_is(status: str) -> Condition:
     return lambda view: any(task["status"] == status for task in view["tasks"])
+
+
+def _woken(view: View) -> bool:
+    return view["hold"] is None and any(call["reason"] == "hold-ended" for call in view["attention"])
 
 
 def _instant(text: str) -> datetime:

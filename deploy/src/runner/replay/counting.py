@@ -8,31 +8,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import stamina
+
 from runner.demo.desk import Desk, NotAnswered
-from runner.replay.playing import Tally
+from runner.replay.playing import RETRY_SECONDS, Tally
 from shared.contracts.devlink import DevTaskLinked
 from shared.contracts.inventory import EnvironmentResolved, EnvironmentUnknown
 from shared.contracts.sla import SlaClockStarted
 from shared.contracts.tickets import (
+    TicketAssigned,
     TicketClosed,
+    TicketDeescalated,
     TicketEscalated,
     TicketHeld,
     TicketOpened,
     TicketReleased,
+    TicketReopened,
     TicketResolved,
 )
 
 View = dict[str, Any]
 
 CLOCKS_PER_TICKET = 2
+ENDED = ("closed", "cancelled")
 ROUND_SECONDS = 0.3
 EVENT_OF = {
     "open": TicketOpened.type,
+    "assign": TicketAssigned.type,
     "escalate": TicketEscalated.type,
+    "de-escalate": TicketDeescalated.type,
     "hold": TicketHeld.type,
     "release": TicketReleased.type,
     "resolve": TicketResolved.type,
     "close": TicketClosed.type,
+    "reopen": TicketReopened.type,
 }
 
 
@@ -51,6 +60,9 @@ class Counts:
     without_their_tasks: int = 0
     events: Counter[str] = field(default_factory=Counter)
     unfinished: list[str] = field(default_factory=list)
+    misplaced: list[str] = field(default_factory=list)
+    waiting_in: dict[str, set[str]] = field(default_factory=dict)
+    queued: Counter[str] = field(default_factory=Counter)
     playing_seconds: float = 0.0
     reacting_seconds: float = 0.0
 
@@ -68,6 +80,25 @@ class Counts:
         self.events.update(entry["type"] for entry in view["history"])
         if missing := missing_of(view):
             self.unfinished.append(f"{view['number']}: {', '.join(missing)}")
+        if wrong := self._misplaced(view):
+            self.misplaced.append(f"{view['number']}: {wrong}")
+        if view["status"] not in ENDED:
+            self.waiting_in.setdefault(view["team"], set()).add(view["id"])
+
+    def _misplaced(self, view: View) -> str:
+        """What of level, team and assignee is not as the log has it; nothing of a ticket that was not played to its
+        end."""
+        if (end := self.tally.ends.get(view["id"])) is None:
+            return ""
+        pairs = [(name, view[name], getattr(end, name)) for name in ("level", "team", "assignee")]
+        return ", ".join(f"{name} {found}, by the log {wanted}" for name, found, wanted in pairs if found != wanted)
+
+    def of_queue(self, team: str, tickets: Sequence[str]) -> None:
+        """Counts a team's queue as it is listed: of those that were opened here, each is in it once or is told."""
+        mine = self.waiting_in[team]
+        listed = Counter(one for one in tickets if one in mine)
+        self.queued[team] = listed.total()
+        self.misplaced += [f"{one}: {listed[one]} times in the queue of {team}" for one in mine if listed[one] != 1]
 
     def disagreements(self) -> list[str]:
         """Each pair of numbers that must be equal and is not; empty when everything agrees."""
@@ -85,6 +116,8 @@ class Counts:
             ("tasks, escalations to Development", self.tasks, self.escalations_to_development),
             ("tasks linked, escalations to Development", events[DevTaskLinked.type], self.escalations_to_development),
             ("tickets whose tasks are not their escalations', none", self.without_their_tasks, 0),
+            ("tickets that are not where the log has them, none", len(self.misplaced), 0),
+            ("tickets in queues, open tickets", self.queued.total(), sum(map(len, self.waiting_in.values()))),
             ("unfinished tickets, none", len(self.unfinished), 0),
             ("failed incidents, none", len(self.tally.failures), 0),
         ]
@@ -136,9 +169,11 @@ class Counting:
                 missing, moved_at = now_missing, loop.time()
             elif loop.time() - moved_at > self.stall_seconds:
                 await self._round(waiting, final=True)
-                return
+                break
             if waiting:
                 await asyncio.sleep(ROUND_SECONDS)
+        for team in sorted(self.counts.waiting_in):
+            self.counts.of_queue(team, await self._queue(team))
 
     async def _round(self, ids: list[str], *, final: bool) -> tuple[list[str], int]:
         """Looks at the tickets, the oldest first; which still wait, and a number that changes when something moved.
@@ -166,9 +201,17 @@ class Counting:
         kept = set(left)
         return [ticket for ticket in ids if ticket in kept], missing + len(left) * 1_000_000
 
+    @stamina.retry(on=NotAnswered, attempts=None, timeout=RETRY_SECONDS)
+    async def _queue(self, team: str) -> list[str]:
+        """The ids of what is in a team's queue, as it is listed."""
+        return [row["id"] async for row in self.desk.every("tickets", "/v1/tickets", "supervisor", team=team)]
+
     async def _look(self, ticket: str) -> View | None:
         try:
             view: View = await self.desk.get("tickets", f"/v1/tickets/{ticket}", "supervisor")
+            if view["history_goes_on"]:
+                path = f"/v1/tickets/{ticket}/history"
+                view["history"] = [entry async for entry in self.desk.every("tickets", path, "supervisor")]
         except NotAnswered:
             return None
         return view

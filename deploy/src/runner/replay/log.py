@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,11 @@ from runner.errors import RunnerError
 
 COLUMNS = ("case", "at", "status", "sub_status", "team", "level", "impact", "product", "country", "resource")
 
+# People and teams of a log have ids that begin so.
+OF_THE_LOG = "registro"
+LONGEST_PERSON = 100
+_UNSPEAKABLE = re.compile(r"[^\x21-\x7e]")
+
 
 class LogUnreadable(RunnerError):
     """The file is not an incident log that can be replayed."""
@@ -27,13 +33,20 @@ class LogUnreadable(RunnerError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One change of an incident: since when, in which state, with which team of which level."""
+    """One change of an incident: since when, in which state, with which team of which level, and whom it names."""
 
     at: datetime
     status: str
     sub_status: str
     team: str
     level: str
+    resource: str
+
+    @property
+    def person(self) -> str | None:
+        """The id of whom it names; None where it names nobody. Unlike that of anybody who really works at the desk."""
+        said = _UNSPEAKABLE.sub("-", self.resource.strip().lower())[:LONGEST_PERSON]
+        return f"{OF_THE_LOG}.{said}" if said else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,7 @@ def _row(row: dict[str, str]) -> Row:
         ) from error
     if at.tzinfo is None:
         raise LogUnreadable(f"{row['case']}: {row['at']!r} does not say its offset from UTC.")
-    return Row(at, row["status"], row["sub_status"], row["team"], row["level"])
+    return Row(at, row["status"], row["sub_status"], row["team"], row["level"], row["resource"])
 
 
 @contextmanager

@@ -14,26 +14,53 @@ import stamina
 from runner.demo.desk import Desk, Document, NotAnswered, Refused
 from runner.errors import RunnerError
 from runner.replay.catalogue import Catalogue
+from runner.replay.hands import hands_of
+from runner.replay.house import Routing, team_id
 from runner.replay.log import Incident
 from runner.replay.plan import Action, Plan, plan_of
 
 RETRY_SECONDS = 60.0
 CONFLICT = 409
+CHANGED = 412
+# So often an action is sent anew to a ticket that changed meanwhile.
+LOOKS_AGAIN = 5
 # So many incidents in a row without an answer, and the system is gone: going on would only take hours to say so.
 LOST_IN_A_ROW = 8
 
 # By whom each action is taken: waiting and releasing is talking with the client; what went up is the analysts'.
-_PERSONA_OF = {"escalate": "analyst", "hold": "agent", "release": "agent", "resolve": "analyst", "close": "agent"}
+_PERSONA_OF = {
+    "assign": "supervisor", "escalate": "analyst", "de-escalate": "analyst", "hold": "agent", "release": "agent",
+    "resolve": "analyst", "close": "agent", "reopen": "agent",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a ticket must stand when its incident was played to the end, by the log and by who covers what.
+
+    `own` is whether the team is the one that the log says.
+    """
+
+    level: int
+    team: str
+    assignee: str | None
+    own: bool
 
 
 @dataclass
 class Tally:
-    """What happened so far. `done` and `refused` count by action, `refused` with the problem's code beside it."""
+    """What happened so far. `done` and `refused` count by action, `refused` with the problem's code beside it.
+
+    `ends` says of each ticket that was played to its end where it must stand.
+    """
 
     done: Counter[str] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     unread: Counter[tuple[str, str]] = field(default_factory=Counter)
     tickets: list[str] = field(default_factory=list)
+    ends: dict[str, End] = field(default_factory=dict)
+    # Whom the log names and the team that routing has chosen does not have: so often.
+    strangers: int = 0
     ended: int = 0
     ambiguous: int = 0
     failures: list[str] = field(default_factory=list)
@@ -54,6 +81,7 @@ class Player:
 
     desk: Desk
     catalogue: Catalogue
+    routing: Routing
     run: str
     concurrency: int
     speed: float | None
@@ -114,6 +142,7 @@ class Player:
                 if self.stop.is_set():
                     return
                 ticket = await self._act(ticket, action, f"{self._reference(incident)}/{place}")
+            self.tally.ends[ticket["id"]] = self._end(incident)
             self._lost_in_a_row = 0
         except RunnerError as error:
             self._fail(incident, error)
@@ -140,18 +169,46 @@ class Player:
         self._count("open")
         return ticket
 
+    def _end(self, incident: Incident) -> End:
+        place = self.catalogue.place(incident)
+
+        def fits(level: int, person: str) -> bool:
+            return self.routing.fits(self.routing.team_of(level, place), person)
+
+        hands = hands_of(incident, fits)
+        team = self.routing.team_of(hands.level, place)
+        return End(hands.level, team, hands.assignee, own=team == team_id(hands.level, hands.team))
+
     async def _act(self, ticket: Document, action: Action, key: str) -> Document:
-        """The ticket after the action, or as it was when its state refuses the action."""
+        """The ticket after the action, or as it was when its state refuses the action or has it so already.
+
+        Whom the log names and the ticket's team does not have is not asked to take it.
+        """
+        if action.kind == "assign":
+            if not self.routing.fits(ticket["team"], action.detail):
+                self.tally.strangers += 1
+                return ticket
+            if ticket["assignee"] == action.detail:
+                return ticket
+        for attempt in range(LOOKS_AGAIN):
+            try:
+                after = await self._send(ticket, action, f"{key}/{attempt}")
+            except Refused as error:
+                if error.status == CHANGED:
+                    # A clock or a task called somebody meanwhile: that is a version, and changes nothing here.
+                    ticket = await self.desk.get("tickets", f"/v1/tickets/{ticket['id']}")
+                    continue
+                if error.status != CONFLICT:
+                    raise
+                self.tally.refused[action.kind, error.problem] += 1
+                return ticket
+            self._count(action.kind)
+            return after
+        raise RunnerError(f"{ticket['number']} changes faster than it can be looked at.")
+
+    async def _send(self, ticket: Document, action: Action, key: str) -> Document:
         path = f"/v1/tickets/{ticket['id']}/{action.kind}"
-        try:
-            after = await self._surely(path, _PERSONA_OF[action.kind], body_of(action), ticket["version"], key)
-        except Refused as error:
-            if error.status != CONFLICT:
-                raise
-            self.tally.refused[action.kind, error.problem] += 1
-            return ticket
-        self._count(action.kind)
-        return after
+        return await self._surely(path, _PERSONA_OF[action.kind], body_of(action), ticket["version"], key)
 
     async def _surely(self, path: str, persona: str, body: Document, version: int | None, key: str) -> Document:
         """Sends until it is answered. What was done already is not done again under its key, and answers the same."""
@@ -188,6 +245,9 @@ def body_of(action: Action) -> Document:
         "escalate": {"target": action.detail, "reason": "Según el registro, lo toma el nivel siguiente."},
         "hold": {"reason": action.detail, "note": "Según el registro, se espera."},
         "resolve": {"code": action.detail, "text": "Según el registro, quedó resuelto."},
+        "assign": {"assignee": action.detail},
+        "de-escalate": {"reason": "Según el registro, vuelve al nivel anterior."},
+        "reopen": {"reason": "Según el registro, no estaba resuelto."},
     }
     return bodies.get(action.kind, {})
 

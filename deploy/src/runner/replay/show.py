@@ -75,7 +75,7 @@ def show_counts(console: Console, counts: Counts) -> None:
     console.print(events)
     for failure in counts.tally.failures[:FAILURES_SHOWN]:
         console.print(f"[red]{escape(failure)}[/red]", soft_wrap=True)
-    for left in counts.unfinished[:FAILURES_SHOWN]:
+    for left in [*counts.unfinished[:FAILURES_SHOWN], *counts.misplaced[:FAILURES_SHOWN]]:
         console.print(f"[red]{escape(left)}[/red]", soft_wrap=True)
     wrong = counts.disagreements()
     for line in wrong:
@@ -99,6 +99,18 @@ def _closing(counts: Counts) -> Table:
     table.add_row("dudosos / ambiguous", f"{tally.ambiguous:,}", "repetidos con su clave / repeated under their key")
     table.add_row("entornos / environments", f"{sum(counts.environments.values()):,}", _listed(counts.environments))
     table.add_row("relojes / clocks", f"{counts.clocks:,}", _listed(counts.clocks_by_state))
+    ends = tally.ends.values()
+    nobody = sum(end.assignee is None for end in ends)
+    table.add_row(
+        "manos / hands",
+        f"{len(ends) - nobody:,}",
+        f"de alguien / somebody's; {nobody:,} en la cola / in the queue; "
+        f"{sum(end.own for end in ends):,} con el equipo del registro / with the log's own team",
+    )
+    table.add_row(
+        "ajenos al equipo / not of the team", f"{tally.strangers:,}", "no se les asigna / not assigned to them"
+    )
+    table.add_row("colas / queues", f"{len(counts.queued):,}", f"{counts.queued.total():,} abiertos / open")
     table.add_row(
         "tareas / tasks", f"{counts.tasks:,}", f"{counts.escalations_to_development:,} escalamientos a Desarrollo"
     )

@@ -64,11 +64,15 @@ async def answer_done(idempotency: Idempotency, done: Done) -> Response:
     return await idempotency.answer(changed(done), version=done.ticket.version)
 
 
-def page(keyset: Keyset, rows: Sequence[tuple[Any, ...]], limit: int) -> Response:
-    """A page of rows whose last column is their JSON; the columns before it are the sort values."""
+def page(keyset: Keyset, rows: Sequence[tuple[Any, ...]], limit: int, **beside: str) -> Response:
+    """A page of rows whose last column is their JSON; the columns before it are the sort values.
+
+    `beside` is what else the page says.
+    """
     found = keyset.page(rows, limit, lambda row: row[:-1])
     items = ",".join(row[-1] for row in found.items)
-    return written_by_the_database(f'{{"items":[{items}],"next":{json.dumps(found.next)},"limit":{limit}}}')
+    about = json.dumps({"next": found.next, "limit": limit, **beside})
+    return written_by_the_database(f'{{"items":[{items}],{about[1:]}')
 
 
 def written_by_the_database(body: str, **headers: str) -> Response:

@@ -1,7 +1,5 @@
 """Hands over HTTP: who works on a ticket, who keeps the contact, who takes part, and how it goes up and down."""
 
-from uuid import UUID
-
 from fastapi import Response
 from pydantic import Field
 
@@ -13,6 +11,7 @@ from shared.http.idempotency import Idempotency
 from shared.http.limits import CleanText
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import Tx
+from tickets.api.addresses import TicketId
 from tickets.api.answers import Body, TicketChanged, answer_done
 from tickets.api.callers import router_of
 from tickets.commands import tickets as commands
@@ -69,7 +68,7 @@ class AnswerBody(Body):
 
 @router.post("/tickets/{ticket_id}/assign", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def assign_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: AssignBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: AssignBody
 ) -> Response:
     """Puts the ticket into somebody's hands."""
     assignee = body.assignee or cause.actor
@@ -90,7 +89,7 @@ async def escalate_ticket(
     cause: CauseDep,
     caller: Caller,
     idempotency: Idempotency,
-    ticket_id: UUID,
+    ticket_id: TicketId,
     body: EscalateBody,
 ) -> Response:
     """Hands the ticket up: to the analysts (level 2), functional analysis or Development (level 3).
@@ -106,7 +105,7 @@ async def escalate_ticket(
 
 @router.post("/tickets/{ticket_id}/de-escalate", response_model=TicketChanged, dependencies=[needs("ticket:escalate")])
 async def deescalate_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: DeescalateBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: DeescalateBody
 ) -> Response:
     """Brings the ticket one level down: to whoever had it there last, else into that level's queue."""
     done = await commands.deescalate_ticket(tx, cause, ticket_id, reason=body.reason, expected=expected)
@@ -115,7 +114,7 @@ async def deescalate_ticket(
 
 @router.post("/tickets/{ticket_id}/hand-over", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def hand_over_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: HandOverBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: HandOverBody
 ) -> Response:
     """Lets somebody else keep the contact with the client; who works on it stays."""
     done = await commands.hand_over_ticket(
@@ -126,7 +125,7 @@ async def hand_over_ticket(
 
 @router.post("/tickets/{ticket_id}/join", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def join_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: ParticipantBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: ParticipantBody
 ) -> Response:
     """Lets somebody take part beside owner and assignee: as a contact, working, or watching."""
     person_id = body.person_id or cause.actor
@@ -136,7 +135,7 @@ async def join_ticket(
 
 @router.post("/tickets/{ticket_id}/leave", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def leave_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: ParticipantBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: ParticipantBody
 ) -> Response:
     """Ends somebody's part."""
     person_id = body.person_id or cause.actor
@@ -146,7 +145,7 @@ async def leave_ticket(
 
 @router.post("/tickets/{ticket_id}/answer", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def answer_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: AnswerBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: AnswerBody
 ) -> Response:
     """Says that there is nothing to do about what the ticket calls for; whatever its addressee does answers it too."""
     done = await commands.answer_ticket(tx, cause, ticket_id, reason=body.reason, expected=expected)

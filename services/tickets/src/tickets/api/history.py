@@ -1,13 +1,13 @@
 """The history of a ticket over HTTP, page by page."""
 
 from typing import Any
-from uuid import UUID
 
 from fastapi import Response
 
 from shared.http.auth import needs
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.transaction import Reading
+from tickets.api.addresses import ReadTicketId
 from tickets.api.answers import page
 from tickets.api.callers import router_of
 from tickets.queries import history
@@ -20,7 +20,7 @@ _HISTORY = Keyset("history", int)
 
 @router.get("/tickets/{ticket_id}/history", response_model=Page[HistoryEntry], dependencies=[needs("ticket:read")])
 async def page_history(
-    connection: Reading, ticket_id: UUID, after: After = None, limit: Limit = DEFAULT_LIMIT
+    connection: Reading, ticket_id: ReadTicketId, after: After = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """The history alone, in the order in which it was recorded, so that no page misses what is told late.
 

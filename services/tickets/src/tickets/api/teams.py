@@ -14,7 +14,6 @@ from shared.http.preconditions import IfMatchOrNew
 from shared.http.transaction import Reading, Tx
 from tickets.api.answers import page, record
 from tickets.api.callers import router_of
-from tickets.api.lists import OfClient, OfModule, OfProduct
 from tickets.commands import teams as commands
 from tickets.documents import TeamFacts, TeamRecord
 from tickets.queries import teams
@@ -57,9 +56,9 @@ async def record_team(tx: Tx, cause: CauseDep, expected: IfMatchOrNew, id: Id, f
 @router.get("/routing", dependencies=[needs("team:read")])
 async def explain_routing(
     connection: Reading,
-    client: OfClient = None,
-    product: OfProduct = None,
-    module: OfModule = None,
+    client: Annotated[Code | None, Query(description="a client's id")] = None,
+    product: Annotated[Code | None, Query(description="a product's id")] = None,
+    module: Annotated[Code | None, Query(description="a module's id")] = None,
     target: Annotated[TeamTarget, Query(description="the call centre has what nobody has escalated")] = "call-centre",
 ) -> RoutingView:
     """Which team takes a ticket of these groups, and why this one."""

@@ -1,7 +1,6 @@
 """Tickets over HTTP: opening one, the actions on it, and its whole view."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Response
 from pydantic import ConfigDict, Field
@@ -17,6 +16,7 @@ from shared.http.limits import Clean, CleanLine, CleanText
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import Reading, Tx
 from shared.stated import AS_NUMBER, Instant
+from tickets.api.addresses import ReadTicketId, TicketId
 from tickets.api.answers import Body, TicketChanged, answer_done, changed, written_by_the_database
 from tickets.api.callers import router_of
 from tickets.commands import tickets as commands
@@ -161,7 +161,7 @@ async def open_ticket(
 
 @router.post("/tickets/{ticket_id}/hold", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def hold_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: HoldBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: HoldBody
 ) -> Response:
     """Stops the work for a reason; whether a clock pauses is the contract's matter."""
     done = await commands.hold_ticket(
@@ -177,7 +177,7 @@ async def release_ticket(
     tx: Tx,
     cause: CauseDep,
     idempotency: Idempotency,
-    ticket_id: UUID,
+    ticket_id: TicketId,
     body: ReleaseBody | None = None,
 ) -> Response:
     """Ends the hold."""
@@ -190,7 +190,7 @@ async def release_ticket(
 
 @router.post("/tickets/{ticket_id}/respond", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def respond_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: RespondBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: RespondBody
 ) -> Response:
     """Notes what the client was told; the first time stops the response clock."""
     done = await commands.respond_ticket(
@@ -202,7 +202,7 @@ async def respond_ticket(
 
 @router.post("/tickets/{ticket_id}/resolve", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def resolve_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: ResolveBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: ResolveBody
 ) -> Response:
     """Says how the matter was settled; the resolution clock stops, a running hold ends."""
     done = await commands.resolve_ticket(
@@ -214,7 +214,7 @@ async def resolve_ticket(
 
 @router.post("/tickets/{ticket_id}/close", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def close_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId
 ) -> Response:
     """Ends a resolved ticket; until 5 days after its resolution it may be reopened."""
     return await answer_done(idempotency, await commands.close_ticket(tx, cause, ticket_id, expected=expected))
@@ -222,7 +222,7 @@ async def close_ticket(
 
 @router.post("/tickets/{ticket_id}/note", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def note_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: NoteBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: NoteBody
 ) -> Response:
     """Writes something down for the house, in whatever state the ticket is; the client was told nothing."""
     return await answer_done(
@@ -232,7 +232,7 @@ async def note_ticket(
 
 @router.post("/tickets/{ticket_id}/reopen", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def reopen_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: ReopenBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: ReopenBody
 ) -> Response:
     """Goes on with a ticket that was resolved at most 5 days ago; its resolution clock counts on."""
     done = await commands.reopen_ticket(tx, cause, ticket_id, reason=body.reason, expected=expected)
@@ -241,7 +241,7 @@ async def reopen_ticket(
 
 @router.post("/tickets/{ticket_id}/cancel", response_model=TicketChanged, dependencies=[needs("ticket:cancel")])
 async def cancel_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: CancelBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: CancelBody
 ) -> Response:
     """Ends a ticket that should not have been opened; its clocks end with it, a breach that there was stands."""
     done = await commands.cancel_ticket(tx, cause, ticket_id, reason=body.reason, expected=expected)
@@ -249,7 +249,7 @@ async def cancel_ticket(
 
 
 @router.get("/tickets/{ticket_id}", response_model=TicketForCaller, dependencies=[needs("ticket:read")])
-async def view_ticket(connection: Reading, caller: Caller, ticket_id: UUID) -> Response:
+async def view_ticket(connection: Reading, caller: Caller, ticket_id: ReadTicketId) -> Response:
     """Everything about a ticket in one answer: environment, clocks, tasks, the last 200 facts of its history, and which
     actions are open to the caller."""
     version, view = await tickets.view_ticket(connection, ticket_id, clock.now(), caller.permissions)

@@ -1,7 +1,6 @@
 """Urgency over HTTP: the schemes of severity and priority, and what answers would give."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Path, Response
 from pydantic import ConfigDict, Field
@@ -15,6 +14,7 @@ from shared.http.idempotency import Idempotency
 from shared.http.preconditions import IfMatch, IfMatchOrNew
 from shared.http.transaction import Reading, Tx
 from shared.stated import Instant
+from tickets.api.addresses import TicketId
 from tickets.api.answers import Body
 from tickets.api.callers import router_of
 from tickets.api.tickets import UrgencyBody
@@ -95,7 +95,7 @@ async def restore_entry(
 
 
 @router.get("/tickets/{ticket_id}/urgency-today", dependencies=[needs("ticket:read")])
-async def judge_today(tx: Tx, ticket_id: UUID) -> UrgencyPreview:
+async def judge_today(tx: Tx, ticket_id: TicketId) -> UrgencyPreview:
     """What the ticket would be given today. It keeps what it was given: a change of rules or contracts never touches
     it."""
     return await urgency.judge_today(tx, ticket_id, clock.now())

@@ -17,7 +17,7 @@ from shared.ids import new_id
 from shared.instants import under_lock
 from shared.jobs import Pieces
 from tickets.commands.tickets import store_done
-from tickets.domain.attention import SETTLED, can_call
+from tickets.domain.attention import SETTLED
 from tickets.domain.ticket import Ticket
 from tickets.repository import tickets as repository
 from tickets.repository import waking as holds
@@ -69,18 +69,15 @@ async def _heed(tx: Transaction, event: Received[Any], reason: Heeded) -> None:
         # What it warned of before the hold began, whoever put it on hold knew, or will be warned of again.
         if ticket.wake_at is not None and cause.occurred_at >= ticket.course_at:
             await _end_hold(tx, cause, ticket, "warned")
-    elif (calls_for := _calls_for(reason, ticket.status)) is not None:
-        called, calls = ticket.call(calls_for, at=cause.occurred_at)
-        if calls:
-            await store_done(tx, cause, ticket, called, calls)
+        return
+    called, calls = ticket.call(_calls_for(reason, ticket.status), at=cause.occurred_at)
+    if calls:
+        await store_done(tx, cause, ticket, called, calls)
 
 
-def _calls_for(reason: Heeded, status: Status) -> AttentionReason | None:
-    """What it calls for: a fix that comes out after the resolution is the client's to hear, and nobody's to work on."""
-    if reason == "warned":
-        return None
-    calls_for: AttentionReason = "tell-client" if reason == "released" and status in SETTLED else reason
-    return calls_for if can_call(calls_for, status) else None
+def _calls_for(reason: AttentionReason, status: Status) -> AttentionReason:
+    """What it calls for: a fix that comes out after the resolution is the client's to hear."""
+    return "tell-client" if reason == "released" and status in SETTLED else reason
 
 
 def _reason_of(event: Received[Any]) -> Heeded | None:

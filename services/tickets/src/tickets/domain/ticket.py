@@ -42,7 +42,7 @@ from shared.contracts.tickets import (
 )
 from shared.errors import NotFound
 from shared.lateness import require_after
-from tickets.domain.attention import Attention, NothingCalls, addressee_of, answered
+from tickets.domain.attention import Attention, NothingCalls, addressee_of, answered, can_call
 from tickets.domain.closing import require_reopenable
 from tickets.domain.escalation import ANALYSTS, EVERYWHERE, LEVEL_OF, Reach, check_step
 from tickets.domain.hands import AlreadyAssigned, AlreadyOwned, Participant, hands_left, joined, left
@@ -303,14 +303,15 @@ class Ticket:
         return ticket, (ticket.fact_of(TicketCancelled, reason=reason),)
 
     def call(self, reason: AttentionReason, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
-        """Calls whom that concerns; somebody who is called for it already is not called twice, and nothing changes."""
+        """Calls whom that concerns. Nothing changes where they are called for it already, or the state calls nobody."""
         called, calls = replace(self, version=self.version + 1).calling(reason, at)
         return (called, calls) if calls else (self, ())
 
     def calling(self, reason: AttentionReason, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """The same as a part of another command."""
         whom = addressee_of(reason, self.assignee)
-        if any((one.reason, one.addressee) == (reason, whom) for one in self.attention):
+        called = any((one.reason, one.addressee) == (reason, whom) for one in self.attention)
+        if called or not can_call(reason, self.status):
             return self, ()
         ticket = replace(self, attention=(*self.attention, Attention(reason, whom, at)))
         return ticket, (ticket.fact_of(TicketAttentionRaised, reason=reason, addressee=whom),)

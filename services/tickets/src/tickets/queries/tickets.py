@@ -168,8 +168,11 @@ class TicketSummary(View):
     level: Level
     target: Target | None
     team: str | None
+    team_name: str | None
     owner: str
+    owner_name: str | None
     assignee: str | None
+    assignee_name: str | None
     reported_at: AwareDatetime
     opened_at: AwareDatetime
 
@@ -216,7 +219,12 @@ class TicketForCaller(TicketView):
 
 
 def _named(table: str, column: str) -> str:
-    return object_of(Named, "n", id=column, name=f"(SELECT n.name FROM tickets.{table} n WHERE n.id = {column})")
+    return object_of(Named, "n", id=column, name=_name(table, column))
+
+
+def _name(table: str, column: str) -> str:
+    """The name of what a column names, if it has one."""
+    return f"(SELECT n.name FROM tickets.{table} n WHERE n.id = {column})"
 
 
 def _where(column: str, written: str) -> str:
@@ -234,22 +242,31 @@ SUMMARY = {
         product=_where("t.product_id", _named("products", "t.product_id")),
         module=_where("t.module_id", _named("modules", "t.module_id")),
     ),
+    "team_name": _name("teams", "t.team"),
+    "owner_name": _name("people", "t.owner"),
+    "assignee_name": _name("people", "t.assignee"),
 }
 
 _HOLD = object_of(HoldView, "t", reason="t.hold_reason", note="t.hold_note", since="t.held_at", wake_at="t.wake_at")
 _RESOLUTION = object_of(ResolutionView, "t", code="t.resolution_code", text="t.resolution_text", at="t.resolved_at")
-_ENVIRONMENT = f"""COALESCE(
-    (SELECT {object_of(EnvironmentView, "e")} FROM tickets.environments e WHERE e.ticket_id = t.id),
+# The environment `e` of a ticket, for every answer that shows something of it.
+OF_TICKET = "tickets.environments e WHERE e.ticket_id = t.id"
+ENVIRONMENT = f"""COALESCE(
+    (SELECT {object_of(EnvironmentView, "e")} FROM {OF_TICKET}),
     '{{"state": "pending", "data": null}}')"""
-_CLOCK = object_of(
-    ClockView,
-    "k",
-    state="CASE WHEN k.course IN ('void', 'cancelled') THEN k.course WHEN k.outcome <> 'pending' THEN k.outcome "
-    "ELSE k.course END",
-    # What runs without a due (nothing tells that today) has what it had when it began to.
-    remaining_seconds="COALESCE(CASE WHEN k.course = 'running' THEN floor(extract(epoch FROM k.due_at - :now))::bigint "
-    "END, k.target_seconds - k.elapsed_seconds)",
+# Of a clock `k`, for every answer that shows one.
+CLOCK_STATE = (
+    "CASE WHEN k.course IN ('void', 'cancelled') THEN k.course WHEN k.outcome <> 'pending' THEN k.outcome "
+    "ELSE k.course END"
 )
+# What runs without a due (nothing tells that today) has what it had when it began to.
+CLOCK_REMAINING = (
+    "COALESCE(CASE WHEN k.course = 'running' THEN floor(extract(epoch FROM k.due_at - :now))::bigint END, "
+    "k.target_seconds - k.elapsed_seconds)"
+)
+_CLOCK = object_of(ClockView, "k", state=CLOCK_STATE, remaining_seconds=CLOCK_REMAINING)
+CLOCKS = array_of(_CLOCK, "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id")
+TASKS = array_of(object_of(TaskView, "d"), "d.id", "tickets.tasks d WHERE d.ticket_id = t.id")
 _TICKET = object_of(
     TicketView,
     "t",
@@ -257,9 +274,9 @@ _TICKET = object_of(
     category=_where("t.category", _named("categories", "t.category")),
     hold=_where("t.hold_reason", _HOLD),
     resolution=_where("t.resolved_at", _RESOLUTION),
-    environment=_ENVIRONMENT,
-    clocks=array_of(_CLOCK, "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id"),
-    tasks=array_of(object_of(TaskView, "d"), "d.id", "tickets.tasks d WHERE d.ticket_id = t.id"),
+    environment=ENVIRONMENT,
+    clocks=CLOCKS,
+    tasks=TASKS,
     history=history.LAST,
     history_goes_on=history.MORE,
     server_time="CAST(:now AS timestamptz)",

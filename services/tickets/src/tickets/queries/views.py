@@ -18,7 +18,7 @@ _ME = "CAST(:me AS text)"
 # Each view as a condition on a row in the queue. One is in few teams, so these are read first.
 _MY_TEAMS = f"t.team = ANY (ARRAY(SELECT m.id FROM tickets.teams m WHERE {is_member('m', _ME)} AND NOT m.retired))"
 VIEWS: dict[ViewName, str] = {
-    "mine": f"(t.owner = {_ME} OR t.assignee = {_ME} OR t.working @> ARRAY[{_ME}])",
+    "mine": f"(t.owner = {_ME} OR t.assignee = {_ME} OR t.parts @> ARRAY['working:' || {_ME}])",
     "team": _MY_TEAMS,
     "unassigned": f"({_MY_TEAMS} AND t.assignee IS NULL AND t.status IN ('new', 'in_progress', 'on_hold'))",
     "attention": f"(('owner' = ANY (t.calls) AND t.owner = {_ME}) "

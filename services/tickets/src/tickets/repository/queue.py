@@ -16,16 +16,18 @@ from tickets.domain.workflow import ENDED
 
 # Whether a ticket `t` is P1/S1, for every statement that asks it.
 IMMEDIATE = "t.severity = 1 AND t.priority = 1"
-# Clocks that have not come yet may be anything, so such a ticket is looked at first. Then what must not wait at all,
-# what runs out next, and what is paused, by the seconds that it has left. Last is where nothing runs out any more.
+# Clocks that have not come yet may be anything, so such a ticket is looked at first, and of these what must not wait at
+# all. Then the same of those whose clocks run, what runs out next, and what is paused, by the seconds that it has left.
+# Last is where nothing runs out any more.
 _PLACE = f"""
     SELECT CASE
-               WHEN t.status = 'resolved' THEN 4
-               WHEN c.clocks = 'pending' THEN 0
-               WHEN c.clocks = 'running' AND {IMMEDIATE} THEN 1
-               WHEN c.clocks = 'running' THEN 2
-               WHEN c.clocks = 'paused' THEN 3
-               ELSE 4
+               WHEN t.status = 'resolved' THEN 5
+               WHEN c.clocks = 'pending' AND {IMMEDIATE} THEN 0
+               WHEN c.clocks = 'pending' THEN 1
+               WHEN c.clocks = 'running' AND {IMMEDIATE} THEN 2
+               WHEN c.clocks = 'running' THEN 3
+               WHEN c.clocks = 'paused' THEN 4
+               ELSE 5
            END AS turn,
            CASE c.clocks
                WHEN 'paused' THEN COALESCE(c.left_seconds, 0)
@@ -42,22 +44,23 @@ _CLOCKS = """
            min(k.due_at) FILTER (WHERE k.course = 'running') AS due_at,
            (array_agg(k.kind ORDER BY k.due_at, k.id) FILTER (WHERE k.course = 'running'))[1] AS due_kind,
            COALESCE((array_agg(k.breached_at IS NOT NULL ORDER BY k.due_at, k.id)
-               FILTER (WHERE k.course = 'running'))[1], false) AS breached,
+               FILTER (WHERE k.course = 'running'))[1], false) AS due_breached,
+           COALESCE(bool_or(k.breached_at IS NOT NULL), false) AS breached,
            min(k.target_seconds - k.elapsed_seconds) FILTER (WHERE k.course = 'paused') AS left_seconds
       FROM tickets.clocks k WHERE k.ticket_id = t.id
 """
 _ENDED = ", ".join(f"'{status}'" for status in ENDED)
 _OPEN_OF_TICKET = (
-    "id", "number", "title_key", "opened_at", "status", "client_id", "product_id", "module_id", "severity", "priority",
-    "level", "target", "team", "owner", "assignee",
+    "id", "number", "title_key", "reported_at", "opened_at", "last_fact_at", "status", "hold_reason", "kind",
+    "client_id", "product_id", "module_id", "severity", "priority", "level", "target", "team", "owner", "assignee",
 )  # fmt: skip
-# Who works on it beside its assignee, and whom it calls.
+# Who takes part in it beside its assignee, as what, and whom it calls.
 _OPEN_OF_PEOPLE = {
-    "working": "ARRAY(SELECT p ->> 'person_id' FROM jsonb_array_elements(t.participants) p "
-    "WHERE p ->> 'role' = 'working' ORDER BY 1)",
+    "parts": "ARRAY(SELECT (p ->> 'role') || ':' || (p ->> 'person_id') "
+    "FROM jsonb_array_elements(t.participants) p ORDER BY 1)",
     "calls": "ARRAY(SELECT DISTINCT a ->> 'addressee' FROM jsonb_array_elements(t.attention) a ORDER BY 1)",
 }
-_OPEN_OF_CLOCKS = ("clocks", "due_kind", "due_at", "breached")
+_OPEN_OF_CLOCKS = ("clocks", "due_kind", "due_at", "due_breached", "breached")
 _OPEN_COLUMNS = (*_OPEN_OF_TICKET, *_OPEN_OF_PEOPLE, *_OPEN_OF_CLOCKS, "turn", "turn_by")
 
 

@@ -19,6 +19,7 @@ from shared.spelling import search_key
 from tickets.domain.attention import Attention
 from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
 from tickets.domain.hands import Participant
+from tickets.domain.number import number_of
 from tickets.domain.opening import Handover, Opening
 from tickets.domain.routing import CALL_CENTRE, Coverage
 from tickets.domain.scheme import Scheme
@@ -113,7 +114,7 @@ async def read_known(
         category=category_of(_json(row["category"])),
     )
     scheme = scheme_in(row["scheme"]) if row["scheme"] is not None else None
-    return f"T-{row['number'] or 0:06d}", known, coverages_of(_json(row["coverages"])), scheme
+    return number_of(row["number"] or 0), known, coverages_of(_json(row["coverages"])), scheme
 
 
 async def insert_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[TicketEvent]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     Index,
     Integer,
@@ -14,6 +15,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from shared.db.columns import document, instant, position, text, uuid
+from tickets.domain.states import CONDITIONS
 from tickets.tables.columns import flag, integer, metadata, sequence, texts
 
 # Numbers are said on the telephone. A number is never used twice; gaps are normal.
@@ -74,6 +76,7 @@ tickets = Table(
     instant("resolved_at", nullable=True),
     instant("closed_at", nullable=True),
     instant("cancelled_at", nullable=True),
+    *(CheckConstraint(holds, name=name) for name, holds in CONDITIONS.items()),
 )
 # What a job looks for: holds that end by themselves, and what was resolved long ago.
 Index("tickets_to_wake", tickets.c.wake_at, tickets.c.id, postgresql_where=sql("wake_at IS NOT NULL"))
@@ -86,6 +89,17 @@ Index("ended_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=_E
 Index("ended_by_client", tickets.c.client_id, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
 Index("ended_by_assignee", tickets.c.assignee, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
 Index("ended_by_team", tickets.c.team, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
+Index("ended_by_owner", tickets.c.owner, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
+Index("ended_by_module", tickets.c.module_id, tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
+Index("ended_by_change", tickets.c.last_fact_at, postgresql_where=_ENDED)
+Index("ended_by_closing", tickets.c.closed_at, postgresql_where=_ENDED)
+Index(
+    "ended_by_participant",
+    tickets.c.participants,
+    postgresql_using="gin",
+    postgresql_ops={"participants": "jsonb_path_ops"},
+    postgresql_where=_ENDED,
+)
 # Few among so many closed ones: a list of them alone would read all of those.
 Index("cancelled_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=sql("status = 'cancelled'"))
 Index(
@@ -106,8 +120,11 @@ open_tickets = Table(
     uuid("id", primary_key=True),
     text("number"),
     text("title_key"),
+    instant("reported_at"),
     instant("opened_at"),
+    instant("last_fact_at"),
     text("status"),
+    text("kind"),
     text("client_id"),
     text("product_id", nullable=True),
     text("module_id", nullable=True),
@@ -117,12 +134,15 @@ open_tickets = Table(
     text("target", nullable=True),
     text("owner"),
     text("assignee", nullable=True),
-    # Who works on it beside its assignee, and which of owner, assignee and team it calls.
-    texts("working"),
+    text("hold_reason", nullable=True),
+    # Who takes part beside its assignee (`working:bruno`), and which of owner, assignee and team it calls.
+    texts("parts"),
     texts("calls"),
     text("clocks"),
+    # Of the clock that runs out next, and whether any of them has run out.
     text("due_kind", nullable=True),
     instant("due_at", nullable=True),
+    flag("due_breached"),
     flag("breached"),
     integer("turn"),
     Column("turn_by", BigInteger, nullable=False),
@@ -137,7 +157,7 @@ Index(
     open_tickets.c.id,
 )
 Index("open_tickets_by_owner", open_tickets.c.owner)
-Index("open_tickets_by_working", open_tickets.c.working, postgresql_using="gin")
+Index("open_tickets_by_part", open_tickets.c.parts, postgresql_using="gin")
 Index("open_tickets_by_opening", open_tickets.c.opened_at, open_tickets.c.id)
 Index("open_tickets_by_client", open_tickets.c.client_id, open_tickets.c.opened_at, open_tickets.c.id)
 Index(
@@ -204,6 +224,8 @@ clocks = Table(
     sequence(),
 )
 Index("clocks_by_ticket", clocks.c.ticket_id)
+# Few among so many that were met.
+Index("clocks_that_ran_out", clocks.c.ticket_id, postgresql_where=sql("breached_at IS NOT NULL"))
 
 tasks = Table(
     "tasks",
