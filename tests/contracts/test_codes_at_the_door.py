@@ -9,24 +9,30 @@ from typing import Any, get_args
 import pytest
 from fastapi import FastAPI
 
+from shared.contract_choice import Standing
 from shared.contracts.devlink import TaskStatus
 from shared.contracts.inventory import Nature, Tier
 from shared.contracts.sla import ContractType
 from shared.contracts.teams import Language, PersonState, TeamTarget, Weekday
-from shared.contracts.tickets import AttentionReason, Channel, HoldReason, Kind, ParticipantRole, Target
+from shared.contracts.tickets import AttentionReason, Channel, HoldReason, Kind, ParticipantRole, Relation, Target
 from shared.http.routers import routers_of
 from tests.contracts.messages import is_code
 from tests.rules.source import SERVICES
 
+# What a rule of priority may ask for, in a body as in a file.
+CONDITIONS = {"ConditionFacts.kind": Kind, "ConditionFacts.contract": Standing}
 # Each service → what callers send it, and the words that each closed field takes.
 BODIES: dict[str, dict[str, Any]] = {
     "tickets": {
         "OpenTicketBody.kind": Kind,
         "OpenTicketBody.channel": Channel,
+        "PreviewBody.kind": Kind,
+        **CONDITIONS,
         "EscalateBody.target": Target,
         "HoldBody.reason": HoldReason,
         "RespondBody.channel": Channel,
         "ParticipantBody.role": ParticipantRole,
+        "LinkBody.relation": Relation,
         "AnswerBody.reason": AttentionReason,
         "OwnFacts.language": Language,
         "PersonFacts.language": Language,
@@ -43,6 +49,7 @@ FILES: dict[str, dict[str, Any]] = {
         "PersonRecord.language": Language,
         "PersonRecord.state": PersonState,
         "TeamRecord.target": TeamTarget,
+        **CONDITIONS,
         "ShiftFacts.day": Weekday,
     },
     "sla": {

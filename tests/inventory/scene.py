@@ -14,7 +14,7 @@ from shared.contracts.envelope import Cause, Origin, Received
 from shared.contracts.tickets import Groups, TicketBrief, TicketClassified, TicketOpened
 from shared.db.statement import sql
 from shared.ids import new_id
-from tests.support.briefs import ticket_brief
+from tests.support.briefs import JUDGED, ticket_brief
 from tests.support.databases import Database
 
 AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
@@ -87,7 +87,7 @@ def opened(
     """A ticket of a client has opened, as the consumer hands it over."""
     ticket_id = ticket or new_id()
     brief = ticket_brief(groups=Groups(client_id=client, product_id=product), installation_id=installation)
-    data = TicketOpened(ticket_id=ticket_id, ticket=brief, title="No se puede facturar")
+    data = TicketOpened(ticket_id=ticket_id, ticket=brief, title="No se puede facturar", **JUDGED)
     return Received(
         id=new_id(), source="/desk/tickets", type=data.type, subject=str(ticket_id), key=str(ticket_id), sequence=1,
         occurred_at=AT, recorded_at=AT, origin=origin, actor="ana", correlation_id="call-1", causation_id=None,

@@ -7,17 +7,18 @@ from typing import Any
 import httpx2
 
 from tests.support.eventually import eventually
+from tests.support.urgency import impact_of
 
 View = dict[str, Any]
 
 
-async def open_ticket(client: httpx2.AsyncClient, **changes: Any) -> View:
-    """A representative registers an incident."""
+async def open_ticket(client: httpx2.AsyncClient, *, severity: int = 2, **changes: Any) -> View:
+    """A representative registers an incident that has this severity."""
     body = {
         "client_id": "alimentos-don-evaristo",
         "product_id": "factela",
         "kind": "incident",
-        "severity": 2,
+        "impact": impact_of(severity),
         "title": "No se pueden emitir facturas",
         "description": "Al confirmar aparece el error 500.",
         **changes,

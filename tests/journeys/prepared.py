@@ -51,8 +51,34 @@ OF_THE_HOUSE = {
 }
 
 
+# An admin's scheme that begins one day: matrix and a rule are not as they were shipped.
+PLANNED = "verano-2199"
+OF_THE_RULES = {
+    f"{method} /v1/{path} path.id": [known]
+    for noun, known in (
+        ("urgency/schemes", PLANNED), ("categories", "lentitud"), ("resolution-codes", "error-corregido"),
+    )
+    for method, path in (("GET", f"{noun}/{{id}}"), ("PUT", f"{noun}/{{id}}"), ("POST", f"{noun}/{{id}}/restore"))
+} | {
+    "POST /v1/urgency/schemes/{id}/restore body.entry": ["matrix", "rule:basico"],
+    "POST /v1/tickets/{ticket_id}/resolve body.code": ["error-corregido"],
+}  # fmt: skip
+
+
+async def _plan_scheme(admin: httpx2.AsyncClient) -> None:
+    shipped = (await admin.get("/v1/urgency/schemes/de-fabrica")).json()
+    body = {name: shipped[name] for name in ("matrix", "unknown_counts_as", "rules", "shifts")}
+    body["matrix"][2][3] = 3
+    body["rules"][-1]["priority"] = 3
+    body["valid_from"] = "2199-01-01T00:00:00Z"
+    answer = await admin.put(f"/v1/urgency/schemes/{PLANNED}", json=body)
+    assert answer.status_code == 200, answer.text
+
+
 async def prepare(system: System) -> dict[str, dict[str, list[str]]]:
     """Brings about what the actions need; what the parameters of each service are taken from."""
+    async with system.client("tickets", "admin") as admin:
+        await _plan_scheme(admin)
     async with system.client("tickets", "supervisor") as desk, system.client("devlink", "developer") as board:
         group = {name: await _open(desk, **VAGUE if name == "vague" else {}) for name in GROUPS}
         for ticket in group["held"]:
@@ -127,6 +153,7 @@ def _pools(group: Mapping[str, list[str]], tasks: list[str]) -> dict[str, dict[s
             **of_actions,
             **said,
             **OF_THE_HOUSE,
+            **OF_THE_RULES,
             "body.client_id": CLIENTS,
             "body.product_id": PRODUCTS,
         },

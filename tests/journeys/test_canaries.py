@@ -22,6 +22,7 @@ from tests.journeys.desk import act, has_reacted, open_ticket, until, view
 from tests.support.collector import Collector, collecting
 from tests.support.eventually import eventually
 from tests.support.installations import brought_up, rows, say
+from tests.support.urgency import impact_of
 
 PERSONAS = ("agent", "supervisor", "implementer", "developer")
 # Where data and secrets are kept on purpose; everything else below the state folder is searched.
@@ -134,7 +135,13 @@ class Story:
     async def be_refused(self) -> list[httpx2.Response]:
         """Requests that are wrong in a field that holds something personal."""
         plant, secret = self.personal.plant, self.secret.plant
-        good = {"client_id": "canario", "product_id": "factela", "kind": "incident", "severity": 2, "title": "x"}
+        good = {
+            "client_id": "canario",
+            "product_id": "factela",
+            "kind": "incident",
+            "impact": impact_of(2),
+            "title": "x",
+        }
         bodies: list[dict[str, Any]] = [
             {**good, "title": plant("title with a bell") + "\a"},
             {**good, "title": plant("title with a NUL") + "\0"},
@@ -173,7 +180,13 @@ class Story:
         await self._refuse("devlink", "devlink.tasks")
         async with self.client() as desk:
             title = f"{REFUSED} {self.personal.plant('title that the database refuses')}"
-            body = {"client_id": "canario", "product_id": "factela", "kind": "incident", "severity": 1, "title": title}
+            body: dict[str, Any] = {
+                "client_id": "canario",
+                "product_id": "factela",
+                "kind": "incident",
+                "impact": impact_of(1),
+                "title": title,
+            }
             answers.append(await desk.post("/v1/tickets", json=body))
             assert answers[-1].status_code == 500
             await self._allow("tickets", "tickets.tickets")
@@ -305,6 +318,7 @@ async def require_marked(story: Story) -> None:
     kept = {"title", "description", "reporter", "contact", "phone", "note of the hold", "reason of the escalation"}
     kept |= {"note for the house", "what was tried"}
     kept |= {f"reason of the {what}" for what in ("hand-over", "de-escalation", "reopening", "cancellation")}
+    kept |= {"why it was linked", "why it was linked no more"}
     assert kept | {"what the client was told", "how it was settled", "reason of the late registration"} <= told
     assert await sightings(story.secret, bootstrap, topics) == []
 

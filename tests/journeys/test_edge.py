@@ -13,12 +13,13 @@ from tests.journeys.desk import has_reacted, until
 from tests.support.counting import require_complete
 from tests.support.eventually import eventually
 from tests.support.system import System
+from tests.support.urgency import impact_of
 
 CALL = {
     "client_id": "alimentos-don-evaristo",
     "product_id": "factela",
     "kind": "incident",
-    "severity": 2,
+    "impact": impact_of(2),
     "title": "No se pueden emitir facturas",
 }
 CALLERS = 50

@@ -19,6 +19,7 @@ from runner.status import read_status
 from tests.support.eventually import eventually
 from tests.support.installations import brought_up, rows, say
 from tests.support.small_disk import MIB, SmallDisk
+from tests.support.urgency import impact_of
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -37,7 +38,12 @@ class Desk:
 
     async def open_tickets(self, client: httpx2.AsyncClient, count: int = OPENED_AT_ONCE) -> list[int]:
         """So many at the same time, each with a key of its own; the statuses of the answers."""
-        body = {"client_id": "alimentos-don-evaristo", "product_id": "factela", "kind": "incident", "severity": 1}
+        body = {
+            "client_id": "alimentos-don-evaristo",
+            "product_id": "factela",
+            "kind": "incident",
+            "impact": impact_of(1),
+        }
 
         async def one() -> int:
             key = {"idempotency-key": uuid.uuid4().hex}

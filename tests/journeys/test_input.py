@@ -25,11 +25,14 @@ from tests.load.machine import cpu_of
 from tests.shared.messaging.story import send
 from tests.support.eventually import eventually
 from tests.support.system import SERVICES, System
+from tests.support.urgency import impact_of
 
 # Who may do everything that a service offers, and who does the rest.
 PERSONAS = {"tickets": "supervisor", "inventory": "implementer", "sla": "admin", "devlink": "developer"}
+RULES = ("urgency/schemes", "categories", "resolution-codes")
 OTHERS = {
-    "tickets": {("PUT", f"/v1/{noun}/{{id}}"): "admin" for noun in ("people", "teams", "rotas")},
+    "tickets": {("PUT", f"/v1/{noun}/{{id}}"): "admin" for noun in ("people", "teams", "rotas", *RULES)}
+    | {("POST", f"/v1/{noun}/{{id}}/restore"): "admin" for noun in RULES},
     "inventory": {("PUT", "/v1/clients/{id}"): "supervisor"},
 }
 # The services that have something for others than a representative.
@@ -159,7 +162,13 @@ async def test_whoever_may_not_is_told_so_as_described(
             assert (403 in counted) == (permission not in allowed), f"{run.service} {operation}: {counted}"
 
 
-OPENING = {"client_id": "metalurgica-arenales", "product_id": "kontar", "kind": "incident", "severity": 2, "title": "x"}
+OPENING = {
+    "client_id": "metalurgica-arenales",
+    "product_id": "kontar",
+    "kind": "incident",
+    "impact": impact_of(2),
+    "title": "x",
+}
 
 
 def opening(**changes: str) -> bytes:
@@ -189,7 +198,7 @@ HOSTILE: dict[str, bytes] = {
     "Infinity": opening(severity="-Infinity"),
     "a truth value": opening(severity="true"),
     "a number as a text": opening(severity='"2"'),
-    "a name twice": opening()[:-1] + b',"severity":1}',
+    "a name twice": opening()[:-1] + b',"title":"y"}',
     "the first instant of all": opening(reported_at='"0001-01-01T00:00:00+14:00"', reported_late_reason='"x"'),
     "the last instant of all": opening(reported_at='"9999-12-31T23:59:59-12:00"'),
     "an instant as a number": opening(reported_at="1764000000"),

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -72,7 +73,7 @@ async def test_clocks_agree_with_tickets_that_two_hosts_hold_and_release_at_once
     async with jumping.client() as there, jumping.client() as here:
         here.base_url = httpx2.URL(jumping.one("tickets", "all").url)
         # Every other one runs out.
-        kinds = [CLIENT if number % 2 else {} for number in range(TICKETS)]
+        kinds: list[dict[str, Any]] = [CLIENT if number % 2 else {} for number in range(TICKETS)]
         opened = [(await open_ticket(here if number % 3 else there, **each))["id"] for number, each in enumerate(kinds)]
         for ticket_id in opened:
             await until(there, ticket_id, has_reacted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import datetime
+from typing import Any
 
 import httpx2
 import pytest
@@ -14,7 +15,8 @@ from tests.journeys.desk import act, clock_of, facts, has_reacted, open_ticket, 
 from tests.support.system import SERVICES, System
 
 # A client that runs several products.
-VAGUE, NAMED = {"client_id": "supermercados-la-yapa", "product_id": None}, "supermercados-la-yapa-kontar"
+VAGUE: dict[str, Any] = {"client_id": "supermercados-la-yapa", "product_id": None}
+NAMED = "supermercados-la-yapa-kontar"
 
 
 @pytest.fixture(scope="module")

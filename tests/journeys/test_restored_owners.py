@@ -22,6 +22,7 @@ from tests.journeys.desk import View, view
 from tests.support.databases import CHECKOUT
 from tests.support.eventually import eventually
 from tests.support.system import SERVICES, System
+from tests.support.urgency import impact_of
 
 pytestmark = [pytest.mark.verify, pytest.mark.timeout(900)]
 
@@ -44,7 +45,7 @@ BY_TIME = {WARNED: 5, BREACHED: 2}
 
 async def work(system: System, number: int, whose: dict[str, str] = LATER, *, hold: bool = True) -> str:
     """Opens a ticket, holds and releases it, hands it to Development."""
-    ticket = {**whose, "kind": "incident", "severity": 1, "title": f"No se puede facturar {number}"}
+    ticket = {**whose, "kind": "incident", "impact": impact_of(1), "title": f"No se puede facturar {number}"}
     held: list[tuple[str, dict[str, Any]]] = [("hold", HOLD), ("release", {})] if hold else []
     async with system.client() as agent:
         opened = (await agent.post("/v1/tickets", json=ticket)).raise_for_status().json()

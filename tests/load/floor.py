@@ -55,7 +55,7 @@ class Opening(BaseModel):
     client_id: str
     product_id: str
     kind: str
-    severity: int
+    impact: dict[str, int]
     title: str
     description: str
 
@@ -94,18 +94,23 @@ _VIEW = tickets.VIEW
 async def open_plainly(request: Request, actor: Actor, body: Opening) -> dict[str, Any]:
     """The rows of one ticket, row by row."""
     ticket, fact, now = new_id(), new_id(), datetime.now(UTC)
+    severity = body.impact["operational"]
     async with request.app.state.own.acquire() as connection, connection.transaction():
         number = await connection.fetchval(
-            _TICKET, ticket, body.kind, body.client_id, body.product_id, body.severity, body.title,
+            _TICKET, ticket, body.kind, body.client_id, body.product_id, severity, body.title,
             body.title.casefold(), body.description, now, actor,
         )  # fmt: skip
         brief = {
             "number": number, "version": 1, "status": "new", "level": 1, "target": None, "team": None, "owner": actor,
             "assignee": None, "groups": {"client_id": body.client_id, "product_id": body.product_id, "module_id": None},
-            "installation_id": None, "kind": body.kind, "severity": body.severity, "priority": 3, "immediate": False,
+            "installation_id": None, "kind": body.kind, "severity": severity, "priority": 3, "immediate": False,
             "reported_at": now.isoformat(), "hold": None,
         }  # fmt: skip
-        data = {"title": body.title, "description": body.description, "ticket": brief}
+        judged = {
+            "impact": body.impact, "severity_derived": severity, "priority_derived": 3, "priority_rule": "basico",
+            "urgency_scheme": "de-fabrica",
+        }  # fmt: skip
+        data = {"title": body.title, "description": body.description, "ticket": brief, **judged}
         await connection.execute(_HISTORY, ticket, fact, TYPE, now, actor, str(fact), json.dumps(data))
         value = json.dumps({**data, "ticket_id": str(ticket)}).encode()
         position = await connection.fetchval(

@@ -28,6 +28,7 @@ from tests.load.generator import Open, Seen, call
 from tests.support.databases import CHECKOUT, OWNER, ensure_template
 from tests.support.servers import Servers
 from tests.support.system import READY_SECONDS, Process, System
+from tests.support.urgency import impact_of
 from tests.support.waiting import wait_until
 
 API_PROCESSES = 2
@@ -306,7 +307,7 @@ def _body(client_id: str, product_id: str) -> str:
         "client_id": client_id,
         "product_id": product_id,
         "kind": "incident",
-        "severity": 2,
+        "impact": impact_of(2),
         "title": "No se pueden emitir facturas desde la sucursal",
         "description": "Al confirmar el comprobante aparece el error 500 y la pantalla queda en blanco. " * 3,
     }

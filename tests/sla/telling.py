@@ -32,7 +32,7 @@ from shared.db.transaction import Transaction
 from shared.ids import new_id
 from shared.messaging.reactions import collect
 from sla import commands, subscribers
-from tests.support.briefs import ticket_brief
+from tests.support.briefs import JUDGED, ticket_brief
 from tests.support.databases import Database
 
 ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -87,7 +87,7 @@ class Story:
 
     def opened(self, seconds: float = 0, reported: float | None = None) -> Received[Any]:
         self.brief["reported_at"] = at(seconds if reported is None else reported)
-        return self._received(TicketOpened, seconds, title="La facturación no anda")
+        return self._received(TicketOpened, seconds, title="La facturación no anda", **JUDGED)
 
     def assigned(self, seconds: float, assignee: str) -> Received[Any]:
         self.brief |= {"status": "in_progress", "assignee": assignee}

@@ -132,12 +132,29 @@ async def test_the_contract_in_force_when_the_client_reported_decides(sla: Datab
     assert (await clocks_of(sla, new.ticket_id))["response"]["contract_id"] == "acme-new"
 
 
-async def test_an_ended_contract_leaves_the_default_targets(sla: Database) -> None:
-    await record(sla, contract(contract_type="platino", valid_until=at(-10)))
-    story = Story(client="acme")
-    await tell(sla, story.opened())
-    clock = (await clocks_of(sla, story.ticket_id))["resolution"]
+async def test_a_contract_says_its_targets_until_sixty_days_after_its_end(sla: Database) -> None:
+    long_ago = at(-60 * 86_400 - 1)
+    await record(
+        sla,
+        contract(id="acme-old", contract_type="platino", valid_from=at(-1e7), valid_until=at(-10)),
+        contract(id="otra-old", client_id="otra", contract_type="platino", valid_from=at(-1e7), valid_until=long_ago),
+    )
+    lately, earlier = Story(client="acme"), Story(client="otra")
+    await tell(sla, lately.opened(), earlier.opened())
+    clock = (await clocks_of(sla, lately.ticket_id))["resolution"]
+    assert (clock["contract_id"], clock["contract_version"], clock["target_seconds"]) == ("acme-old", 1, 4 * 3600)
+    clock = (await clocks_of(sla, earlier.ticket_id))["resolution"]
     assert (clock["contract_id"], clock["contract_version"], clock["target_seconds"]) == (None, 0, 32 * 3600)
+
+
+async def test_a_contract_is_for_the_products_that_it_names(sla: Database) -> None:
+    await record(sla, contract(id="acme-all"), contract(id="acme-kontar", product_ids=("kontar",), valid_from=at(-2e6)))
+    stories = [Story(client="acme", brief={"product": product}) for product in ("kontar", "factela", None)]
+    await tell(sla, *(story.opened() for story in stories))
+    found = [(await clocks_of(sla, story.ticket_id))["resolution"]["contract_id"] for story in stories]
+    assert found == ["acme-kontar", "acme-all", "acme-all"]
+    (told,) = await published(sla, "contract:acme-kontar")
+    assert told["product_ids"] == ["kontar"]
 
 
 async def test_a_caller_whom_nobody_could_identify_has_the_default_targets(sla: Database) -> None:

@@ -8,12 +8,22 @@ from uuid import UUID
 
 from shared.contracts.devlink import TaskBrief
 from shared.contracts.sla import ClockState
-from shared.contracts.tickets import Groups, TicketBrief
+from shared.contracts.tickets import Groups, ImpactAnswers, TicketBrief
 
 REPORTED_AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 
 
-def ticket_brief(*, client: str | None = "molinos", **changes: Any) -> TicketBrief:
+# What an opening says of how its urgency came about, beside the brief.
+JUDGED: dict[str, Any] = {
+    "impact": ImpactAnswers(operational=2, economic=2),
+    "severity_derived": 2,
+    "priority_derived": 3,
+    "priority_rule": "contrato-plata",
+    "urgency_scheme": "de-fabrica",
+}
+
+
+def ticket_brief(*, client: str | None = "molinos", product: str | None = None, **changes: Any) -> TicketBrief:
     """A ticket that was just opened, at S2/P3; P1/S1 is immediate by itself."""
     usual: dict[str, Any] = {
         "number": "T-000042",
@@ -24,7 +34,7 @@ def ticket_brief(*, client: str | None = "molinos", **changes: Any) -> TicketBri
         "team": None,
         "owner": "ana",
         "assignee": None,
-        "groups": Groups(client_id=client),
+        "groups": Groups(client_id=client, product_id=product),
         "installation_id": None,
         "kind": "incident",
         "severity": 2,

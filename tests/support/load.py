@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import httpx2
 
+from tests.support.urgency import impact_of
+
 CLIENTS = ("alimentos-don-evaristo", "distribuidora-nanduay", "farmacias-del-puente")
 CONNECTED = 4
 ANSWERED_WITHIN_SECONDS = 20
@@ -62,7 +64,7 @@ class Load:
             "client_id": CLIENTS[number % len(CLIENTS)],
             "product_id": "factela",
             "kind": "incident",
-            "severity": 1,
+            "impact": impact_of(1),
             "title": f"carga {number}",
         }
         try:

@@ -13,16 +13,19 @@ import asyncpg
 from shared.contracts.envelope import Cause, Event, Received
 from shared.contracts.inventory import ClientRecorded, InstallationRecorded, ModuleRecorded, ProductRecorded
 from shared.contracts.sla import ContractRecorded, PromisedTarget
+from shared.contracts.tickets import ImpactAnswers
 from shared.contracts.topics import topic_of
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.ids import new_id
 from shared.messaging.reactions import collect
 from tests.support.databases import Database
+from tests.support.urgency import impact_of
 from tickets import projections, subscribers
 from tickets.commands import tickets as commands
 from tickets.commands.tickets import Done, OpenTicket
 from tickets.domain.states import CONDITIONS
+from tickets.domain.urgency import Stated
 from tickets.repository.people import store_people
 
 NOW = datetime(2026, 11, 2, 14, 3, 0, 250_000, tzinfo=UTC)
@@ -99,12 +102,12 @@ async def fill_replicas(database: Database, people: Sequence[str] = ()) -> None:
             await store_people(tx, cause(), [{"id": one, "name": one.title()} for one in people])
 
 
-def a_call(**changes: Any) -> OpenTicket:
-    """What a representative registers."""
+def a_call(*, severity: int = 2, **changes: Any) -> OpenTicket:
+    """What a representative registers, with this severity."""
     usual: dict[str, Any] = {
         "client_id": "molinos",
         "kind": "incident",
-        "severity": 2,
+        "urgency": Stated(ImpactAnswers(**impact_of(severity))),
         "title": "No se pueden emitir facturas",
         "description": "Error al pedir el CAE",
         "module_id": "facturacion",

@@ -12,9 +12,15 @@ from shared.http.auth import Authenticator
 from shared.http.routers import routers_of
 from tests.shared.http.issuer import LocalIssuer
 from tests.support.databases import Database
+from tests.support.urgency import impact_of
 from tickets import api
 
-CALL = {"client_id": "molinos", "kind": "incident", "severity": 2, "title": "No se pueden emitir facturas"}
+CALL = {
+    "client_id": "molinos",
+    "kind": "incident",
+    "impact": impact_of(2),
+    "title": "No se pueden emitir facturas",
+}
 
 
 class Desk:

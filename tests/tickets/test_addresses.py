@@ -9,6 +9,7 @@ import httpx2
 from shared.http.app import doors_of
 from shared.http.permissions import ROLES
 from tests.tickets.door import Desk, at, opened
+from tests.tickets.test_hands_api import BODIES
 
 KEY = {"idempotency-key": "una-vez"}
 
@@ -42,7 +43,8 @@ async def test_every_door_of_a_ticket_takes_its_number_and_says_when_there_is_no
     assert len(doors) > 14
     async with httpx2.AsyncClient(transport=transport, base_url="http://desk", headers=head) as anybody:
         for door in doors:
-            missing = await anybody.request(door.method, door.path.replace("{ticket_id}", "t-999"), json={})
+            body = BODIES.get(door.path.rpartition("/")[2], {})
+            missing = await anybody.request(door.method, door.path.replace("{ticket_id}", "t-999"), json=body)
             assert (missing.status_code, missing.json()["code"]) == (404, "ticket-not-found"), door
             assert "T-000999: look it up with GET /v1/tickets?q=" in missing.json()["detail"]
             wrong = await anybody.request(door.method, door.path.replace("{ticket_id}", "factura"), json={})

@@ -12,6 +12,7 @@ import pytest
 from shared import clock
 from shared.http.app import doors_of
 from shared.ids import new_id
+from tests.support.urgency import impact_of
 from tests.tickets import told
 from tests.tickets.desk import deliver, received, rows
 from tests.tickets.door import CALL, Desk, at, id_in, opened
@@ -104,8 +105,11 @@ async def test_a_whole_life_over_http(http: Desk, ana: httpx2.AsyncClient) -> No
         ({"reporter": "\u3164"}, "#/reporter"),
         ({"client_id": "Not A Code"}, "#/client_id"),
         ({"reported_at": "2026-11-02T14:03:00"}, "#/reported_at"),
-        ({"severity": None, "impact": {"operational": 0, "economic": None}}, "#/impact/operational"),
-        ({"priority": 1}, "#/priority"),
+        ({"impact": {"operational": 0, "economic": None}}, "#/impact/operational"),
+        ({"impact": {"operational": 1}}, "#/impact/economic"),
+        ({"impact": None}, "#/impact"),
+        ({"priority": 0}, "#/priority"),
+        ({"team": "analistas"}, "#/team"),
         ({"description": "x" * 20_001}, "#/description"),
     ],
 )
@@ -127,8 +131,11 @@ async def test_a_wrong_field_is_named(ana: httpx2.AsyncClient, changes: dict[str
             "groups-do-not-fit",
             "belongs to the product 'gestion'",
         ),
-        ({"severity": None}, "urgency-not-stated", "either severity (1-4) or impact"),
-        ({"impact": {"operational": 1, "economic": 1}}, "urgency-not-stated", "either severity (1-4) or impact"),
+        ({"severity": 1}, "reason-missing", "say in severity_reason why it is 1"),
+        ({"priority": 4}, "reason-missing", "the priority that follows is 2"),
+        ({"category": "error"}, "unknown-category", "error-que-detiene (Error que detiene)"),
+        ({"category": "lentitud"}, "answers-missing", "null where nobody knows: que-hacia (¿Qué estaba haciendo?)"),
+        ({"answers": [{"question": "mensaje", "text": "x"}]}, "unknown-question", "answers belong to a category"),
         ({"reported_at": "2199-01-01T00:00:00Z"}, "reported-in-the-future", "correct it"),
     ],
 )
@@ -165,7 +172,7 @@ async def test_an_instant_of_1970_is_refused_from_a_supervisor_too(http: Desk) -
 
 
 async def test_impact_answers_give_the_severity_and_no_se_asks_for_a_review(ana: httpx2.AsyncClient) -> None:
-    place = await opened(ana, severity=None, impact={"operational": 1, "economic": None})
+    place = await opened(ana, impact={"operational": 1, "economic": None})
     found = (await ana.get(place)).json()
     assert (found["severity"], found["severity_to_review"]) == (2, True)
 
@@ -210,7 +217,7 @@ async def test_an_agent_does_not_derive_to_the_third_level_and_an_analyst_does(
 
 
 async def test_an_agent_takes_a_p1_s1_wherever_it_must_go(http: Desk, ana: httpx2.AsyncClient) -> None:
-    place = await opened(ana, severity=1)
+    place = await opened(ana, impact=impact_of(1))
     async with http.database.begin() as tx:
         await rows(tx, "UPDATE tickets.tickets SET priority = 1 RETURNING id")
     body = {"target": "development", "reason": "todo parado"}
@@ -304,7 +311,7 @@ async def test_no_route_is_open(http: Desk) -> None:
     transport = httpx2.ASGITransport(app=http.app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://desk") as stranger:
         doors = [door for door in doors_of(http.app) if door.path.startswith("/v1/")]
-        assert len(doors) == 39
+        assert len(doors) == 53
         for door in doors:
             answer = await stranger.request(door.method, door.path.replace("{ticket_id}", str(new_id())))
             assert answer.status_code == 401, door

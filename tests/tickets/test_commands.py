@@ -13,6 +13,7 @@ import pytest
 import time_machine
 
 from shared.contracts.inventory import EnvironmentResolved, InstalledModule
+from shared.contracts.tickets import ImpactAnswers
 from shared.ids import new_id
 from shared.instants import STEP
 from tests.support.databases import Database
@@ -26,7 +27,7 @@ from tickets.domain.escalation import EVERYWHERE
 from tickets.domain.grouping import GroupsDoNotFit, UnknownReference
 from tickets.domain.reporting import ReportedTooLongAgo
 from tickets.domain.ticket import TicketNotFound
-from tickets.domain.urgency import Impact
+from tickets.domain.urgency import Stated
 from tickets.domain.workflow import ActionNotAllowed
 
 Do = Callable[[Any, Any], Awaitable[Done]]
@@ -121,7 +122,7 @@ async def test_priority_is_that_of_the_instant_of_the_report(desk: Database) -> 
 
 
 async def test_an_impact_gives_the_severity_and_marks_what_was_not_known(desk: Database) -> None:
-    done = await open_one(desk, severity=None, impact=Impact(operational=1, economic=None))
+    done = await open_one(desk, urgency=Stated(ImpactAnswers(operational=1, economic=None)))
     row = await ticket_row(desk, done.ticket.id)
     assert (row["severity"], row["severity_to_review"]) == (2, True)
 

@@ -10,6 +10,7 @@ import pytest
 
 from shared.contracts.sla import SlaClockBreached
 from tests.support.statements import round_trips
+from tests.support.urgency import impact_of
 from tests.tickets import told
 from tests.tickets.desk import deliver
 from tests.tickets.door import CALL, Desk, at, id_in, opened
@@ -110,7 +111,7 @@ async def test_an_opening_that_is_sent_again_opens_nothing(http: Desk, ana: http
     assert await http.database.count("SELECT count(*) FROM runtime.archive WHERE topic = 'desk.tickets.v1'") == 1
     # One for who called, one for the ticket.
     assert http.hints == 2
-    other = await ana.post("/tickets", json=CALL | {"severity": 1}, headers=key)
+    other = await ana.post("/tickets", json=CALL | {"impact": impact_of(1)}, headers=key)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-used")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from shared.contracts.tickets import Status
 from shared.http.permissions import ROLES
+from tests.support.urgency import impact_of
 from tests.tickets import told
 from tests.tickets.desk import contract, deliver, received
 from tests.tickets.door import Desk, at, id_in, opened
@@ -105,7 +106,7 @@ async def test_on_a_p1_s1_an_agent_is_offered_the_third_level(http: Desk) -> Non
         await projections.apply(tx, [received(contract("c-urgente", "sin-contrato", "platino", 2))])
     async with http.person("sofia", "supervisor") as sofia, http.person("paula", "agent") as paula:
         for severity, allowed in ((1, True), (2, False)):
-            place = await prepared(sofia, "in_progress", 2, severity=severity, client_id="sin-contrato")
+            place = await prepared(sofia, "in_progress", 2, impact=impact_of(severity), client_id="sin-contrato")
             shown = (await paula.get(place)).json()
             (said,) = [one for one in shown["actions"] if one["action"] == "escalate"]
             answer = await paula.post(f"{place}/escalate", json=body_for("escalate", shown), headers=at("*"))

@@ -14,11 +14,10 @@ import pytest
 from shared.contracts.envelope import Received
 from shared.db.transaction import Transaction
 from shared.errors import Conflict
-from shared.ids import new_id
 from tests.support.databases import Database
 from tests.support.eventually import eventually
 from tests.tickets import told
-from tests.tickets.desk import cause, deliver, open_one, received
+from tests.tickets.desk import PEOPLE, cause, deliver, open_one, received
 from tests.tickets.test_queue import blocked
 from tickets.commands import tickets as commands
 from tickets.queries import history
@@ -109,7 +108,7 @@ async def test_a_follower_of_the_pages_has_seen_everything_whoever_writes_meanwh
                 if chance.random() < 0.5:
                     await batch(tx)
                 else:
-                    person = f"p-{new_id()}"
+                    person = chance.choice(PEOPLE)
                     await commands.assign_ticket(tx, cause(), chance.choice(tickets), assignee=person)
                 await tx.flush()
                 await asyncio.sleep(chance.choice([0, 0, 0.02]))  # the case itself: some commit late, others at once

@@ -125,7 +125,7 @@ async def test_a_hold_that_somebody_ended_before_its_hour_is_not_ended_again(des
                     case "release":
                         await commands.release_ticket(tx, cause(), ticket_id)
                     case "resolve":
-                        await commands.resolve_ticket(tx, cause(), ticket_id, code="x-1", text="x")
+                        await commands.resolve_ticket(tx, cause(), ticket_id, code="configuracion", text="x")
                     case "cancel":
                         await commands.cancel_ticket(tx, cause(), ticket_id, reason="x")
         assert await works(desk, HOLDS_JOB, MONDAY + timedelta(days=9)) == 0

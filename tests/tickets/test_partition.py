@@ -92,7 +92,7 @@ async def step(tx: Any, ticket_id: UUID, chance: random.Random, now: datetime, n
         case "respond":
             done = await commands.respond_ticket(tx, why, ticket_id, channel="phone", text="x")
         case "resolve":
-            done = await commands.resolve_ticket(tx, why, ticket_id, code="x-1", text="x")
+            done = await commands.resolve_ticket(tx, why, ticket_id, code="configuracion", text="x")
         case "reopen":
             done = await commands.reopen_ticket(tx, why, ticket_id, reason="x")
         case "close":

@@ -25,7 +25,7 @@ from shared.messaging.reactions import Reaction, Reactions
 from shared.messaging.rebuild import Difference, Rebuild
 from shared.messaging.relay import Relay
 from shared.projection import Projection, Projections, Row
-from tests.support.briefs import ticket_brief
+from tests.support.briefs import JUDGED, ticket_brief
 from tests.support.databases import OWNER, Database
 from tests.support.eventually import eventually
 
@@ -54,7 +54,7 @@ def opened(number: int, *, of: int | None = None, description: str = "") -> Tick
     """The n-th event of a story; `of` says which ticket (the n-th when left out)."""
     return TicketOpened(
         ticket_id=ticket(number if of is None else of), ticket=ticket_brief(client="acme", number=f"T-{number:06d}"),
-        title=f"event {number}", description=description,
+        title=f"event {number}", description=description, **JUDGED,
     )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ import pytest
 from shared.contracts.tickets import (
     EnvironmentBrief,
     HoldBrief,
-    ImpactAnswers,
     Target,
     TicketAssigned,
     TicketEscalated,
@@ -27,6 +26,12 @@ from tickets.domain.escalation import EVERYWHERE, LevelSkipped, NotAStep, NotYou
 from tickets.domain.hands import AlreadyAssigned
 from tickets.domain.opening import Handover
 from tickets.domain.ticket import Ticket
+
+# How its urgency came about.
+JUDGED = {
+    "severity_derived": 2, "severity_reason": None, "priority_derived": 3, "priority_reason": None,
+    "priority_rule": "contrato-plata", "urgency_scheme": "de-fabrica",
+}  # fmt: skip
 
 
 def test_opening_tells_everything_that_the_others_need() -> None:
@@ -55,7 +60,10 @@ def test_opening_tells_everything_that_the_others_need() -> None:
             "hold": None,
         },
         "severity_to_review": False,
-        "impact": None,
+        "impact": {"operational": 2, "economic": 2},
+        **JUDGED,
+        "category": None,
+        "answers": (),
         "title": "No se pueden emitir facturas",
         "description": "Error al pedir el CAE",
         "reporter": "Marta Giménez",
@@ -74,13 +82,6 @@ def test_every_fact_carries_the_ticket_as_it_is_after_it() -> None:
     assert (event.ticket.assignee, event.ticket.owner, event.ticket.hold) == ("bruno", "ana", brief.hold)
     _, (event,) = ticket.release(at=at)
     assert (event.ticket.status, event.ticket.hold, event.ticket.assignee) == ("in_progress", None, "bruno")
-
-
-def test_opening_tells_the_answers_that_the_severity_followed_from() -> None:
-    answers = ImpactAnswers(operational=None, economic=2)
-    _, (opened,) = Ticket.open(UUID(int=1), "T-000001", OPENING, impact=answers, at=NOW, by="ana")
-    assert isinstance(opened, TicketOpened)
-    assert opened.impact == answers
 
 
 def test_assigning_tells_who_had_it_before() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from shared.contracts.tickets import Groups, Status
+from shared.contracts.tickets import Groups, ImpactAnswers, Status
 from tickets.domain.escalation import EVERYWHERE
 from tickets.domain.opening import Handover, Opening
 from tickets.domain.ticket import Ticket
@@ -28,6 +28,13 @@ OPENING = Opening(
     channel="phone",
     reported_at=NOW,
     reported_late_reason=None,
+    impact=ImpactAnswers(operational=2, economic=2),
+    severity_derived=2,
+    severity_reason=None,
+    priority_derived=3,
+    priority_reason=None,
+    priority_rule="contrato-plata",
+    urgency_scheme="de-fabrica",
 )
 
 

@@ -31,7 +31,10 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
     at = "2026-11-02T14:03:00.25+00:00"
     assert found == {
         "id": str(done.ticket.id), "number": "T-000001", "version": 1, "status": "new", "kind": "incident",
-        "severity": 2, "severity_to_review": False, "priority": 2, "immediate": False,
+        "severity": 2, "severity_to_review": False, "priority": 2, "immediate": False, "reopenings": 0,
+        "impact": {"operational": 2, "economic": 2}, "severity_derived": 2, "severity_reason": None,
+        "priority_derived": 2, "priority_reason": None, "priority_rule": "contrato-oro",
+        "urgency_scheme": "de-fabrica", "category": None, "answers": [],
         "title": "No se pueden emitir facturas", "description": "Error al pedir el CAE", "reporter": "Marta Giménez",
         "channel": "phone",
         "groups": {

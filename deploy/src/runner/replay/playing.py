@@ -158,7 +158,8 @@ class Player:
             "product_id": place.product_id,
             "module_id": place.module_id,
             "kind": "incident",
-            "severity": plan.severity,
+            # Both answers of one number have the severity of that number.
+            "impact": {"operational": plan.severity, "economic": plan.severity},
             "title": f"{incident.product}: incidente {reference}",
             "description": f"Registro real, equipo {incident.rows[0].team}, impacto {incident.impact}.",
             "reporter": f"Usuario de {incident.country}",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from shared.contract_choice import choose_contract
 from shared.contracts.envelope import Cause, Sealed
 from shared.contracts.sla import ClockEvent, PromisedTarget
 from shared.db.transaction import Row, Transaction
@@ -28,7 +29,6 @@ from sla.domain.contract import (
     Promises,
     Warnings,
     checked_promises,
-    contract_for,
     next_version,
 )
 from sla.domain.ticket_clock import Happening, TicketClock
@@ -76,6 +76,7 @@ class OpenedTicket:
 
     ticket_id: UUID
     client_id: str | None
+    product_id: str | None
     kind: str
     severity: int
     start: Fact
@@ -95,7 +96,7 @@ class Told:
 
 
 async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: datetime) -> None:
-    """Starts the clocks of newly opened tickets under the contracts in force when they were reported.
+    """Starts the clocks of newly opened tickets under the contracts that they fell under when they were reported.
 
     Facts that arrived before the opening are folded in. Four statements for any number of tickets. Raises
     NoDefaultTargets when the defaults were never loaded.
@@ -108,7 +109,8 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
         raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
     started: list[tuple[TicketClock, Cause, list[Happening]]] = []
     for one in opened:
-        contract = contract_for(contracts.get(one.client_id or "", ()), one.start.occurred_at)
+        of_client = contracts.get(one.client_id or "", ())
+        contract = choose_contract(of_client, one.product_id, one.start.occurred_at).contract
         known = [*earlier.get(one.ticket_id, ()), one.start]
         started += [(clock, one.cause, clock.refold(known, now)) for clock in _new_clocks(one, contract, default)]
     new = await clock_rows.insert_clocks(tx, [clock for clock, _, _ in started])
@@ -320,6 +322,7 @@ def _contract(record: ContractRecord, types: dict[str, ContractTemplate]) -> Con
         valid_from=record.valid_from,
         valid_until=record.valid_until,
         promises=promises,
+        product_ids=record.product_ids,
     )
 
 

@@ -67,6 +67,9 @@ class ContractFacts(_Written):
     contract_type: ContractType
     valid_from: Instant
     valid_until: Instant | None = Field(default=None, description="the first instant at which it no longer holds")
+    product_ids: tuple[Code, ...] = Field(
+        default=(), max_length=100, description="the products that it is for; empty: whatever the client has"
+    )
     targets: tuple[TargetFacts, ...] | None = Field(
         default=None, max_length=20, description="all four severities, or null for those of the type"
     )

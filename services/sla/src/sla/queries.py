@@ -45,6 +45,7 @@ class ContractView(PromisesView):
     contract_type: ContractType
     valid_from: datetime
     valid_until: datetime | None
+    product_ids: tuple[str, ...] = Field(description="the products that it is for; empty: whatever the client has")
     recorded_at: datetime
     recorded_by: str
 
@@ -97,7 +98,9 @@ class TicketClocks(BaseModel):
     clocks: list[ExplainedClock]
 
 
-_CONTRACT = "id, version, client_id, contract_type, valid_from, valid_until, promises, recorded_at, recorded_by"
+_CONTRACT = (
+    "id, version, client_id, contract_type, valid_from, valid_until, product_ids, promises, recorded_at, recorded_by"
+)
 _LIST_CONTRACTS = sql(f"""
     SELECT DISTINCT ON (id) {_CONTRACT} FROM sla.contracts
     WHERE (CAST(:client AS text) IS NULL OR client_id = :client) AND (CAST(:after AS text) IS NULL OR id > :after)
@@ -150,6 +153,7 @@ def _contract_view(row: Row) -> ContractView:
         contract_type=contract.contract_type,
         valid_from=contract.valid_from,
         valid_until=contract.valid_until,
+        product_ids=contract.product_ids,
         recorded_at=row.recorded_at,
         recorded_by=row.recorded_by,
         **_promises(contract.promises),

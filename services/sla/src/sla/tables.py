@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Column,
     Identity,
@@ -11,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     PrimaryKeyConstraint,
     Table,
+    Text,
     UniqueConstraint,
 )
 
@@ -45,6 +47,8 @@ contracts = Table(
     document("promises"),
     instant("recorded_at"),
     text_column("recorded_by"),
+    # What it is for; empty: whatever the client has.
+    Column("product_ids", ARRAY(Text), nullable=False, server_default="{}"),
     PrimaryKeyConstraint("id", "version", name="contracts_pkey"),
 )
 Index("contracts_of_client", contracts.c.client_id, contracts.c.id, contracts.c.version)

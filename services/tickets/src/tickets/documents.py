@@ -1,15 +1,17 @@
-"""The records of people, teams and rotas, as files and callers write them."""
+"""The records of people, teams, rotas, schemes of urgency, categories and codes, as files and callers write them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
+from shared.contract_choice import Standing
 from shared.contracts.codes import PersonId
 from shared.contracts.envelope import Code
 from shared.contracts.personal import Personal
 from shared.contracts.teams import Hour, Language, PersonState, TeamTarget, Weekday
+from shared.contracts.tickets import Kind, Priority, Severity
 from shared.stated import AS_NUMBER, Instant, Line
 
 Mail = Annotated[Line, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
@@ -145,18 +147,148 @@ class RotaRecord(RotaFacts):
     id: Code
 
 
+Cell = Annotated[Severity, AS_NUMBER]
+_Row = Annotated[tuple[Cell, ...], Field(min_length=4, max_length=4)]
+_Codes = Annotated[tuple[Code, ...], Field(min_length=1, max_length=50)]
+_Times = Annotated[int, Field(ge=1, le=100), AS_NUMBER]
+
+
+class ConditionFacts(_Written):
+    """What must be so of a client, all of it together; what is left out is not asked."""
+
+    tier: _Codes | None = Field(default=None, examples=[["platino"]])
+    kind: Annotated[tuple[Kind, ...], Field(min_length=1)] | None = None
+    contract: Annotated[tuple[Standing, ...], Field(min_length=1)] | None = Field(
+        default=None, description="how it stands; `vencido`: ended at most 60 days ago"
+    )
+    contract_type: _Codes | None = Field(default=None, examples=[["oro"]])
+    promised_s1_at_most_seconds: Annotated[int, Field(ge=1, le=10**9), AS_NUMBER] | None = Field(
+        default=None, description="the contract promises to resolve severity 1 within so many seconds"
+    )
+
+
+class OccasionFacts(_Written):
+    """What must be so, all of it together. What no service tells yet counts as not given."""
+
+    go_live: StrictBool | None = Field(default=None, description="the client has just gone live; nobody tells it yet")
+    reopenings_at_least: _Times | None = Field(default=None, description="so often the ticket was reopened")
+    breaches_in_month_at_least: _Times | None = Field(
+        default=None, description="so many targets were missed for the client this month; not counted yet"
+    )
+
+
+class PriorityRuleFacts(_Written):
+    """A priority where its conditions hold: the first rule that fits decides."""
+
+    id: Code
+    says: Line = Field(examples=["Promete resolver S1 en 4 h o menos"])
+    when: ConditionFacts = ConditionFacts()
+    priority: Annotated[Priority, AS_NUMBER]
+
+
+class PriorityShiftFacts(_Written):
+    """How far the priority moves where its occasions are so."""
+
+    id: Code
+    says: Line
+    when: OccasionFacts
+    by: Annotated[int, Field(ge=-3, le=3, description="-1 is more urgent"), AS_NUMBER]
+
+
+class SchemeTerms(_Written):
+    """What severity follows from the impact, and what priority from the client."""
+
+    matrix: Annotated[tuple[_Row, ...], Field(min_length=4, max_length=4)] = Field(
+        description="rows: who is stopped, 1 the company … 4 nobody; columns: what is lost, 1 today … 4 nothing"
+    )
+    unknown_counts_as: Cell = Field(default=3, description="the row or column of «no sé»")
+    rules: tuple[PriorityRuleFacts, ...] = Field(
+        min_length=1, max_length=50, description="the last one has no conditions"
+    )
+    shifts: tuple[PriorityShiftFacts, ...] = Field(default=(), max_length=20, description="each that fits; from 1 to 4")
+
+    def terms(self) -> dict[str, Any]:
+        """The terms alone, as they are stored: what asks for nothing is left out."""
+        return self.model_dump(mode="json", exclude_none=True, include=set(SchemeTerms.model_fields))
+
+
+class SchemeFacts(SchemeTerms):
+    """A scheme of urgency, and from when on it is in force."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "valid_from": "2199-06-01T00:00:00Z",
+                    "matrix": [[1, 1, 2, 2], [1, 2, 2, 3], [2, 3, 3, 3], [3, 3, 4, 4]],
+                    "rules": [
+                        {"id": "oro", "says": "Contrato Oro", "when": {"contract_type": ["oro"]}, "priority": 2},
+                        {"id": "otros", "says": "Los demás", "priority": 4},
+                    ],
+                    "shifts": [{"id": "reabierto", "says": "Reabierto", "when": {"reopenings_at_least": 3}, "by": -1}],
+                }
+            ]
+        }
+    )
+
+    valid_from: Instant = Field(description="later than now, until the next one begins")
+
+
+class SchemeRecord(SchemeFacts):
+    """A scheme of urgency."""
+
+    id: Code
+
+
+class QuestionFacts(_Written):
+    """What the caller must be asked; «no sé» is an answer."""
+
+    id: Code = Field(examples=["mensaje"])
+    asks: Line = Field(examples=["¿Qué dice exactamente el mensaje?"])
+
+
+class CategoryFacts(_Written):
+    """What a ticket is about, and what must be asked then."""
+
+    name: Line = Field(examples=["Error que detiene"])
+    questions: tuple[QuestionFacts, ...] = Field(default=(), max_length=20)
+    retired: StrictBool = False
+
+
+class CategoryRecord(CategoryFacts):
+    """A category."""
+
+    id: Code
+
+
+class CodeFacts(_Written):
+    """How a matter was settled."""
+
+    name: Line = Field(examples=["Error corregido (versión)"])
+    retired: StrictBool = False
+
+
+class CodeRecord(CodeFacts):
+    """A resolution code."""
+
+    id: Code
+
+
 class Document(BaseModel):
-    """A file of people, teams and rotas. Records may refer to each other and to what is known already."""
+    """A file of records. They may refer to each other and to what is known already."""
 
     model_config = ConfigDict(extra="forbid")
 
     people: list[PersonRecord] = []
     teams: list[TeamRecord] = []
     rotas: list[RotaRecord] = []
+    urgency_schemes: list[SchemeRecord] = []
+    categories: list[CategoryRecord] = []
+    resolution_codes: list[CodeRecord] = []
 
     @model_validator(mode="after")
     def _each_id_once(self) -> Document:
-        for kind in ("people", "teams", "rotas"):
+        for kind in type(self).model_fields:
             seen: set[str] = set()
             for record in getattr(self, kind):
                 if record.id in seen:

@@ -38,7 +38,9 @@ CLIENT = _record("clients", "name", "name_key", "tax_id", "tax_key", "tier", "ci
 PRODUCT = _record("products", "name")
 MODULE = _record("modules", "name", "product_id", "nature", "client_id")
 INSTALLATION = _record("installations", "client_id", "product_id", "product_version", "modules")
-CONTRACT = _record("contracts", "client_id", "contract_type", "valid_from", "valid_until", "promised_s1_seconds")
+CONTRACT = _record(
+    "contracts", "client_id", "contract_type", "valid_from", "valid_until", "promised_s1_seconds", "product_ids"
+)
 ENVIRONMENT = Projection("environments", key=("ticket_id", "classification"), groups={"sequence": ("state", "data")})
 CLOCK = Projection(
     "clocks",
@@ -78,7 +80,7 @@ def _installation(event: Received[InstallationRecorded]) -> Row:
 
 
 def _contract(event: Received[ContractRecorded]) -> Row:
-    row = _state(event, "client_id", "contract_type", "valid_from", "valid_until")
+    row = _state(event, "client_id", "contract_type", "valid_from", "valid_until", "product_ids")
     promised = [target.resolution_seconds for target in event.data.targets if target.severity == 1]
     return {**row, "promised_s1_seconds": min(promised, default=None)}
 

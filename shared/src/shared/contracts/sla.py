@@ -46,6 +46,7 @@ class ContractRecorded(StateRecord):
     contract_type: Annotated[str, written(ContractType)]
     valid_from: AwareDatetime
     valid_until: AwareDatetime | None = None
+    product_ids: tuple[Code, ...] = Field(default=(), description="what it is for; empty: whatever the client has")
     targets: tuple[PromisedTarget, ...]
     pausing_holds: tuple[Annotated[str, written(HoldReason)], ...] = ("waiting-for-client", "agreed-date")
 

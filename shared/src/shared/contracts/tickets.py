@@ -47,6 +47,13 @@ class ImpactAnswers(Part):
     economic: Annotated[int, Field(ge=1, le=4)] | None
 
 
+class CategoryAnswer(Part):
+    """What the caller said to one question of the category."""
+
+    question: Code
+    text: Personal[str] | None = Field(description="None is «no sé»")
+
+
 class HoldBrief(Part):
     """Why the work rests, and since when."""
 
@@ -97,7 +104,15 @@ class TicketOpened(TicketEvent):
 
     type = "desk.ticket.opened.v1"
     severity_to_review: bool = Field(default=False, description="the impact was not known; level 2 looks at it")
-    impact: ImpactAnswers | None = Field(default=None, description="None when the severity was said outright")
+    impact: ImpactAnswers
+    severity_derived: Severity = Field(description="what followed from the impact; `ticket.severity` is what holds")
+    severity_reason: Personal[str] | None = Field(default=None, description="why another severity was chosen")
+    priority_derived: Priority = Field(description="what followed from the client's conditions")
+    priority_reason: Personal[str] | None = Field(default=None, description="why another priority was chosen")
+    priority_rule: Code = Field(description="the rule that gave the derived priority")
+    urgency_scheme: Code = Field(description="the version of matrix and rules")
+    category: Code | None = Field(default=None, description="None until somebody can say it")
+    answers: tuple[CategoryAnswer, ...] = Field(default=(), description="to what the category asks")
     title: Personal[str]
     description: Personal[str] = ""
     reporter: Personal[str] | None = Field(default=None, description="who called at the client")

@@ -20,6 +20,7 @@ Permission = Literal[
     "ticket:cancel",  # its clocks end with it
     "team:read",
     "team:write",  # people, teams and rotas
+    "rules:write",  # schemes of urgency, categories, resolution codes
     "client:read",
     "client:write",
     "inventory:read",
@@ -53,7 +54,7 @@ PERMISSIONS_OF: Mapping[Role, frozenset[Permission]] = {
     "supervisor": _AT_WORK | _DECIDING | {"ticket:open", "client:write", "money:read"},
     "billing": _READING | {"money:read"},
     "auditor": _READING | {"money:read"},
-    "admin": _READING | {"team:write", "contract:write"},
+    "admin": _READING | {"team:write", "rules:write", "contract:write"},
     "machine": _READING,
 }
 

@@ -1,8 +1,7 @@
-"""Contracts: which terms a client has, since when, and which contract a ticket falls under."""
+"""Contracts: which terms a client has, since when, and for which of its products."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -80,7 +79,11 @@ class ContractTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One version of one contract. In force from `valid_from` (included) to `valid_until` (not included)."""
+    """One version of one contract. In force from `valid_from` (included) to `valid_until` (not included).
+
+    `product_ids` are the products that it names; empty: whatever the client has. Which contract a ticket falls under is
+    decided in `shared.contract_choice`.
+    """
 
     id: str
     version: int
@@ -89,10 +92,7 @@ class Contract:
     valid_from: datetime
     valid_until: datetime | None
     promises: Promises
-
-    def in_force_at(self, at: datetime) -> bool:
-        """Whether a ticket reported at this instant falls under it."""
-        return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+    product_ids: tuple[str, ...] = ()
 
     def recorded(self) -> ContractRecorded:
         """The contract in short, as the other services keep it."""
@@ -102,6 +102,7 @@ class Contract:
             contract_type=self.contract_type,
             valid_from=self.valid_from,
             valid_until=self.valid_until,
+            product_ids=self.product_ids,
             targets=self.promises.targets,
             pausing_holds=self.promises.pausing_holds,
         )
@@ -137,16 +138,11 @@ def next_version(before: Contract | None, wanted: Contract) -> Contract | None:
             f"The contract {wanted.id} belongs to {before.client_id}: record another contract for {wanted.client_id}."
         )
     version = before.version if before else 1
-    checked = replace(wanted, version=version, promises=checked_promises(wanted.promises))
+    products = tuple(sorted(set(wanted.product_ids)))
+    checked = replace(wanted, version=version, promises=checked_promises(wanted.promises), product_ids=products)
     if before is None:
         return checked
     return None if checked == before else replace(checked, version=version + 1)
-
-
-def contract_for(contracts: Iterable[Contract], reported_at: datetime) -> Contract | None:
-    """The contract in force at that instant; of several, the one that began last."""
-    in_force = [contract for contract in contracts if contract.in_force_at(reported_at)]
-    return max(in_force, key=lambda contract: (contract.valid_from, contract.id), default=None)
 
 
 def _checked_percents(clock: str, percents: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from shared.db.statement import sql
 from shared.db.transaction import Row, Transaction
 from sla.domain.contract import Contract, ContractTemplate, Promises, Warnings
 
-_CONTRACT = "id, version, client_id, contract_type, valid_from, valid_until, promises"
+_CONTRACT = "id, version, client_id, contract_type, valid_from, valid_until, product_ids, promises"
 _CURRENT_CONTRACTS = sql(f"""
     SELECT DISTINCT ON (id) {_CONTRACT}, recorded_at FROM sla.contracts WHERE id = ANY(CAST(:ids AS text[]))
     ORDER BY id, version DESC
@@ -24,7 +24,7 @@ _CONTRACTS_OF_CLIENTS = sql(f"""
     (SELECT DISTINCT ON (client_id, id) {_CONTRACT} FROM sla.contracts WHERE client_id = ANY(CAST(:clients AS text[]))
      ORDER BY client_id, id, version DESC)
     UNION ALL
-    SELECT id, version, NULL, id, NULL, NULL, promises FROM sla.contract_types WHERE id = :default_type
+    SELECT id, version, NULL, id, NULL, NULL, NULL, promises FROM sla.contract_types WHERE id = :default_type
 """)
 _CONTRACT_TYPES = sql("SELECT id, name, promises, recorded_at FROM sla.contract_types ORDER BY id FOR UPDATE")
 _UPSERT_TYPES = sql("""
@@ -36,13 +36,14 @@ _UPSERT_TYPES = sql("""
         recorded_at = excluded.recorded_at, recorded_by = excluded.recorded_by
 """)
 _INSERT_CONTRACTS = sql("""
-    INSERT INTO sla.contracts (id, version, client_id, contract_type, valid_from, valid_until, promises, recorded_at,
-                               recorded_by)
-    SELECT g.id, g.version, g.client_id, g.contract_type, g.valid_from, g.valid_until, CAST(g.promises AS jsonb), :now,
-           :actor
+    INSERT INTO sla.contracts (id, version, client_id, contract_type, valid_from, valid_until, product_ids, promises,
+                               recorded_at, recorded_by)
+    SELECT g.id, g.version, g.client_id, g.contract_type, g.valid_from, g.valid_until,
+           ARRAY(SELECT jsonb_array_elements_text(CAST(g.products AS jsonb))), CAST(g.promises AS jsonb), :now, :actor
     FROM unnest(CAST(:ids AS text[]), CAST(:versions AS int[]), CAST(:clients AS text[]), CAST(:types AS text[]),
-                CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]), CAST(:promises AS text[]))
-         AS g(id, version, client_id, contract_type, valid_from, valid_until, promises)
+                CAST(:froms AS timestamptz[]), CAST(:untils AS timestamptz[]), CAST(:products AS text[]),
+                CAST(:promises AS text[]))
+         AS g(id, version, client_id, contract_type, valid_from, valid_until, products, promises)
     ON CONFLICT DO NOTHING RETURNING id
 """)
 
@@ -93,6 +94,7 @@ async def insert_contracts(tx: Transaction, contracts: Sequence[Contract], now: 
         "types": [one.contract_type for one in contracts],
         "froms": [one.valid_from for one in contracts],
         "untils": [one.valid_until for one in contracts],
+        "products": [json.dumps(one.product_ids) for one in contracts],
         "promises": [_promises_document(one.promises) for one in contracts],
     }
     rows = await tx.fetch(_INSERT_CONTRACTS, {**columns, "now": now, "actor": actor})
@@ -109,6 +111,7 @@ def contract_of(row: Row) -> Contract:
         valid_from=row.valid_from,
         valid_until=row.valid_until,
         promises=promises_of(row.promises),
+        product_ids=tuple(row.product_ids),
     )
 
 

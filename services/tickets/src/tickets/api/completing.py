@@ -1,7 +1,5 @@
 """Completing over HTTP: what nobody could say when a ticket opened."""
 
-from uuid import UUID
-
 from fastapi import Response
 from pydantic import ConfigDict
 
@@ -10,6 +8,7 @@ from shared.http.auth import CauseDep, needs
 from shared.http.idempotency import Idempotency
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import Tx
+from tickets.api.addresses import TicketId
 from tickets.api.answers import Body, TicketChanged, answer_done
 from tickets.api.callers import router_of
 from tickets.commands import completing as commands
@@ -30,7 +29,7 @@ class CompleteBody(Body):
 
 @router.post("/tickets/{ticket_id}/complete", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def complete_ticket(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: CompleteBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: CompleteBody
 ) -> Response:
     """Names product, module or installation where nobody could at opening; the environment is read anew for it.
 

@@ -1,7 +1,6 @@
 """Links over HTTP: what a ticket is to another one."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Response
 from pydantic import ConfigDict, Field, StringConstraints
@@ -12,14 +11,16 @@ from shared.http.idempotency import Idempotency
 from shared.http.limits import CleanText
 from shared.http.preconditions import IfMatch
 from shared.http.transaction import Tx
+from tickets.api.addresses import TicketId
 from tickets.api.answers import Body, TicketChanged, answer_done
 from tickets.api.callers import router_of
 from tickets.commands import links as commands
+from tickets.domain.number import SPELT
 
 router = router_of("tickets")
 
-_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-Named = Annotated[str, StringConstraints(pattern=rf"^(([tT]-)?[0-9]{{1,12}}|{_UUID})$")]
+_ID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+Named = Annotated[str, StringConstraints(pattern=f"{SPELT}|{_ID}")]
 
 
 class LinkBody(Body):
@@ -36,7 +37,7 @@ class LinkBody(Body):
 
 @router.post("/tickets/{ticket_id}/link", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def link_tickets(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: LinkBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: LinkBody
 ) -> Response:
     """Says what the ticket is to another one, in whatever state they are; both show it, and both have it in their
     history.
@@ -49,7 +50,7 @@ async def link_tickets(
 
 @router.post("/tickets/{ticket_id}/unlink", response_model=TicketChanged, dependencies=[needs("ticket:work")])
 async def unlink_tickets(
-    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: UUID, body: LinkBody
+    expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: LinkBody
 ) -> Response:
     """Ends a link, as either of its tickets shows it; the history of both keeps it."""
     done = await commands.unlink_tickets(tx, cause, ticket_id, **body.model_dump(), expected=expected)

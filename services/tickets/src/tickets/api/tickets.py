@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from shared import clock
 from shared.contracts.envelope import Code
-from shared.contracts.tickets import Channel, HoldReason, Kind, Severity
+from shared.contracts.tickets import CategoryAnswer, Channel, HoldReason, ImpactAnswers, Kind, Priority, Severity
 from shared.http.auth import Caller, CauseDep, needs
 from shared.http.dating import Dated
 from shared.http.etag import etag_of
@@ -21,7 +21,7 @@ from tickets.api.answers import Body, TicketChanged, answer_done, changed, writt
 from tickets.api.callers import router_of
 from tickets.commands import tickets as commands
 from tickets.commands.tickets import OpenTicket
-from tickets.domain.urgency import Impact
+from tickets.domain.urgency import Stated
 from tickets.queries import tickets
 from tickets.queries.tickets import TicketForCaller
 
@@ -37,7 +37,33 @@ class ImpactBody(Body):
     economic: Answer = Field(description="¿Qué se pierde si no se arregla hoy? 1 a loss today … 4 nothing")
 
 
-class OpenTicketBody(Body):
+class UrgencyBody(Body):
+    """The impact, which is always asked, and what is chosen in place of what follows from it."""
+
+    impact: ImpactBody
+    severity: Annotated[Severity, AS_NUMBER] | None = Field(
+        default=None, description="another one than follows from the impact; says why in `severity_reason`"
+    )
+    severity_reason: CleanText | None = None
+    priority: Annotated[Priority, AS_NUMBER] | None = Field(
+        default=None, description="another one than the client's conditions give; says why in `priority_reason`"
+    )
+    priority_reason: CleanText | None = None
+
+    def stated(self) -> Stated:
+        """The command's form of it."""
+        impact = ImpactAnswers(operational=self.impact.operational, economic=self.impact.economic)
+        return Stated(impact, self.severity, self.severity_reason, self.priority, self.priority_reason)
+
+
+class AnswerToBody(Body):
+    """What the caller said to one question; null is «no sé», which is an answer, too."""
+
+    question: Code = Field(examples=["mensaje"])
+    text: CleanText | None
+
+
+class OpenTicketBody(UrgencyBody):
     """One call, one request. Whatever the caller cannot say is left out, never guessed."""
 
     model_config = ConfigDict(
@@ -47,7 +73,7 @@ class OpenTicketBody(Body):
                     "client_id": "metalurgica-arenales",
                     "product_id": "kontar",
                     "kind": "incident",
-                    "severity": 2,
+                    "impact": {"operational": 2, "economic": None},
                     "title": "No se pueden emitir facturas",
                 }
             ]
@@ -59,8 +85,10 @@ class OpenTicketBody(Body):
     module_id: Code | None = None
     installation_id: Code | None = None
     kind: Kind
-    severity: Annotated[Severity, AS_NUMBER] | None = Field(default=None, description="either this or `impact`")
-    impact: ImpactBody | None = None
+    category: Code | None = Field(
+        default=None, description="one of GET /v1/categories; left out until somebody can say it"
+    )
+    answers: list[AnswerToBody] = Field(default=[], max_length=20, description="to every question of the category")
     title: CleanLine = Field(examples=["No se pueden emitir facturas"])
     description: Annotated[str, Clean(max_length=20_000, min_length=0)] = ""
     reporter: CleanLine | None = Field(default=None, examples=["Marta Giménez"])
@@ -72,8 +100,9 @@ class OpenTicketBody(Body):
 
     def request(self) -> OpenTicket:
         """The command's form of it."""
-        impact = Impact(self.impact.operational, self.impact.economic) if self.impact is not None else None
-        return OpenTicket(impact=impact, **self.model_dump(exclude={"impact"}))
+        told = self.model_dump(exclude={*UrgencyBody.model_fields, "answers"})
+        answers = tuple(CategoryAnswer(question=one.question, text=one.text) for one in self.answers)
+        return OpenTicket(urgency=self.stated(), answers=answers, **told)
 
 
 class HoldBody(Body, Dated):

@@ -1,12 +1,14 @@
-"""What a file of people, teams and rotas records, and what a day-one installation ships."""
+"""What a file of this service's records records, and what a day-one installation ships."""
 
 from __future__ import annotations
 
 from shared.contracts.envelope import Cause
 from shared.db.transaction import Transaction
+from tickets.commands.catalogue import load_shipped_entries, record_entries
 from tickets.commands.people import record_people
 from tickets.commands.rotas import record_rotas
 from tickets.commands.teams import record_teams
+from tickets.commands.urgency import load_shipped_schemes, record_schemes
 from tickets.documents import Document
 from tickets.repository.teams import present_teams
 
@@ -20,11 +22,20 @@ async def load_document(tx: Transaction, cause: Cause, document: Document) -> in
         changed += await record_teams(tx, cause, document.teams, ahead=True)
     if document.rotas:
         changed += await record_rotas(tx, cause, document.rotas)
+    if document.urgency_schemes:
+        changed += await record_schemes(tx, cause, document.urgency_schemes)
+    if document.categories:
+        changed += await record_entries(tx, cause, "category", document.categories)
+    if document.resolution_codes:
+        changed += await record_entries(tx, cause, "resolution-code", document.resolution_codes)
     return changed
 
 
 async def load_defaults(tx: Transaction, cause: Cause, document: Document) -> int:
-    """Records the teams of a day-one installation; how many were new. What an admin made of one since stays theirs."""
+    """Records what a day-one installation ships; how many were new. What an admin made of something stays theirs."""
     present = await present_teams(tx)
     missing = [team for team in document.teams if team.id not in present]
-    return await record_teams(tx, cause, missing, ahead=True) if missing else 0
+    new = await record_teams(tx, cause, missing, ahead=True) if missing else 0
+    new += await load_shipped_schemes(tx, cause, document.urgency_schemes)
+    new += await load_shipped_entries(tx, cause, "category", document.categories)
+    return new + await load_shipped_entries(tx, cause, "resolution-code", document.resolution_codes)

@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from shared.contracts.envelope import Cause, Received
-from shared.contracts.tickets import Channel, HoldReason, ImpactAnswers, Kind, ParticipantRole, Target, TicketEvent
+from shared.contracts.tickets import (
+    CategoryAnswer,
+    Channel,
+    HoldReason,
+    Kind,
+    ParticipantRole,
+    Target,
+    TicketEvent,
+)
 from shared.db.transaction import Transaction
 from shared.ids import new_id
 from shared.instants import under_lock
 from shared.messaging.outbox import publish, seal
 from shared.versions import ANYTHING, Expected
+from tickets.domain.catalogue import answered, unknown_category, unknown_resolution_code
 from tickets.domain.escalation import ANALYSTS, Reach
-from tickets.domain.grouping import Asked, known_client, resolve_groups
+from tickets.domain.grouping import Asked, Known, known_client, resolve_groups
 from tickets.domain.hands import NothingToTake, require_known, require_of_team
 from tickets.domain.opening import Opening
 from tickets.domain.reporting import reported_instant
 from tickets.domain.routing import CALL_CENTRE, route
 from tickets.domain.ticket import Ticket
-from tickets.domain.urgency import Impact, assess, priority_of
-from tickets.repository import history, people, teams
+from tickets.domain.urgency import Stated, Urgency, facts_of, require_scheme, settle
+from tickets.repository import catalogue, history, people, teams, urgency
 from tickets.repository import tickets as repository
 
 
 @dataclass(frozen=True, slots=True)
 class OpenTicket:
-    """What a representative registers. Either `severity`, or the `impact` that it follows from."""
+    """What a representative registers. `urgency` is the impact, and what is chosen in place of what follows from it."""
 
     client_id: str
     kind: Kind
     title: str
-    severity: int | None = None
-    impact: Impact | None = None
+    urgency: Stated
+    category: str | None = None
+    answers: tuple[CategoryAnswer, ...] = ()
     description: str = ""
     product_id: str | None = None
     module_id: str | None = None
@@ -47,8 +57,8 @@ class OpenTicket:
 
 
 # What a ticket keeps as it was told; the rest of an opening is settled by rules.
-_SETTLED = {"groups", "severity", "severity_to_review", "priority", "reported_at"}
-_AS_TOLD = {one.name for one in fields(Opening)} - _SETTLED
+_JUDGED = {one.name for one in fields(Urgency)}
+_AS_TOLD = {one.name for one in fields(Opening)} - _JUDGED - {"groups", "reported_at", "answers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +73,31 @@ async def open_ticket(tx: Transaction, cause: Cause, request: OpenTicket, *, may
     """Registers a ticket against the replicas, so that it works while every other service is down.
 
     `may_be_late`: what was reported more than a day ago may still be registered.
-    Raises UrgencyNotStated, UnknownReference, GroupsDoNotFit, ReportedInTheFuture, LateReasonMissing,
-    ReportedTooLongAgo, TooOldToRegister or NoTeam.
+    Raises ReasonMissing, UnknownReference, GroupsDoNotFit, UnknownCategory, AnswersMissing, UnknownQuestion,
+    ReportedInTheFuture, LateReasonMissing, ReportedTooLongAgo, TooOldToRegister, NoScheme or NoTeam.
     """
     reported_at = reported_instant(
         request.reported_at, cause.recorded_at, request.reported_late_reason, may_be_late=may_be_late
     )
-    severity, to_review = assess(request.severity, request.impact)
-    asked = Asked(request.client_id, request.product_id, request.module_id, request.installation_id)
-    number, known, coverages = await repository.read_known(tx, asked)
+    asked = Asked(request.client_id, request.product_id, request.module_id, request.installation_id, request.category)
+    number, known, coverages, scheme = await repository.read_known(tx, asked, reported_at)
     groups = resolve_groups(asked, known)
     client = known_client(asked, known)
+    facts, _ = facts_of(client.tier, client.contracts, groups.product_id, request.kind, reported_at)
+    judged = settle(require_scheme(scheme, reported_at), request.urgency, facts)
     opening = Opening(
         **{name: getattr(request, name) for name in _AS_TOLD},
+        **{name: getattr(judged, name) for name in _JUDGED},
         groups=groups,
-        severity=severity,
-        severity_to_review=to_review,
-        priority=priority_of(client.tier, client.contracts, reported_at),
         reported_at=reported_at,
+        answers=await _answers(tx, request, known),
     )
-    impact = ImpactAnswers(**asdict(request.impact)) if request.impact is not None else None
     team = route(coverages, CALL_CENTRE, groups).team_id
-    ticket, events = Ticket.open(
-        new_id(), number, opening, impact=impact, team=team, at=cause.recorded_at, by=cause.actor
-    )
-    facts = seal(cause, *events)
-    await repository.insert_ticket(tx, ticket, facts)
-    await publish(tx, facts)
-    return Done(ticket, tuple(fact.id for fact in facts))
+    ticket, events = Ticket.open(new_id(), number, opening, team=team, at=cause.recorded_at, by=cause.actor)
+    told = seal(cause, *events)
+    await repository.insert_ticket(tx, ticket, told)
+    await publish(tx, told)
+    return Done(ticket, tuple(fact.id for fact in told))
 
 
 async def assign_ticket(
@@ -289,12 +296,13 @@ async def resolve_ticket(
 ) -> Done:
     """Says how the matter was settled.
 
-    Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
+    Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan, UnknownResolutionCode.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await store_done(
-        tx, cause, ticket, *ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason)
-    )
+    resolved = ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason)
+    if not await catalogue.is_code_in_use(tx, code):
+        raise unknown_resolution_code(code, await catalogue.entries_in_use(tx, "resolution-code"))
+    return await store_done(tx, cause, ticket, *resolved)
 
 
 async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
@@ -311,7 +319,8 @@ async def reopen_ticket(
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, ReopenWindowPassed.
     """
     ticket, cause = await _load(tx, cause, ticket_id, expected)
-    return await store_done(tx, cause, ticket, *ticket.reopen(reason, at=cause.occurred_at))
+    scheme = await urgency.read_scheme(tx, ticket.opening.urgency_scheme)
+    return await store_done(tx, cause, ticket, *ticket.reopen(reason, at=cause.occurred_at, scheme=scheme))
 
 
 async def cancel_ticket(
@@ -329,6 +338,13 @@ async def record_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> 
     that lock, or a reader could page past it before it is committed.
     """
     await history.add_reactions(tx, events)
+
+
+async def _answers(tx: Transaction, request: OpenTicket, known: Known) -> tuple[CategoryAnswer, ...]:
+    """Which categories there are is only read for whoever has to be told."""
+    if request.category is not None and (known.category is None or known.category.retired):
+        raise unknown_category(request.category, await catalogue.entries_in_use(tx, "category"))
+    return answered(known.category, request.answers)
 
 
 async def _load(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expected) -> tuple[Ticket, Cause]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shared.contracts.tickets import Groups
 from shared.errors import Invalid
+from tickets.domain.catalogue import Category
 from tickets.domain.urgency import KnownContract
 
 
@@ -17,6 +18,7 @@ class Asked:
     product_id: str | None
     module_id: str | None
     installation_id: str | None
+    category: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Known:
     product_retired: bool | None
     module: KnownModule | None
     installation: KnownInstallation | None
+    category: Category | None = None
 
 
 class UnknownReference(Invalid):

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.contracts.tickets import Channel, EnvironmentBrief, Groups, Kind
+from shared.contracts.tickets import CategoryAnswer, Channel, EnvironmentBrief, Groups, ImpactAnswers, Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a representative registers, checked. `reported_late_reason` only for a late registration."""
+    """What a representative registers, checked. `reported_late_reason` only for a late registration.
+
+    `…_derived` is what followed by the scheme of urgency, `…_reason` says why another one was chosen. None for what was
+    opened before impact was asked. `category` is None until somebody can say it.
+    """
 
     kind: Kind
     groups: Groups
@@ -24,6 +28,15 @@ class Opening:
     channel: Channel
     reported_at: datetime
     reported_late_reason: str | None
+    impact: ImpactAnswers
+    severity_derived: int | None
+    severity_reason: str | None
+    priority_derived: int | None
+    priority_reason: str | None
+    priority_rule: str | None
+    urgency_scheme: str | None
+    category: str | None = None
+    answers: tuple[CategoryAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from shared.contracts.tickets import (
     ClosedBecause,
     HoldBrief,
     HoldReason,
-    ImpactAnswers,
     ParticipantRole,
     ReleasedBecause,
     Status,
@@ -49,7 +48,8 @@ from tickets.domain.escalation import ANALYSTS, EVERYWHERE, LEVEL_OF, Reach, che
 from tickets.domain.hands import AlreadyAssigned, AlreadyOwned, Participant, hands_left, joined, left
 from tickets.domain.holding import check_wake_at
 from tickets.domain.opening import Handover, Opening
-from tickets.domain.urgency import needs_immediate_attention
+from tickets.domain.scheme import Scheme
+from tickets.domain.urgency import needs_immediate_attention, reopened
 from tickets.domain.workflow import Action, status_after
 
 
@@ -105,6 +105,7 @@ class Ticket:
     resolution_text: str | None = None
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
+    reopenings: int = 0
     cancelled_at: datetime | None = None
 
     @classmethod
@@ -114,15 +115,12 @@ class Ticket:
         number: str,
         opening: Opening,
         *,
-        impact: ImpactAnswers | None = None,
         team: str | None = None,
         at: datetime,
         by: str,
     ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Registers a ticket at level 1, in a team's queue and nobody's hands; its clocks start at
         `opening.reported_at`.
-
-        `impact` is what the severity followed from; the ticket keeps the severity, the history keeps the answers.
         """
         ticket = cls(
             id=id,
@@ -137,7 +135,7 @@ class Ticket:
             owner=by,
             team=team,
         )
-        return ticket, (ticket.fact_of(TicketOpened, impact=impact),)
+        return ticket, (ticket.fact_of(TicketOpened),)
 
     def assign(self, assignee: str) -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Puts the ticket into somebody's hands. Raises AlreadyAssigned, or what the workflow raises."""
@@ -291,10 +289,14 @@ class Ticket:
         ticket = self._turned("close", at, closed_at=at)
         return ticket, (ticket.fact_of(TicketClosed, because=because),)
 
-    def reopen(self, reason: str, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:
-        """Goes on with what was taken for settled. Raises ReopenWindowPassed, or what the workflow raises."""
-        ticket = self._turned("reopen", at, closed_at=None, **_NOT_RESOLVED)
+    def reopen(
+        self, reason: str, *, at: datetime, scheme: Scheme | None = None
+    ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+        """Goes on with what was taken for settled; `scheme` judged it, and may hold it for more urgent the so-manieth
+        time. Raises ReopenWindowPassed, or what the workflow raises."""
+        ticket = self._turned("reopen", at, closed_at=None, reopenings=self.reopenings + 1, **_NOT_RESOLVED)
         require_reopenable(self.number, self.resolved_at, at)
+        ticket = replace(ticket, opening=reopened(self.opening, scheme, ticket.reopenings))
         return ticket, (ticket.fact_of(TicketReopened, reason=reason, previous_status=self.status),)
 
     def cancel(self, reason: str, *, at: datetime) -> tuple[Ticket, tuple[TicketEvent, ...]]:

@@ -1,104 +1,144 @@
-"""Urgency: severity is the impact of the incident, priority the conditions of the client (R5)."""
+"""Urgency: severity is the impact of the incident, priority the conditions of the client (R5); derived, or chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.errors import Invalid
-
-# Rows: who is stopped (1 the company … 4 nobody). Columns: what is lost (1 today … 4 nothing). Proposed to the customer
-# as the default of its own scheme.
-IMPACT_MATRIX: tuple[tuple[int, int, int, int], ...] = (
-    (1, 1, 2, 2),
-    (1, 2, 2, 3),
-    (2, 3, 3, 4),
-    (3, 3, 4, 4),
-)
-
-# "No sé" is an answer; it counts as this row and column.
-UNKNOWN_IMPACT = 3
-
-PRIORITY_OF_TYPE = {"platino": 1, "oro": 2, "plata": 3, "basico": 4}
-LOWEST_PRIORITY = 4
-
-# A contract that promises to resolve S1 within this many seconds makes its client the first priority.
-PROMPT_RESOLUTION_SECONDS = 4 * 60 * 60
+from shared.contract_choice import Choice, choose_contract
+from shared.contracts.tickets import ImpactAnswers
+from shared.errors import Invalid, Unavailable
+from tickets.domain.opening import Opening
+from tickets.domain.scheme import Facts, Scheme, bounded
 
 
-@dataclass(frozen=True, slots=True)
-class Impact:
-    """What the caller answered; None is "no sé". Both 1–4, 1 the worst."""
+class ReasonMissing(Invalid):
+    """Whoever chooses another urgency than the rules give says why; `derived` travels with it."""
 
-    operational: int | None
-    economic: int | None
-
-    @property
-    def is_uncertain(self) -> bool:
-        """Whether something was not known, so that level 2 must look at the severity."""
-        return self.operational is None or self.economic is None
+    code = "reason-missing"
+    title = "Another urgency needs a reason"
 
 
-class UrgencyNotStated(Invalid):
-    """The severity is either said, or follows from the impact."""
+class NoScheme(Unavailable):
+    """The defaults were never loaded: nothing says what follows from an impact."""
 
-    code = "urgency-not-stated"
-    title = "The urgency is not stated, or twice"
+    code = "no-scheme"
+    title = "No scheme of urgency is in force"
 
 
 @dataclass(frozen=True, slots=True)
 class KnownContract:
     """A contract as far as priority depends on it. `promised_s1_seconds` is the promised resolution of severity 1."""
 
+    id: str
     contract_type: str
     valid_from: datetime
     valid_until: datetime | None
     promised_s1_seconds: int | None
-
-    def in_force_at(self, at: datetime) -> bool:
-        """Whether the contract holds at that instant; the end is exclusive."""
-        return self.valid_from <= at and (self.valid_until is None or at < self.valid_until)
+    product_ids: tuple[str, ...] = ()
 
 
-def severity_of(impact: Impact) -> int:
-    """The severity 1–4 that follows from the impact by the matrix."""
-    row = impact.operational or UNKNOWN_IMPACT
-    column = impact.economic or UNKNOWN_IMPACT
-    return IMPACT_MATRIX[row - 1][column - 1]
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the caller answered, and what is chosen in place of what follows; None chooses nothing."""
+
+    impact: ImpactAnswers
+    severity: int | None = None
+    severity_reason: str | None = None
+    priority: int | None = None
+    priority_reason: str | None = None
 
 
-def assess(severity: int | None, impact: Impact | None) -> tuple[int, bool]:
-    """The severity, and whether level 2 must look at it because something was not known.
+@dataclass(frozen=True, slots=True)
+class Urgency:
+    """What a ticket keeps: what was derived, what is chosen, and why, where that differs. `severity_to_review`: level
+    2 looks at it, because something was not known."""
 
-    Raises UrgencyNotStated unless exactly one of the two is given.
+    impact: ImpactAnswers
+    severity: int
+    severity_derived: int
+    severity_reason: str | None
+    severity_to_review: bool
+    priority: int
+    priority_derived: int
+    priority_reason: str | None
+    priority_rule: str
+    urgency_scheme: str
+
+
+def facts_of(
+    tier: str, contracts: Iterable[KnownContract], product_id: str | None, kind: str, reported_at: datetime
+) -> tuple[Facts, Choice[KnownContract]]:
+    """What of a client decides the priority of a ticket, and the contract that it falls under."""
+    choice = choose_contract(contracts, product_id, reported_at)
+    contract = choice.contract
+    facts = Facts(
+        tier=tier,
+        kind=kind,
+        standing=choice.standing,
+        contract_type=contract.contract_type if contract else None,
+        promised_s1_seconds=contract.promised_s1_seconds if contract else None,
+    )
+    return facts, choice
+
+
+def require_scheme(scheme: Scheme | None, at: datetime) -> Scheme:
+    """The scheme that was in force. Raises NoScheme."""
+    if scheme is None:
+        raise NoScheme(f"no scheme of urgency is in force at {at.isoformat()}: run `migrate`, which loads the defaults")
+    return scheme
+
+
+def settle(scheme: Scheme, stated: Stated, facts: Facts) -> Urgency:
+    """The urgency of a ticket. Raises ReasonMissing."""
+    assessed = scheme.priority_of(facts)
+    severity, severity_reason = _chosen(
+        "severity", scheme.severity_of(stated.impact), stated.severity, stated.severity_reason
+    )
+    priority, priority_reason = _chosen("priority", assessed.priority, stated.priority, stated.priority_reason)
+    return Urgency(
+        impact=stated.impact,
+        severity=severity,
+        severity_derived=scheme.severity_of(stated.impact),
+        severity_reason=severity_reason,
+        severity_to_review=stated.impact.operational is None or stated.impact.economic is None,
+        priority=priority,
+        priority_derived=assessed.priority,
+        priority_reason=priority_reason,
+        priority_rule=assessed.rule.id,
+        urgency_scheme=scheme.id,
+    )
+
+
+def reopened(opening: Opening, scheme: Scheme | None, times: int) -> Opening:
+    """The urgency of a ticket that is reopened for the so-manieth time, by the scheme that judged it.
+
+    What only this reopening brings about moves the derived priority, and the priority where none was chosen.
     """
-    if severity is not None and impact is None:
-        return severity, False
-    if impact is not None and severity is None:
-        return severity_of(impact), impact.is_uncertain
-    raise UrgencyNotStated("send either severity (1-4) or impact (operational and economic), not both and not neither")
-
-
-def priority_of(tier: str, contracts: Iterable[KnownContract], at: datetime) -> int:
-    """The priority 1–4 of a client at an instant (the type of contract decides; its shifts come later).
-
-    Without a contract in force it is the lowest, whatever the tier says. With one, the more urgent of the client's tier
-    and what each contract in force asks for.
-    """
-    in_force = [contract for contract in contracts if contract.in_force_at(at)]
-    if not in_force:
-        return LOWEST_PRIORITY
-    return min(PRIORITY_OF_TYPE.get(tier, LOWEST_PRIORITY), *(_priority_asked(contract) for contract in in_force))
-
-
-def _priority_asked(contract: KnownContract) -> int:
-    promised = contract.promised_s1_seconds
-    if promised is not None and promised <= PROMPT_RESOLUTION_SECONDS:
-        return 1
-    return PRIORITY_OF_TYPE.get(contract.contract_type, LOWEST_PRIORITY)
+    derived = opening.priority_derived
+    if scheme is None or derived is None:
+        return opening
+    facts, before = (Facts(tier="", kind=opening.kind, standing="none", reopenings=each) for each in (times, times - 1))
+    moves = sum(one.by for one in scheme.shifts if one.when.hold(facts) and not one.when.hold(before))
+    moved = bounded(derived + moves)
+    priority = moved if opening.priority_reason is None else opening.priority
+    return replace(opening, priority_derived=moved, priority=priority)
 
 
 def needs_immediate_attention(severity: int, priority: int) -> bool:
     """Priority 1 and severity 1: attended at once, and allowed past the analysts."""
     return severity == 1 and priority == 1
+
+
+def _chosen(what: str, derived: int, chosen: int | None, reason: str | None) -> tuple[int, str | None]:
+    """What holds, and the reason where it is not what was derived."""
+    if chosen is None or chosen == derived:
+        return derived, None
+    if reason is None:
+        raise ReasonMissing(
+            f"the {what} that follows is {derived}: say in {what}_reason why it is {chosen}, or leave {what} out",
+            derived=derived,
+            field=f"{what}_reason",
+        )
+    return chosen, reason

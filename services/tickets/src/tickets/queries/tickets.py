@@ -93,6 +93,20 @@ class ResolutionView(View):
     at: AwareDatetime
 
 
+class ImpactView(BaseModel):
+    """What the caller answered to the two questions, 1 the worst; null is «no sé»."""
+
+    operational: int | None
+    economic: int | None
+
+
+class AnswerView(BaseModel):
+    """What the caller said to one question of the category; null is «no sé»."""
+
+    question: str
+    text: str | None
+
+
 class EnvironmentView(View):
     """What the client runs: `pending` until inventory has answered; `data` is what its event said.
 
@@ -186,7 +200,17 @@ class TicketSummary(View):
 class TicketView(TicketSummary):
     """Everything about a ticket, from one question to one database."""
 
+    impact: ImpactView
+    severity_derived: Severity | None = Field(description="what followed from the impact; null before it was asked")
+    severity_reason: str | None = Field(description="why another severity was chosen")
     severity_to_review: bool
+    priority_derived: Priority | None = Field(description="what followed from the client's conditions")
+    priority_reason: str | None = Field(description="why another priority was chosen")
+    priority_rule: str | None = Field(description="the rule of the scheme that gave the derived priority")
+    urgency_scheme: str | None
+    reopenings: int
+    category: Named | None
+    answers: list[AnswerView]
     description: str
     reporter: str | None
     channel: Channel
@@ -284,6 +308,7 @@ _TICKET = object_of(
     TicketView,
     "t",
     **SUMMARY,
+    category=_where("t.category", _named("categories", "t.category")),
     hold=_where("t.hold_reason", _HOLD),
     resolution=_where("t.resolved_at", _RESOLUTION),
     environment=ENVIRONMENT,

@@ -10,6 +10,7 @@ from shared.db.statement import query, sql
 from shared.db.transaction import Transaction
 from tickets.domain.grouping import UnknownReference
 from tickets.domain.link import Link
+from tickets.domain.number import number_in
 
 # Two links of duplicates between four tickets may close a circle that neither of them sees: they are made one by one.
 _ONE_BY_ONE = sql("SELECT pg_advisory_xact_lock(:lock)")
@@ -47,9 +48,8 @@ async def find_ticket(tx: Transaction, named: str) -> UUID:
 
     Raises UnknownReference.
     """
-    digits = named.upper().removeprefix("T-")
-    if digits.isdigit():
-        found = await tx.fetch_value(_BY_NUMBER, {"named": f"T-{int(digits):06d}"})
+    if number := number_in(named):
+        found = await tx.fetch_value(_BY_NUMBER, {"named": number})
     else:
         found = await tx.fetch_value(_BY_ID, {"named": UUID(named)})
     if found is None:

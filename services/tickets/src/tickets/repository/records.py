@@ -8,15 +8,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.contracts.envelope import Cause
-from shared.db.statement import Statement, sql
+from shared.db.statement import Statement, query, sql
 from shared.db.transaction import Row, Transaction
+from shared.versions import Expected
 
 # The records that were stored, by id: as they now are, with their versions. The rows stay locked.
 Stored = Mapping[str, Row]
 
-# Whoever records teams or rotas does so one after the other: what each may say depends on what all others say.
+# Whoever records teams or rotas does so one after the other, and so do those who record schemes of urgency: what each
+# may say depends on what all others say.
 _ONE_BY_ONE = sql("SELECT pg_advisory_xact_lock(:lock)")
-_TEAMS = 0x7EA45
+_TEAMS, _SCHEMES = 0x7EA45, 0x5C4E3E
+
+_SHIP = sql("""
+    INSERT INTO tickets.shipped AS s (noun, id, document)
+    SELECT :noun, id, document FROM jsonb_to_recordset(:rows) AS given (id text, document jsonb)
+    ON CONFLICT (noun, id) DO UPDATE SET document = excluded.document
+    WHERE s.document IS DISTINCT FROM excluded.document
+""")
+_SHIPPED = query("SELECT document FROM tickets.shipped WHERE noun = :noun AND id = :id")
 
 
 def storing(table: str, columns: Sequence[str], told: Sequence[str]) -> Statement:
@@ -49,3 +59,34 @@ async def store(tx: Transaction, statement: Statement, cause: Cause, rows: Seque
 async def lock_teams(tx: Transaction) -> None:
     """Locks out whoever else records teams or rotas, until the end of the transaction."""
     await tx.execute(_ONE_BY_ONE, {"lock": _TEAMS})
+
+
+async def lock_schemes(tx: Transaction) -> None:
+    """Locks out whoever else records schemes of urgency, until the end of the transaction."""
+    await tx.execute(_ONE_BY_ONE, {"lock": _SCHEMES})
+
+
+async def keep_shipped(tx: Transaction, noun: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keeps what this release ships of some records, by their ids, so that they can be compared and restored."""
+    rows = [{"id": each, "document": document} for each, document in documents.items()]
+    await tx.execute(_SHIP, {"noun": noun, "rows": rows})
+
+
+async def read_shipped(tx: Transaction, noun: str, id: str) -> Mapping[str, Any] | None:
+    """What this release ships of a record; None where it does not."""
+    found: Mapping[str, Any] | None = await tx.fetch_value(_SHIPPED, {"noun": noun, "id": id})
+    return found
+
+
+async def require_seen(stored: Stored, noun: str, expected: Expected) -> int:
+    """Checks what was stored against what its caller had seen, for what nobody else is told; how many there are.
+
+    Raises VersionNotStated, VersionChanged.
+    """
+    for row in stored.values():
+        await expected.require(f"The {noun} {row.id}", row.version - 1, _nothing_told)
+    return len(stored)
+
+
+async def _nothing_told() -> list[dict[str, Any]]:
+    return []

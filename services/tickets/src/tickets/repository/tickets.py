@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from shared.contracts.envelope import Sealed, instant
-from shared.contracts.tickets import EnvironmentBrief, Groups, Target, TicketEvent
+from shared.contracts.tickets import CategoryAnswer, EnvironmentBrief, Groups, ImpactAnswers, Target, TicketEvent
 from shared.db.statement import query, sql
-from shared.db.transaction import Row, Transaction
+from shared.db.transaction import Reader, Row, Transaction
 from shared.spelling import search_key
 from tickets.domain.attention import Attention
 from tickets.domain.grouping import Asked, Known, KnownClient, KnownInstallation, KnownModule
@@ -22,19 +22,22 @@ from tickets.domain.hands import Participant
 from tickets.domain.number import number_of
 from tickets.domain.opening import Handover, Opening
 from tickets.domain.routing import CALL_CENTRE, Coverage
+from tickets.domain.scheme import Scheme
 from tickets.domain.ticket import Ticket, TicketNotFound
 from tickets.domain.urgency import KnownContract
 from tickets.repository import history, queue
+from tickets.repository.catalogue import category, category_of
 from tickets.repository.teams import coverages_of, covering
+from tickets.repository.urgency import in_force, scheme_in
 
 # The columns that opening settles for good, and those that actions change.
 _GROUP_COLUMNS = ("client_id", "product_id", "module_id")
 _OPENING_COLUMNS = tuple(one.name for one in fields(Opening) if one.name != "groups")
 _TICKET_COLUMNS = tuple(one.name for one in fields(Ticket) if one.name != "opening")
-# What nobody could say at opening may be named later.
+# What nobody could say at opening may be named later, and a reopening may shift the priority.
 _CHANGING_COLUMNS = (
     *(name for name in _TICKET_COLUMNS if name not in ("id", "number", "opened_at", "opened_by")),
-    "product_id", "module_id", "installation_id",
+    "product_id", "module_id", "installation_id", "priority", "priority_derived",
 )  # fmt: skip
 # Columns that hold several parts of a ticket as JSON, and what each part is.
 _PARTS: dict[str, type[Participant] | type[Attention]] = {"participants": Participant, "attention": Attention}
@@ -77,8 +80,9 @@ _LOAD_NEXT = sql(f"""
 # What the replicas say of the ids named.
 _REPLICAS = """
            (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', COALESCE((
-                       SELECT json_agg(json_build_object('contract_type', k.contract_type, 'valid_from', k.valid_from,
-                                  'valid_until', k.valid_until, 'promised_s1_seconds', k.promised_s1_seconds))
+                       SELECT json_agg(json_build_object('id', k.id, 'contract_type', k.contract_type,
+                                  'valid_from', k.valid_from, 'valid_until', k.valid_until,
+                                  'promised_s1_seconds', k.promised_s1_seconds, 'product_ids', k.product_ids))
                          FROM tickets.contracts k WHERE k.client_id = c.id AND NOT k.retired), '[]'))
               FROM tickets.clients c WHERE c.id = :client_id)::text AS client,
            (SELECT p.retired FROM tickets.products p WHERE p.id = :product_id) AS product_retired,
@@ -87,20 +91,30 @@ _REPLICAS = """
            (SELECT json_build_object('client_id', i.client_id, 'product_id', i.product_id, 'retired', i.retired)
               FROM tickets.installations i WHERE i.id = :installation_id)::text AS installation
 """
-# Everything that an opening must know, in one round trip: the number beside it.
-_KNOWN = query(f"""
-    SELECT nextval('tickets.ticket_number') AS number, {_REPLICAS},
+# Everything that an opening must know, in one round trip: the number, and beside what the replicas say the category,
+# the scheme of urgency and whose queue it could be.
+_KNOWN = f"""
+    SELECT {{number}} AS number, {_REPLICAS},
+           {category(":category")}::text AS category,
+           {in_force("CAST(:reported_at AS timestamptz)")}::text AS scheme,
            {covering(f"'{CALL_CENTRE}'", ":client_id", ":module_id")}::text AS coverages
-""")
+"""
+_KNOWN_TO_OPEN = query(_KNOWN.format(number="nextval('tickets.ticket_number')"))
+# What is only asked for takes no number.
+_KNOWN_TO_ASK = query(_KNOWN.format(number="NULL::bigint"))
 
 _REPLICAS_ALONE = query(f"SELECT {_REPLICAS}")
 
 
-async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known, tuple[Coverage, ...]]:
-    """The next ticket number, what the replicas know of the ids that were named, and what of the call centre could take
-    it, in one statement."""
-    row = await tx.fetch_one(_KNOWN, asdict(asked))
-    return number_of(row["number"]), _known(row), coverages_of(_json(row["coverages"]))
+async def read_known(
+    tx: Reader, asked: Asked, reported_at: datetime, *, opens: bool = True
+) -> tuple[str, Known, tuple[Coverage, ...], Scheme | None]:
+    """The next ticket number, what is known of the ids that were named, what of the call centre could take it, and the
+    scheme of urgency that was in force when the client reported; in one statement."""
+    row = await tx.fetch_one(_KNOWN_TO_OPEN if opens else _KNOWN_TO_ASK, {**asdict(asked), "reported_at": reported_at})
+    known = replace(_known(row), category=category_of(_json(row["category"])))
+    scheme = scheme_in(row["scheme"]) if row["scheme"] is not None else None
+    return number_of(row["number"] or 0), known, coverages_of(_json(row["coverages"])), scheme
 
 
 async def read_replicas(tx: Transaction, asked: Asked) -> Known:
@@ -168,6 +182,8 @@ def _row_of(ticket: Ticket) -> dict[str, Any]:
     row.update({name: getattr(opening.groups, name) for name in _GROUP_COLUMNS})
     row["title_key"] = search_key(opening.title)
     row["last_hands"] = dict(ticket.last_hands)
+    row["impact"] = opening.impact.model_dump()
+    row["answers"] = [one.model_dump() for one in opening.answers]
     for name in _PARTS:
         row[name] = [asdict(one) | {"since": instant(one.since)} for one in getattr(ticket, name)]
     return row
@@ -179,7 +195,10 @@ def _not_found(id: UUID) -> TicketNotFound:
 
 def _ticket_of(row: Row) -> Ticket:
     groups = Groups.model_construct(**{name: row[name] for name in _GROUP_COLUMNS})
-    opening = Opening(groups=groups, **{name: row[name] for name in _OPENING_COLUMNS})
+    settled = {name: row[name] for name in _OPENING_COLUMNS}
+    settled["impact"] = ImpactAnswers.model_construct(**row["impact"])
+    settled["answers"] = tuple(CategoryAnswer.model_construct(**one) for one in row["answers"])
+    opening = Opening(groups=groups, **settled)
     parts = {
         name: tuple(part(**one | {"since": datetime.fromisoformat(one["since"])}) for one in row[name])
         for name, part in _PARTS.items()
@@ -202,10 +221,12 @@ def _known_client(found: Any) -> KnownClient | None:
         return None
     contracts = tuple(
         KnownContract(
+            id=one["id"],
             contract_type=one["contract_type"],
             valid_from=datetime.fromisoformat(one["valid_from"]),
             valid_until=datetime.fromisoformat(one["valid_until"]) if one["valid_until"] else None,
             promised_s1_seconds=one["promised_s1_seconds"],
+            product_ids=tuple(one["product_ids"]),
         )
         for one in found["contracts"]
     )

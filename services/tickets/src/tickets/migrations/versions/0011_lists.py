@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "tickets_0011"
-down_revision = "tickets_0009"
+down_revision = "tickets_0010"
 
 ENDED = "WHERE status IN ('closed', 'cancelled')"
 STATEMENTS = (

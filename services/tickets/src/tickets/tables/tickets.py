@@ -1,49 +1,25 @@
-"""The tickets service's own tables, in the PostgreSQL schema `tickets`."""
+"""Tickets: each of them, the queue, the history, and what the other services found out."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Sequence,
     Table,
-    Text,
 )
 from sqlalchemy import text as sql
 
 from shared.db.columns import document, instant, position, text, uuid
 from tickets.domain.states import CONDITIONS
-
-metadata = MetaData(schema="tickets")
+from tickets.tables.columns import flag, integer, metadata, sequence, texts
 
 # Numbers are said on the telephone. A number is never used twice; gaps are normal.
 ticket_number = Sequence("ticket_number", metadata=metadata)
-
-
-def _integer(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, Integer, nullable=nullable)
-
-
-def _flag(name: str) -> Column[bool]:
-    return Column(name, Boolean, nullable=False)
-
-
-def _texts(name: str) -> Column[Any]:
-    return Column(name, ARRAY(Text), nullable=False, server_default="{}")
-
-
-def _sequence(name: str = "sequence") -> Column[int]:
-    """The owner's sequence of the event that last wrote the columns before it."""
-    return Column(name, BigInteger, nullable=False)
 
 
 tickets = Table(
@@ -51,16 +27,16 @@ tickets = Table(
     metadata,
     uuid("id", primary_key=True),
     text("number", unique=True),
-    _integer("version"),
+    integer("version"),
     text("status"),
     text("kind"),
     text("client_id"),
     text("product_id", nullable=True),
     text("module_id", nullable=True),
     text("installation_id", nullable=True),
-    _integer("severity"),
-    _flag("severity_to_review"),
-    _integer("priority"),
+    integer("severity"),
+    flag("severity_to_review"),
+    integer("priority"),
     text("title"),
     text("title_key"),
     text("description"),
@@ -68,6 +44,13 @@ tickets = Table(
     text("channel"),
     instant("reported_at"),
     text("reported_late_reason", nullable=True),
+    # What the caller answered, what followed from it, and why another urgency was chosen. Null before impact was asked.
+    document("impact", server_default=sql("""'{"economic": null, "operational": null}'""")),
+    *(integer(f"{what}_derived", nullable=True) for what in ("severity", "priority")),
+    *(text(f"{what}_reason", nullable=True) for what in ("severity", "priority")),
+    *(text(name, nullable=True) for name in ("priority_rule", "urgency_scheme", "category")),
+    document("answers", server_default="[]"),
+    Column("reopenings", Integer, nullable=False, server_default="0"),
     instant("opened_at"),
     text("opened_by"),
     # The instant of its latest own fact, so that the next one comes after it.
@@ -77,7 +60,7 @@ tickets = Table(
     text("owner"),
     # The version at which product, module and installation came to be what they are.
     Column("classification", Integer, nullable=False, server_default="1"),
-    _integer("level"),
+    integer("level"),
     text("target", nullable=True),
     text("team", nullable=True),
     text("assignee", nullable=True),
@@ -147,23 +130,23 @@ open_tickets = Table(
     text("client_id"),
     text("product_id", nullable=True),
     text("module_id", nullable=True),
-    _integer("severity"),
-    _integer("priority"),
-    _integer("level"),
+    integer("severity"),
+    integer("priority"),
+    integer("level"),
     text("target", nullable=True),
     text("owner"),
     text("assignee", nullable=True),
     text("hold_reason", nullable=True),
     # Who takes part beside its assignee (`working:bruno`), and which of owner, assignee and team it calls.
-    _texts("parts"),
-    _texts("calls"),
+    texts("parts"),
+    texts("calls"),
     text("clocks"),
     # Of the clock that runs out next, and whether any of them has run out.
     text("due_kind", nullable=True),
     instant("due_at", nullable=True),
-    _flag("due_breached"),
-    _flag("breached"),
-    _integer("turn"),
+    flag("due_breached"),
+    flag("breached"),
+    integer("turn"),
     Column("turn_by", BigInteger, nullable=False),
     text("team", nullable=True),
     text("installation_id", nullable=True),
@@ -232,137 +215,6 @@ history = Table(
 Index("history_by_ticket", history.c.ticket_id, history.c.position)
 
 
-def _record() -> tuple[Column[int], Column[Any], Column[str]]:
-    """What every record of reference data has."""
-    return _integer("version"), instant("changed_at"), text("changed_by")
-
-
-# Who works here. `name` is null while no token has said it; the key of the id stands in for it.
-people = Table(
-    "people",
-    metadata,
-    text("id", primary_key=True),
-    text("name", nullable=True),
-    text("name_key"),
-    document("roles"),
-    text("state"),
-    text("mail", nullable=True),
-    text("telephone", nullable=True),
-    text("language"),
-    document("absences"),
-    *_record(),
-)
-Index("people_by_name", people.c.name_key, people.c.id)
-
-teams = Table(
-    "teams",
-    metadata,
-    text("id", primary_key=True),
-    text("name"),
-    text("name_key"),
-    _integer("level", nullable=True),
-    text("target", nullable=True),
-    text("lead", nullable=True),
-    document("members"),
-    document("covers"),
-    _flag("retired"),
-    *_record(),
-)
-Index("teams_by_name", teams.c.name_key, teams.c.id)
-Index("teams_by_member", teams.c.members, postgresql_using="gin", postgresql_ops={"members": "jsonb_path_ops"})
-
-# One row for each pattern of each team in use, so that a ticket finds its team by an index. Equal ones cannot be.
-coverages = Table(
-    "coverages",
-    metadata,
-    text("team_id"),
-    text("target"),
-    text("client_id", nullable=True),
-    text("product_id", nullable=True),
-    text("module_id", nullable=True),
-)
-Index(
-    "coverages_by_pattern",
-    coverages.c.target,
-    coverages.c.client_id,
-    coverages.c.module_id,
-    coverages.c.product_id,
-    unique=True,
-    postgresql_nulls_not_distinct=True,
-)
-
-rotas = Table(
-    "rotas",
-    metadata,
-    text("id", primary_key=True),
-    text("team_id"),
-    text("zone"),
-    document("shifts"),
-    document("overrides"),
-    _flag("retired"),
-    *_record(),
-)
-Index("rotas_by_team", rotas.c.team_id, rotas.c.id)
-
-# Replicas of the compacted topics. No foreign keys: a contract may arrive before its client.
-clients = Table(
-    "clients",
-    metadata,
-    text("id", primary_key=True),
-    text("name"),
-    text("name_key"),
-    text("tax_id", nullable=True),
-    text("tax_key", nullable=True),
-    text("tier"),
-    text("city", nullable=True),
-    text("contact", nullable=True),
-    text("phone", nullable=True),
-    _flag("retired"),
-    _sequence(),
-)
-Index("clients_by_name", clients.c.name_key, clients.c.id)
-
-products = Table("products", metadata, text("id", primary_key=True), text("name"), _flag("retired"), _sequence())
-
-modules = Table(
-    "modules",
-    metadata,
-    text("id", primary_key=True),
-    text("name"),
-    text("product_id"),
-    text("nature"),
-    text("client_id", nullable=True),
-    _flag("retired"),
-    _sequence(),
-)
-
-installations = Table(
-    "installations",
-    metadata,
-    text("id", primary_key=True),
-    text("client_id"),
-    text("product_id"),
-    text("product_version"),
-    document("modules"),
-    _flag("retired"),
-    _sequence(),
-)
-Index("installations_by_client", installations.c.client_id)
-
-contracts = Table(
-    "contracts",
-    metadata,
-    text("id", primary_key=True),
-    text("client_id"),
-    text("contract_type"),
-    instant("valid_from"),
-    instant("valid_until", nullable=True),
-    _integer("promised_s1_seconds", nullable=True),
-    _flag("retired"),
-    _sequence(),
-)
-Index("contracts_by_client", contracts.c.client_id)
-
 # What the other services found out about a ticket. Never touches the ticket's own row or version.
 environments = Table(
     "environments",
@@ -370,8 +222,8 @@ environments = Table(
     uuid("ticket_id"),
     text("state"),
     document("data"),
-    _sequence(),
-    _integer("classification"),
+    sequence(),
+    integer("classification"),
     PrimaryKeyConstraint("ticket_id", "classification"),
 )
 
@@ -381,20 +233,20 @@ clocks = Table(
     uuid("id", primary_key=True),
     uuid("ticket_id"),
     text("kind"),
-    _integer("cycle"),
+    integer("cycle"),
     text("course"),
     text("outcome"),
     text("contract_id", nullable=True),
-    _integer("contract_version"),
-    _integer("target_seconds"),
-    _integer("elapsed_seconds"),
+    integer("contract_version"),
+    integer("target_seconds"),
+    integer("elapsed_seconds"),
     instant("started_at"),
     instant("since"),
     instant("due_at", nullable=True),
     text("pause_reason", nullable=True),
     text("warned_as", nullable=True),
     instant("breached_at", nullable=True),
-    _sequence(),
+    sequence(),
 )
 Index("clocks_by_ticket", clocks.c.ticket_id)
 # Few among so many that were met.
@@ -415,6 +267,6 @@ tasks = Table(
     text("tracker_status"),
     text("declined_reason", nullable=True),
     text("fix_version", nullable=True),
-    _sequence(),
+    sequence(),
     PrimaryKeyConstraint("ticket_id", "id"),
 )

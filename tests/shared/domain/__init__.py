@@ -1,0 +1,1 @@
+"""Tests of the rules that several services share; they need no server."""
