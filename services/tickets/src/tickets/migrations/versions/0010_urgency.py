@@ -5,7 +5,7 @@ from alembic import op
 from shared.db.alembic_env import grant
 
 revision = "tickets_0010"
-down_revision = "tickets_0008"
+down_revision = "tickets_0009"
 
 _RECORD = "version integer NOT NULL, changed_at timestamptz NOT NULL, changed_by text NOT NULL, PRIMARY KEY (id)"
 STATEMENTS = (
