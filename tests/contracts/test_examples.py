@@ -67,6 +67,7 @@ AFTER: dict[str, dict[str, Any]] = {
     "desk.ticket.participant-joined.v1": {"status": "in_progress"},
     "desk.ticket.participant-left.v1": {"status": "in_progress"},
     "desk.ticket.commented.v1": {"status": "in_progress"},
+    "desk.ticket.classified.v1": {"status": "new", "installation_id": "supermercados-la-yapa-kontar", "assignee": None},
     "desk.ticket.deescalated.v1": {"status": "in_progress", "level": 2, "assignee": "martin.quiroga"},
     "desk.ticket.attention-raised.v1": {"assignee": "martin.quiroga"},
     "desk.ticket.attention-cleared.v1": {"assignee": "martin.quiroga"},
@@ -96,6 +97,7 @@ CHANGES: dict[str, set[str]] = {
     "desk.ticket.participant-joined.v1": set(),
     "desk.ticket.participant-left.v1": set(),
     "desk.ticket.commented.v1": set(),
+    "desk.ticket.classified.v1": {"groups", "installation_id", "team"},
     "desk.ticket.attention-raised.v1": set(),
     "desk.ticket.attention-cleared.v1": set(),
 }
@@ -119,6 +121,11 @@ def test_what_an_example_says_itself_is_what_its_state_says() -> None:
     handed, down = (example(f"desk.ticket.{name}.v1")["value"] for name in ("handed-over", "deescalated"))
     assert handed["owner"] == handed["ticket"]["owner"] != handed["previous_owner"]
     assert (down["to_level"], down["from_level"]) == (down["ticket"]["level"], down["ticket"]["level"] + 1)
+    classified = example("desk.ticket.classified.v1")["value"]
+    named = {name: classified["ticket"]["groups"][name] for name in ("product_id", "module_id")}
+    assert {name: classified[name] for name in named} == named
+    assert classified["installation_id"] == classified["ticket"]["installation_id"]
+    assert classified["rerouted"]["from_team"] != classified["ticket"]["team"]
     assigned, warned = example("desk.ticket.assigned.v1")["value"], example("desk.sla-clock.warned.v1")["value"]
     assert assigned["assignee"] == assigned["ticket"]["assignee"] != assigned["previous_assignee"]
     assert warned["threshold"]["said_as"] == warned["clock"]["warned_as"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from inventory import commands
 from inventory.documents import Document
 from shared.contracts.envelope import Cause, Origin, Received
-from shared.contracts.tickets import Groups, TicketOpened
+from shared.contracts.tickets import Groups, TicketBrief, TicketClassified, TicketOpened
 from shared.db.statement import sql
 from shared.ids import new_id
 from tests.support.briefs import ticket_brief
@@ -92,6 +93,20 @@ def opened(
         occurred_at=AT, recorded_at=AT, origin=origin, actor="ana", correlation_id="call-1", causation_id=None,
         traceparent=None, data=data,
     )  # fmt: skip
+
+
+def completed(
+    event: Received[Any], version: int, *, product: str | None = None, installation: str | None = None
+) -> Received[TicketClassified]:
+    """The same ticket is completed: at this version it says this, beside what it said."""
+    before: TicketBrief = event.data.ticket
+    groups = before.groups.model_copy(update={"product_id": product or before.groups.product_id})
+    which = installation or before.installation_id
+    brief = before.model_copy(update={"version": version, "groups": groups, "installation_id": which})
+    data = TicketClassified(
+        ticket_id=event.data.ticket_id, ticket=brief, product_id=product, installation_id=installation
+    )
+    return replace(event, id=new_id(), type=data.type, sequence=event.sequence + version, data=data)
 
 
 async def published(database: Database, type: str | None = None) -> list[dict[str, Any]]:

@@ -9,8 +9,10 @@ import pytest
 
 from inventory import commands
 from inventory.documents import Document
+from inventory.subscribers import attach_environment
+from shared.contracts.inventory import EnvironmentResolved, EnvironmentUnknown
 from shared.load import read_document
-from tests.inventory.scene import cause, published
+from tests.inventory.scene import cause, completed, opened, published
 from tests.support.databases import CHECKOUT, Database
 
 
@@ -64,3 +66,22 @@ async def test_the_seed_loads_once_and_the_second_time_changes_nothing(
     async with inventory.begin() as tx:
         assert await commands.load_document(tx, cause(), seed) == 0
     assert len(await published(inventory)) == rows
+    await _name_every_installation(inventory, seed)
+
+
+async def _name_every_installation(inventory: Database, seed: Document) -> None:
+    """Where a client runs several, a call without one leaves it open which; naming one settles it, whichever it is."""
+    run = {client.id: [one.id for one in seed.installations if one.client_id == client.id] for client in seed.clients}
+    several = {client: ids for client, ids in run.items() if len(ids) > 1}
+    assert len(several) == 26
+    calls = [(opened(client), named) for client, ids in several.items() for named in ids]
+    completions = [completed(call, 2, installation=named) for call, named in calls]
+    async with inventory.begin() as tx:
+        await attach_environment(tx, [call for call, _ in calls])
+        await attach_environment(tx, completions)
+    unknown = await published(inventory, EnvironmentUnknown.type)
+    assert Counter(one["data"]["reason"] for one in unknown) == {"several-installations": len(calls)}
+    found = {one["key"]: one["data"] for one in await published(inventory, EnvironmentResolved.type)}
+    assert {(key, data["installation_id"], data["classification"]) for key, data in found.items()} == {
+        (call.key, named, 2) for call, named in calls
+    }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
 
 from inventory import commands, queries, subscribers
 from inventory.documents import InstallationRecord
@@ -12,7 +15,7 @@ from inventory.subscribers import attach_environment
 from shared.contracts.inventory import EnvironmentResolved, EnvironmentUnknown, InstalledModule
 from shared.contracts.tickets import TicketBrief, TicketOpened
 from shared.messaging.reactions import collect
-from tests.inventory.scene import AT, DOCUMENT, cause, furnish, opened, published
+from tests.inventory.scene import AT, DOCUMENT, cause, completed, furnish, opened, published
 from tests.support.databases import Database
 from tests.support.statements import counted
 
@@ -139,6 +142,64 @@ async def test_a_ticket_that_is_told_again_keeps_its_first_environment(database:
         await attach_environment(tx, [again])
     told = [one for one in await published(inventory) if one["topic"] == "desk.environments.v1"]
     assert [one["type"] for one in told] == [EnvironmentResolved.type]
+
+
+async def frozen(inventory: Database, ticket: UUID) -> list[tuple[int, str | None, str | None]]:
+    """Every environment of a ticket by its API's reading: for which version, the installation, why not."""
+    async with inventory.begin() as tx:
+        found = await queries.get_ticket_environment(tx, ticket)
+    assert found is not None
+    return [(one.classification, one.installation_id, one.reason) for one in (*found.earlier, found)]
+
+
+async def test_a_ticket_that_is_completed_gets_the_next_environment_and_keeps_the_earlier_ones(
+    database: Databases,
+) -> None:
+    inventory = await database("inventory")
+    await furnish(inventory)
+    event = opened("quimsa")
+    after = completed(event, 4, product="kontar", installation="quimsa-garin")
+    stood = [(1, None, "several-installations"), (3, None, "several-installations"), (4, "quimsa-garin", None)]
+    async with inventory.begin() as tx:
+        await attach_environment(tx, [event, completed(event, 3, product="kontar")])
+    # What the client runs changes meanwhile: each says what was known when it was frozen.
+    changed = {**DOCUMENT["installations"][4], "product_version": "8.0.0"}
+    async with inventory.begin() as tx:
+        await commands.record_installation(tx, cause(), InstallationRecord.model_validate(changed))
+        await attach_environment(tx, [after])
+    assert await frozen(inventory, event.data.ticket_id) == stood
+    [told] = await published(inventory, EnvironmentResolved.type)
+    assert (told["causation_id"], told["data"]["classification"]) == (str(after.id), 4)
+    assert (told["data"]["installation_id"], told["data"]["product_version"]) == ("quimsa-garin", "8.0.0")
+
+
+async def test_in_any_order_any_batches_and_again_each_classification_is_frozen_once_under_the_same_id(
+    database: Databases,
+) -> None:
+    """Also when a completion comes before its opening, and when consumers get the same at once."""
+    inventory = await database("inventory")
+    await furnish(inventory)
+    dice = random.Random(11)
+    for _ in range(6):
+        event = opened("la-yapa")
+        story = [event, completed(event, 2, product="kontar"), completed(event, 5, installation="la-yapa-kontar")]
+        arriving = story + dice.choices(story, k=3)
+        dice.shuffle(arriving)
+        cut = dice.randint(1, 4)
+
+        async def react(batch: list[Any]) -> None:
+            async with inventory.begin() as tx:
+                await attach_environment(tx, batch)
+
+        await asyncio.gather(react(arriving[:cut]), react(arriving[:cut]))
+        for batch in (arriving[cut:], arriving):
+            await react(batch)
+        assert await frozen(inventory, event.data.ticket_id) == [
+            (1, None, "several-installations"), (2, "la-yapa-kontar", None), (5, "la-yapa-kontar", None),
+        ]  # fmt: skip
+        told = [one for one in await published(inventory) if one["key"] == str(event.data.ticket_id)]
+        assert {one["causation_id"] for one in told} == {str(one.id) for one in story}
+        assert len(told) == len(story)
 
 
 async def test_consumers_that_get_the_same_ticket_at_once_freeze_it_once(database: Databases) -> None:

@@ -18,7 +18,7 @@ PRODUCTS = ["factela", "kontar"]
 NEXT = ["triaged", "in_progress"]
 OF_EACH_STATE = 8
 # What the tickets are prepared for.
-GROUPS = ("held", "resolved", "escalated", "new", "unwanted", "shared", "calling")
+GROUPS = ("held", "resolved", "escalated", "new", "unwanted", "shared", "calling", "vague")
 OF_INVENTORY = {
     "PUT /v1/installations/{id} path.id": ["metalurgica-arenales-kontar"],
     "PUT /v1/installations/{id} body.client_id": ["metalurgica-arenales"],
@@ -29,6 +29,9 @@ OF_INVENTORY = {
     "PUT /v1/modules/{id} body.nature": ["customised"],
     "PUT /v1/products/{id} path.id": PRODUCTS,
 }
+# A call of which only the client was known, and what can be named later.
+VAGUE = {"client_id": "metalurgica-arenales", "product_id": None}
+NAMED = {"product_id": "kontar", "module_id": "kontar-stock", "installation_id": "metalurgica-arenales-kontar"}
 # Somebody who works here and has nothing to do with the tickets.
 OTHER = "sofia.herrera"
 OF_THE_HOUSE = {
@@ -48,8 +51,7 @@ OF_THE_HOUSE = {
 async def prepare(system: System) -> dict[str, dict[str, list[str]]]:
     """Brings about what the actions need; what the parameters of each service are taken from."""
     async with system.client("tickets", "supervisor") as desk, system.client("devlink", "developer") as board:
-        tickets = [str((await open_ticket(desk, severity=1))["id"]) for _ in range(len(GROUPS) * OF_EACH_STATE)]
-        group = {name: tickets[place :: len(GROUPS)] for place, name in enumerate(GROUPS)}
+        group = {name: await _open(desk, **VAGUE if name == "vague" else {}) for name in GROUPS}
         for ticket in group["held"]:
             await act(desk, ticket, "hold", reason="third-party", note="mañana")
         for ticket in group["resolved"]:
@@ -61,6 +63,10 @@ async def prepare(system: System) -> dict[str, dict[str, list[str]]]:
         tasks = await _tasks(board, OF_EACH_STATE * 2)
         declined = [await _decline_task_of(desk, board, ticket) for ticket in group["calling"]]
     return _pools(group, [task["id"] for task in tasks if task["id"] not in declined])
+
+
+async def _open(desk: httpx2.AsyncClient, **said: Any) -> list[str]:
+    return [str((await open_ticket(desk, **{"severity": 1, **said}))["id"]) for _ in range(OF_EACH_STATE)]
 
 
 async def _decline_task_of(desk: httpx2.AsyncClient, board: httpx2.AsyncClient, ticket: str) -> str:
@@ -97,7 +103,7 @@ def _pools(group: Mapping[str, list[str]], tasks: list[str]) -> dict[str, dict[s
         for action, pool in (
             ("hold", group["new"]), ("release", group["held"]), ("close", resolved[0::2]), ("reopen", resolved[1::2]),
             ("cancel", group["unwanted"]), ("leave", group["shared"]), ("de-escalate", group["escalated"]),
-            ("answer", group["calling"]),
+            ("answer", group["calling"]), ("complete", group["vague"]),
         )
     }  # fmt: skip
     said = {
@@ -105,7 +111,7 @@ def _pools(group: Mapping[str, list[str]], tasks: list[str]) -> dict[str, dict[s
         "POST /v1/tickets/{ticket_id}/leave body.person_id": [OTHER],
         "POST /v1/tickets/{ticket_id}/leave body.role": ["working"],
         "POST /v1/tickets/{ticket_id}/answer body.reason": ["declined"],
-    }
+    } | {f"POST /v1/tickets/{{ticket_id}}/complete body.{name}": [value] for name, value in NAMED.items()}
     return {
         "tickets": {
             **known,

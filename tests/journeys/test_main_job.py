@@ -6,11 +6,15 @@ import asyncio
 from collections import Counter
 from datetime import datetime
 
+import httpx2
 import pytest
 
 from shared.contracts.topics import BY_TYPE, TOPIC_OF
 from tests.journeys.desk import act, clock_of, facts, has_reacted, open_ticket, until, view
 from tests.support.system import SERVICES, System
+
+# A client that runs several products.
+VAGUE, NAMED = {"client_id": "supermercados-la-yapa", "product_id": None}, "supermercados-la-yapa-kontar"
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +113,7 @@ async def test_a_hold_for_the_client_pauses_only_the_resolution(system: System) 
 
 async def test_what_was_not_settled_goes_on_and_what_should_not_be_there_ends(system: System) -> None:
     async with system.client() as agent, system.client("tickets", "analyst") as analyst:
-        opened, unwanted = await open_ticket(agent), await open_ticket(agent)
+        opened, unwanted = await open_ticket(agent), await open_ticket(agent, **VAGUE)
         await until(agent, opened["id"], has_reacted)
         await act(agent, opened["id"], "resolve", code="configuracion", text="Se reinició el servicio.")
         ticket = await until(agent, opened["id"], lambda seen: clock_of(seen, "resolution")["state"] == "met")
@@ -123,11 +127,25 @@ async def test_what_was_not_settled_goes_on_and_what_should_not_be_there_ends(sy
         assert went_on["due_at"] > settled["due_at"]
 
         await until(agent, unwanted["id"], has_reacted)
+        await _complete(agent, unwanted["id"])
         await act(analyst, unwanted["id"], "cancel", reason="Se abrió dos veces.")
         ticket = await until(
             agent, unwanted["id"], lambda seen: {clock["state"] for clock in seen["clocks"]} == {"cancelled"}
         )
         assert ticket["status"] == "cancelled"
+
+
+async def _complete(agent: httpx2.AsyncClient, ticket_id: str) -> None:
+    """It stays unknown which of the client's installations it is about, until somebody names it."""
+    ticket = await view(agent, ticket_id)
+    assert (ticket["environment"]["state"], ticket["environment"]["data"]["reason"]) == (
+        "unknown",
+        "several-installations",
+    )
+    await act(agent, ticket_id, "complete", installation_id=NAMED)
+    ticket = await until(agent, ticket_id, lambda seen: seen["environment"]["state"] == "resolved")
+    assert ticket["environment"]["data"]["installation_id"] == NAMED
+    assert [one["state"] for one in ticket["earlier_environments"]] == ["unknown"]
 
 
 async def test_a_ticket_goes_up_and_down_and_its_owner_keeps_it(system: System) -> None:

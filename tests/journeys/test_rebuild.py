@@ -347,8 +347,8 @@ async def _plant(system: System) -> None:
     await system.rows("tickets", "DELETE FROM tickets.clients WHERE id = (SELECT min(id) FROM tickets.clients)")
     await system.rows(
         "tickets",
-        "INSERT INTO tickets.environments SELECT gen_random_uuid(), state, data, sequence "
-        "FROM tickets.environments LIMIT 1",
+        "INSERT INTO tickets.environments (ticket_id, classification, state, data, sequence) "
+        "SELECT gen_random_uuid(), classification, state, data, sequence FROM tickets.environments LIMIT 1",
     )
     await system.rows(
         "tickets",

@@ -21,7 +21,9 @@ from tests.tickets import told
 from tests.tickets.desk import NOW, cause, deliver, open_one, rows
 from tests.tickets.door import Desk, at, id_in, opened
 from tickets.commands import tickets as commands
+from tickets.commands.completing import complete_ticket
 from tickets.commands.tickets import Done
+from tickets.domain.completing import Naming
 from tickets.domain.escalation import EVERYWHERE
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
@@ -38,6 +40,7 @@ DO: dict[str, Do] = {
     "hand over": lambda tx, id: commands.hand_over_ticket(tx, cause(), id, owner="sofia"),
     "join": lambda tx, id: commands.join_ticket(tx, cause(), id, person_id="ines", role="working"),
     "leave": lambda tx, id: commands.leave_ticket(tx, cause(), id, person_id="ines", role="working"),
+    "complete": lambda tx, id: complete_ticket(tx, cause(), id, naming=Naming(installation_id="molinos-gestion")),
     "note": lambda tx, id: commands.comment_ticket(tx, cause(), id, text="probado en planta"),
     "hold": lambda tx, id: commands.hold_ticket(tx, cause(), id, reason="waiting-for-client", note="¿versión?"),
     "release": lambda tx, id: commands.release_ticket(tx, cause(), id),
@@ -94,8 +97,9 @@ LIFE: list[tuple[str, dict[str, list[Any]]]] = [
         },
     ),
     ("leave", {}),
-    ("hold", {"status": ["in_progress", "on_hold"], "hold": [None, held(18)]}),
-    ("cancel", {"status": ["on_hold", "cancelled"], "hold": [held(18), None]}),
+    ("complete", {"installation_id": [None, "molinos-gestion"]}),
+    ("hold", {"status": ["in_progress", "on_hold"], "hold": [None, held(19)]}),
+    ("cancel", {"status": ["on_hold", "cancelled"], "hold": [held(19), None]}),
 ]
 
 

@@ -59,6 +59,7 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "hand-over": {"owner": "carla"},
     "join": {},
     "leave": {},
+    "complete": {"product_id": "gestion"},
     "escalate": {"target": "analysts", "reason": "excede"},
     "de-escalate": {"reason": "falta probarlo"},
     "hold": {"reason": "third-party", "note": "el banco"},

@@ -80,7 +80,8 @@ async def test_what_was_never_settled_is_not_reopened_and_the_answer_says_what_i
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["ticket_status"]) == (409, "action-not-allowed", "new")
     assert problem["allowed"] == [
-        "assign", "cancel", "escalate", "hand-over", "hold", "join", "leave", "note", "resolve", "respond",
+        "assign", "cancel", "complete", "escalate", "hand-over", "hold", "join", "leave", "note", "resolve",
+        "respond",
     ]  # fmt: skip
     assert "what it can take now: assign, cancel" in problem["detail"]
 
@@ -144,7 +145,11 @@ async def test_whoever_does_not_work_on_tickets_reopens_none(http: Desk, ana: ht
 @pytest.mark.parametrize(
     ("close", "code", "way_out"),
     [
-        (False, "action-not-allowed", "what it can take now: close, hand-over, join, leave, note, reopen, respond"),
+        (
+            False,
+            "action-not-allowed",
+            "what it can take now: close, complete, hand-over, join, leave, note, reopen, respond",
+        ),
         (True, "ticket-already-closed", "reopen it, or open a new one and name it there"),
     ],
 )

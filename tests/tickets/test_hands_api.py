@@ -21,13 +21,14 @@ HOLD = {"reason": "third-party", "note": "el banco"}
 # What each door takes, so that only state, level and permission decide: nobody of these has any part yet.
 BODIES: dict[str, dict[str, Any]] = {
     "assign": {"assignee": "zoe"}, "hand-over": {"owner": "zoe"}, "join": {"person_id": "zoe"},
-    "leave": {"person_id": "ines"}, "escalate": {"target": "analysts", "reason": "excede"},
+    "leave": {"person_id": "ines"}, "complete": {"product_id": "gestion"},
+    "escalate": {"target": "analysts", "reason": "excede"},
     "de-escalate": {"reason": "falta probarlo"}, "hold": HOLD, "release": {}, "respond": {"text": "lo vemos"},
     "note": {"text": "probado en planta"}, "resolve": SETTLE, "reopen": {"reason": "sigue igual"}, "close": {},
     "cancel": {"reason": "duplicado"},
 }  # fmt: skip
 NEW_DOORS: dict[str, dict[str, Any]] = {
-    name: BODIES[name] for name in ("hand-over", "join", "leave", "de-escalate", "note")
+    name: BODIES[name] for name in ("hand-over", "join", "leave", "complete", "de-escalate", "note")
 } | {"answer": {"reason": "breached"}}
 # What leads a fresh ticket into each state.
 WAYS: dict[Status, list[str]] = {

@@ -110,6 +110,28 @@ async def test_what_is_open_is_queued_with_its_owner_and_nobody_is_called(postgr
         ]  # fmt: skip
 
 
+# One that names its installation, and one that does not, with what was frozen on it, as before 0009.
+BEFORE_COMPLETING = (
+    *EARLIER[:2],
+    f"UPDATE tickets.tickets SET installation_id = 'molinos-gestion' WHERE id = '{OPEN}'",
+    f"""INSERT INTO tickets.open_tickets (id, number, title_key, opened_at, status, client_id, severity, priority,
+               level, owner, clocks, breached, turn, turn_by)
+        VALUES ('{OPEN}', 'T-000001', 'x', now(), 'new', 'molinos', 2, 2, 1, 'ana', 'pending', false, 0, 0)""",
+    f"INSERT INTO tickets.environments VALUES ('{OPEN}', 'resolved', '{{}}', 7)",
+)  # fmt: skip
+
+
+async def test_what_was_frozen_is_of_the_opening_and_the_queue_knows_installations(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    async with carried_over(postgres_url, tmp_path, "tickets", "0009", BEFORE_COMPLETING) as rows:
+        assert await rows("SELECT CAST(ticket_id AS text), classification, state FROM tickets.environments") == [
+            (OPEN, 1, "resolved"),
+        ]  # fmt: skip
+        assert await rows("SELECT installation_id FROM tickets.open_tickets") == [("molinos-gestion",)]
+        assert await rows("SELECT DISTINCT classification FROM tickets.tickets") == [(1,)]
+
+
 async def test_the_serving_role_cannot_delete_a_ticket(database: MakeDatabase) -> None:
     made = await database("tickets")
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for table ticket"):

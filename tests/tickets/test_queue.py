@@ -53,9 +53,9 @@ async def test_a_new_ticket_stands_where_no_clock_has_come_yet(desk: Database) -
     assert await queue(desk) == [
         {
             "id": ticket.id, "number": "T-000001", "title_key": "nosepuedenemitirfacturas", "opened_at": NOW,
-            "status": "new", "client_id": "molinos", "product_id": "gestion", "module_id": "facturacion", "severity": 2,
-            "priority": 2, "level": 1, "target": None, "team": "mesa-de-ayuda", "owner": "ana", "assignee": None,
-            "working": [], "calls": [], "clocks": "pending",
+            "status": "new", "client_id": "molinos", "product_id": "gestion", "module_id": "facturacion",
+            "installation_id": None, "severity": 2, "priority": 2, "level": 1, "target": None, "team": "mesa-de-ayuda",
+            "owner": "ana", "assignee": None, "working": [], "calls": [], "clocks": "pending",
             "due_kind": None, "due_at": None, "breached": False, "turn": 0,
             "turn_by": int(NOW.timestamp()) * 1_000_000 + NOW.microsecond,
         }

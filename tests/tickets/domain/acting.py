@@ -7,7 +7,9 @@ from uuid import UUID
 
 from shared.contracts.tickets import TicketEvent
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW
+from tickets.domain.completing import complete
 from tickets.domain.escalation import EVERYWHERE
+from tickets.domain.routing import Pattern, Routed
 from tickets.domain.ticket import Ticket
 from tickets.domain.workflow import Action
 
@@ -16,6 +18,7 @@ DO: dict[Action, Callable[[Ticket], tuple[Ticket, tuple[TicketEvent, ...]]]] = {
     "hand-over": lambda ticket: ticket.hand_over("dario", "salgo de licencia"),
     "join": lambda ticket: ticket.join("dario", "watching", at=NOW),
     "leave": lambda ticket: ticket.leave("ines", "working"),
+    "complete": lambda ticket: complete(ticket, ticket.opening.groups, "molinos-gestion", Routed("mesa", Pattern())),
     "escalate": lambda ticket: ticket.escalate(
         UUID(int=7), "analysts" if ticket.target is None else "development", "excede", NOTHING_KNOWN, EVERYWHERE
     ),

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from shared.contracts.tickets import (
     AttentionReason,
+    Groups,
     HoldReason,
     ParticipantRole,
     Target,
@@ -31,7 +32,10 @@ from shared.errors import Conflict, Forbidden, Invalid
 from shared.instants import STEP
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, new_ticket
 from tickets.domain.attention import CALLS
+from tickets.domain.completing import Naming, asked_of, complete, completed_groups
 from tickets.domain.escalation import LEVEL_OF, Reach
+from tickets.domain.grouping import Known, KnownInstallation, KnownModule
+from tickets.domain.routing import Pattern, Routed
 from tickets.domain.ticket import Ticket
 
 PEOPLE = st.sampled_from(["ana", "bruno", "carla"])
@@ -45,7 +49,9 @@ MAY_CHANGE: dict[str, set[str]] = {
     },
     "level": {"escalated", "deescalated"},
     "target": {"escalated", "deescalated"},
-    "team": {"escalated", "deescalated"},
+    "team": {"escalated", "deescalated", "classified"},
+    "groups": {"classified"},
+    "installation_id": {"classified"},
     "assignee": {"assigned", "escalated", "deescalated"},
     "owner": {"handed-over"},
     "hold": {"held", "released", "resolved", "cancelled"},
@@ -58,6 +64,18 @@ def noun_of(event: TicketEvent) -> str:
     return event.type.removeprefix("desk.ticket.").removesuffix(".v1")
 
 
+# One product, and a part of each kind that settles it.
+NAMED = st.sampled_from([None, None, "gestion"])
+_KNOWN = Known(None, False, KnownModule("gestion", None, False), KnownInstallation("molinos", "gestion", False))
+
+
+def completed(ticket: Ticket, naming: Naming) -> tuple[Ticket, tuple[TicketEvent, ...]]:
+    """What the command does, with one team for each product."""
+    asked = asked_of(ticket, naming)
+    groups = completed_groups(ticket, asked, _KNOWN)
+    return complete(ticket, groups, asked.installation_id, Routed(f"equipo-{groups.product_id}", Pattern()))
+
+
 class TicketLife(RuleBasedStateMachine):
     """One ticket; what it must have been is kept beside it, from what was asked and what the events told."""
 
@@ -65,7 +83,8 @@ class TicketLife(RuleBasedStateMachine):
 
     @initialize(severity=st.integers(1, 4), priority=st.integers(1, 4))
     def open(self, severity: int, priority: int) -> None:
-        self.ticket = new_ticket(severity=severity, priority=priority)
+        nothing = Groups(client_id="molinos")
+        self.ticket = new_ticket(severity=severity, priority=priority, groups=nothing, installation_id=None)
         self.events: list[TicketEvent] = []
         self.commands = 1
         self.at: datetime = NOW
@@ -139,6 +158,24 @@ class TicketLife(RuleBasedStateMachine):
     def leave(self, who: str, role: ParticipantRole, by: str) -> None:
         there = {(one.person_id, one.role) for one in self.ticket.participants}
         assert self.take(Ticket.leave, who, role, by=by) == ((who, role) in there)
+
+    @rule(product=NAMED, module=NAMED, installation=NAMED, by=PEOPLE)
+    def complete(self, product: str | None, module: str | None, installation: str | None, by: str) -> None:
+        """Each is named once while it is null; who has the ticket keeps it, and who waits goes where it is covered."""
+        before, groups = self.ticket, self.ticket.opening.groups
+        had = (groups.product_id, groups.module_id, before.opening.installation_id)
+        said = (product, module, installation)
+        may = before.status not in ("closed", "cancelled") and any(said)
+        may = may and not any(old and new for old, new in zip(had, said, strict=True))
+        assert self.take(completed, Naming(*said), by=by) == may
+        after = self.ticket.opening
+        now = (after.groups.product_id, after.groups.module_id, after.installation_id)
+        settled = product or module or installation
+        product = had[0] or ("gestion" if settled else None)
+        assert now == ((product, had[1] or module, had[2] or installation) if may else had)
+        waits = may and before.assignee is None and before.status != "resolved"
+        assert self.ticket.team == (f"equipo-{product}" if waits else before.team)
+        assert self.ticket.classification == (self.ticket.version if may else before.classification)
 
     @rule(by=PEOPLE)
     def note(self, by: str) -> None:

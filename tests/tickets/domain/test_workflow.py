@@ -31,6 +31,7 @@ EXPECTED: dict[Action, tuple[str, ...]] = {
     "hand-over":   ("=",           "=",           "=",           "=",           "-",           "-"),
     "join":        ("=",           "=",           "=",           "=",           "-",           "-"),
     "leave":       ("=",           "=",           "=",           "=",           "=",           "="),
+    "complete":    ("=",           "=",           "=",           "=",           "-",           "-"),
     "escalate":    ("in_progress", "=",           "-",           "-",           "-",           "-"),
     "de-escalate": ("in_progress", "=",           "-",           "-",           "-",           "-"),
     "hold":        ("on_hold",     "on_hold",     "-",           "-",           "-",           "-"),
@@ -98,6 +99,7 @@ def test_the_tables_name_every_state_level_and_action() -> None:
 TOLD: dict[Action, str] = {
     "assign": "desk.ticket.assigned.v1", "hand-over": "desk.ticket.handed-over.v1",
     "join": "desk.ticket.participant-joined.v1", "leave": "desk.ticket.participant-left.v1",
+    "complete": "desk.ticket.classified.v1",
     "escalate": "desk.ticket.escalated.v1", "de-escalate": "desk.ticket.deescalated.v1",
     "hold": "desk.ticket.held.v1", "release": "desk.ticket.released.v1", "respond": "desk.ticket.responded.v1",
     "note": "desk.ticket.commented.v1", "resolve": "desk.ticket.resolved.v1", "reopen": "desk.ticket.reopened.v1",
@@ -122,8 +124,10 @@ def test_a_refused_action_says_what_can_be_done_now() -> None:
         status_after("T-000009", "on_hold", 1, "escalate")
     assert refused.value.extra == {
         "ticket_status": "on_hold",
-        "allowed": ["assign", "cancel", "hand-over", "join", "leave", "note", "release", "resolve", "respond"],
-    }
+        "allowed": [
+            "assign", "cancel", "complete", "hand-over", "join", "leave", "note", "release", "resolve", "respond",
+        ],
+    }  # fmt: skip
     assert "T-000009 is on_hold" in refused.value.message
     assert "release" in refused.value.message
 

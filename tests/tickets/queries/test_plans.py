@@ -56,6 +56,14 @@ async def test_a_page_begins_where_its_index_says_and_sorts_nothing(
     assert "Sort" not in plan, plan
 
 
+async def test_what_is_to_be_completed_is_looked_for_among_one_s_own_and_one_s_teams(desk: Database) -> None:
+    async with desk.connect() as connection:
+        await connection.execute("SET enable_seqscan = off; SET enable_indexscan = off; SET enable_indexonlyscan = off")
+        plan = await explained(connection, TicketFilter(view="to-complete", me="eva"), "due", None, "EXPLAIN")
+    for index in ("open_tickets_by_owner", "open_tickets_by_team", "installations_by_client"):
+        assert f"Bitmap Index Scan on {index}" in plan, plan
+
+
 @pytest.mark.parametrize(
     ("words", "index"),
     [

@@ -42,8 +42,8 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
         "assignee": None, "reported_at": at, "reported_late_reason": None, "opened_at": at, "opened_by": "ana",
         "first_responded_at": None, "participants": [], "attention": [], "hold": None, "resolution": None,
         "closed_at": None, "cancelled_at": None,
-        "environment": {"state": "pending", "data": None}, "clocks": [], "tasks": [], "history_goes_on": False,
-        "server_time": at,
+        "environment": {"state": "pending", "data": None}, "earlier_environments": [], "clocks": [], "tasks": [],
+        "history_goes_on": False, "server_time": at,
     }  # fmt: skip
 
 
@@ -96,7 +96,12 @@ async def test_an_unknown_environment_says_why(desk: Database) -> None:
     environment = (await view(desk, done.ticket.id))["environment"]
     assert environment == {
         "state": "unknown",
-        "data": {"client_id": "molinos", "reason": "several-installations", "candidates": ["a1", "a2"]},
+        "data": {
+            "classification": 1,
+            "client_id": "molinos",
+            "reason": "several-installations",
+            "candidates": ["a1", "a2"],
+        },
     }
 
 

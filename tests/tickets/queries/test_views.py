@@ -10,10 +10,12 @@ from uuid import UUID
 
 import pytest
 
+from shared.contracts.inventory import InstallationRecorded
 from shared.contracts.tickets import AttentionReason
 from tests.support.databases import Database
-from tests.tickets.desk import NOW, cause, open_one
+from tests.tickets.desk import NOW, cause, open_one, received
 from tests.tickets.test_take_next import staff
+from tickets import projections
 from tickets.commands import tickets as commands
 from tickets.commands.tickets import store_done
 from tickets.domain.ticket import Ticket
@@ -21,6 +23,15 @@ from tickets.queries.lists import Sort, TicketFilter, ViewOfOpenTickets, list_ti
 from tickets.queries.views import VIEWS, ViewName, count_views
 from tickets.repository import tickets as repository
 
+NAMED = {"client_id": "aguero", "installation_id": "aguero-1"}
+INSTALLED = [
+    InstallationRecorded(
+        id=f"aguero-{number}", client_id="aguero", product_id=product, product_version="8", modules=(), retired=retired
+    )
+    for number, (product, retired) in enumerate(
+        [("gestion", True), ("gestion", False), ("gestion", False), ("sueldos", False)]
+    )
+]
 PEOPLE = ("bruno", "carla", "dario")
 TEAMS = {"mesa-de-ayuda": ("bruno", "carla"), "analistas": ("carla",)}
 
@@ -38,7 +49,10 @@ class Seen:
             return False
         working = {one.person_id for one in ticket.participants if one.role == "working"}
         called = {"owner": ticket.owner == me, "assignee": ticket.assignee == me, "team": ticket.team in teams}
+        groups, several = ticket.opening.groups, ticket.opening.groups.client_id == "aguero"
+        lacks = None in (groups.product_id, groups.module_id) or (several and ticket.opening.installation_id is None)
         return {
+            "to-complete": (ticket.owner == me or ticket.team in teams) and lacks,
             "mine": me in {ticket.owner, ticket.assignee, *working},
             "team": ticket.team in teams,
             "unassigned": ticket.team in teams and ticket.assignee is None and ticket.status != "resolved",
@@ -54,12 +68,15 @@ async def call(desk: Database, ticket_id: UUID, reason: AttentionReason) -> Tick
 
 
 async def furnish(desk: Database) -> list[Seen]:
-    """Thirty tickets in any hands, some of which call somebody."""
+    """Thirty tickets in any hands, some of which call somebody, of a client with one installation and one with two."""
+    async with desk.begin() as tx:
+        await projections.apply(tx, [received(one) for one in INSTALLED])
     await staff(desk, *TEAMS["mesa-de-ayuda"])
     await staff(desk, *TEAMS["analistas"], team="analistas", target="analysts")
     chance, found = Random(7), []
     for number in range(30):
-        ticket = (await open_one(desk, title=f"T{number}")).ticket
+        said: dict[str, Any] = chance.choice([{"module_id": None}, {}, {"client_id": "aguero"}, NAMED])
+        ticket = (await open_one(desk, title=f"T{number}", **said)).ticket
         async with desk.begin() as tx:
             if chance.random() < 0.5:
                 await commands.escalate_ticket(tx, cause(), ticket.id, target="analysts", reason="x")
@@ -100,7 +117,7 @@ async def test_each_view_has_what_the_tickets_say_and_its_count(desk: Database) 
             assert sorted(await listed(desk, view, me)) == expected, (view, me)
             closed = [one for one in found if one.ticket.status == "closed" and one.ticket.attention]
             more = sum(one.ticket.owner == me for one in closed) if view == "attention" else 0
-            assert getattr(counts, view) == len(expected) + more, (view, me)
+            assert getattr(counts, view.replace("-", "_")) == len(expected) + more, (view, me)
         hands = [
             one for one in found if one.ticket.assignee == me and one.ticket.status in ("new", "in_progress", "on_hold")
         ]

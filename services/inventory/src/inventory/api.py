@@ -213,7 +213,7 @@ async def record_installation(
 
 @router.get("/tickets/{ticket_id}/environment", dependencies=[needs("ticket:read")])
 async def get_ticket_environment(tx: Reading, ticket_id: UUID) -> TicketEnvironment:
-    """The environment as it was frozen when the ticket opened; later changes do not touch it."""
+    """The environment as it was frozen when the ticket opened, or was completed; later changes do not touch it."""
     found = await queries.get_ticket_environment(tx, ticket_id)
     if found is None:
         raise NoEnvironment(

@@ -30,7 +30,7 @@ from shared.contracts.inventory import (
     ModuleRecorded,
     ProductRecorded,
 )
-from shared.contracts.tickets import TicketBrief, TicketOpened
+from shared.contracts.tickets import TicketBrief, TicketClassified, TicketOpened
 from shared.db.transaction import Transaction
 from shared.messaging.archive import changes_since
 from shared.messaging.outbox import publish, seal
@@ -135,18 +135,22 @@ async def load_document(tx: Transaction, cause: Cause, document: Document) -> in
     return changed
 
 
-async def attach_environments(tx: Transaction, cause: Sequence[Cause], opened: Sequence[TicketOpened]) -> None:
-    """Freezes for each of these tickets what its client runs now, and publishes it; a ticket gets only its first one.
+async def attach_environments(
+    tx: Transaction, cause: Sequence[Cause], classified: Sequence[TicketOpened | TicketClassified]
+) -> None:
+    """Freezes for each of these tickets what its client runs now, and publishes it.
 
-    Each ticket has its own cause, in the same order.
-    The inventory is read as it stands when the ticket is processed, a moment after it was opened.
+    A ticket gets one for each version of it that says what it is about, the opening's and those that complete it, in
+    whatever order and however often they are told; each has its own cause, in the same order.
+    The inventory is read as it stands when the event is processed, a moment after it was told.
     """
-    named = {one.ticket.groups.client_id for one in opened if one.ticket.groups.client_id is not None}
+    named = {one.ticket.groups.client_id for one in classified if one.ticket.groups.client_id is not None}
     in_use = await repository.load_in_use(tx, named)
     sealed = {}
-    for why, one in zip(cause, opened, strict=True):
-        if one.ticket_id not in sealed:
-            sealed[one.ticket_id] = seal(why, _environment_of(one.ticket_id, one.ticket, in_use))[0]
+    for why, one in zip(cause, classified, strict=True):
+        which = one.ticket_id, one.ticket.version
+        if which not in sealed:
+            sealed[which] = seal(why, _environment_of(one.ticket_id, one.ticket, in_use))[0]
     kept = await repository.freeze_environments(tx, [_snapshot_row(one) for one in sealed.values()])
     await publish(tx, [one for one in sealed.values() if str(one.id) in kept])
 
@@ -164,6 +168,7 @@ def _environment_of(
     if isinstance(found, Unknown):
         return EnvironmentUnknown(
             ticket_id=ticket_id,
+            classification=ticket.version,
             client_id=client_id,
             reason=found.reason,
             candidates=found.candidates,
@@ -171,6 +176,7 @@ def _environment_of(
     installation = found.installation
     return EnvironmentResolved(
         ticket_id=ticket_id,
+        classification=ticket.version,
         client_id=installation.client_id,
         installation_id=installation.id,
         product_id=installation.product_id,
@@ -185,6 +191,7 @@ def _snapshot_row(sealed: Sealed[Any]) -> dict[str, Any]:
     event: EnvironmentResolved | EnvironmentUnknown = sealed.data
     return {
         "ticket_id": str(event.ticket_id),
+        "classification": event.classification,
         "fact_id": str(sealed.id),
         "client_id": event.client_id,
         "type": event.type,

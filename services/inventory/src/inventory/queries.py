@@ -77,10 +77,11 @@ class ClientEnvironment(BaseModel):
     installations: list[InstallationView]
 
 
-class TicketEnvironment(BaseModel):
-    """The environment as it was frozen on a ticket; unknown ones say why and what it could be."""
+class FrozenEnvironment(BaseModel):
+    """An environment as it was frozen on a ticket; unknown ones say why and what it could be."""
 
     ticket_id: UUID
+    classification: int = Field(description="the version of the ticket that named what this was found by")
     client_id: str | None
     taken_at: datetime
     known: bool
@@ -92,6 +93,12 @@ class TicketEnvironment(BaseModel):
     product_version: str | None = None
     modules: list[InstalledModule] = []
     changed_at: datetime | None = Field(default=None, description="the age of the data when it was frozen")
+
+
+class TicketEnvironment(FrozenEnvironment):
+    """The latest of a ticket, by what was named, and those before."""
+
+    earlier: list[FrozenEnvironment] = Field(description="the first one first")
 
 
 _c, _p, _m, _i, _im = (
@@ -262,17 +269,20 @@ async def get_client_environment(tx: Reader, client_id: str) -> ClientEnvironmen
 
 
 _FROZEN = sql("""
-    SELECT ticket_id, client_id, snapshot, taken_at FROM inventory.environments WHERE ticket_id = :ticket_id
+    SELECT ticket_id, classification, client_id, snapshot, taken_at FROM inventory.environments
+    WHERE ticket_id = :ticket_id ORDER BY classification
 """)
 
 
 async def get_ticket_environment(tx: Reader, ticket_id: UUID) -> TicketEnvironment | None:
-    """The environment frozen on a ticket; None while there is none."""
-    row = await tx.fetch_first(_FROZEN, {"ticket_id": ticket_id})
-    if row is None:
-        return None
-    seen = {"ticket_id": ticket_id, "client_id": row.client_id, "taken_at": row.taken_at}
-    return TicketEnvironment.model_validate(row.snapshot | seen | {"known": "reason" not in row.snapshot})
+    """The environments frozen on a ticket; None while there is none."""
+    found = [
+        row.snapshot
+        | {name: row[name] for name in ("ticket_id", "classification", "client_id", "taken_at")}
+        | {"known": "reason" not in row.snapshot}
+        for row in await tx.fetch(_FROZEN, {"ticket_id": ticket_id})
+    ]
+    return TicketEnvironment.model_validate(found[-1] | {"earlier": found[:-1]}) if found else None
 
 
 def _named(wanted: Select[Any], table: Table, q: str | None, after: tuple[Any, ...] | None, limit: int) -> Select[Any]:

@@ -152,12 +152,12 @@ _IN_USE = sql("""
 """)
 
 _FREEZE = sql("""
-    INSERT INTO inventory.environments (ticket_id, fact_id, client_id, type, snapshot, taken_at)
-    SELECT ticket_id, fact_id, client_id, type, snapshot, taken_at
-    FROM jsonb_to_recordset(:rows) AS r(ticket_id uuid, fact_id uuid, client_id text, type text, snapshot jsonb,
-                                        taken_at timestamptz)
-    ORDER BY ticket_id
-    ON CONFLICT (ticket_id) DO NOTHING
+    INSERT INTO inventory.environments (ticket_id, classification, fact_id, client_id, type, snapshot, taken_at)
+    SELECT ticket_id, classification, fact_id, client_id, type, snapshot, taken_at
+    FROM jsonb_to_recordset(:rows) AS r(ticket_id uuid, classification integer, fact_id uuid, client_id text, type text,
+                                        snapshot jsonb, taken_at timestamptz)
+    ORDER BY ticket_id, classification
+    ON CONFLICT (ticket_id, classification) DO NOTHING
     RETURNING fact_id
 """)
 
@@ -226,7 +226,7 @@ async def load_in_use(tx: Transaction, clients: Collection[str]) -> dict[str, li
 
 
 async def freeze_environments(tx: Transaction, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Keeps these snapshots; the fact ids of those that are the first of their ticket, the others are dropped."""
+    """Keeps these snapshots; the fact ids of those that are the first of their classification; the others go."""
     return {str(row.fact_id) for row in await tx.fetch(_FREEZE, {"rows": rows})}
 
 

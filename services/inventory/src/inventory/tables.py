@@ -90,16 +90,19 @@ installation_modules = Table(
 )
 Index("installation_modules_of_module", installation_modules.c.module_id)
 
-# The environment frozen on each ticket. Append-only: the serving role may neither change nor delete it.
+# The environments frozen on each ticket, one for each version of it that says what it is about. Append-only: the
+# serving role may neither change nor delete one.
 environments = Table(
     "environments",
     metadata,
-    uuid("ticket_id", primary_key=True),
+    uuid("ticket_id"),
     uuid("fact_id", unique=True),
     text("client_id", nullable=True),
     text("type"),
     document("snapshot"),
     instant("taken_at"),
+    Column("classification", Integer, nullable=False),
+    PrimaryKeyConstraint("ticket_id", "classification"),
 )
 
 # Every ticket as its latest event left it.

@@ -39,7 +39,7 @@ PRODUCT = _record("products", "name")
 MODULE = _record("modules", "name", "product_id", "nature", "client_id")
 INSTALLATION = _record("installations", "client_id", "product_id", "product_version", "modules")
 CONTRACT = _record("contracts", "client_id", "contract_type", "valid_from", "valid_until", "promised_s1_seconds")
-ENVIRONMENT = Projection("environments", key=("ticket_id",), groups={"sequence": ("state", "data")})
+ENVIRONMENT = Projection("environments", key=("ticket_id", "classification"), groups={"sequence": ("state", "data")})
 CLOCK = Projection(
     "clocks",
     key=("id",),
@@ -86,7 +86,8 @@ def _contract(event: Received[ContractRecorded]) -> Row:
 def _environment(event: Received[EnvironmentResolved | EnvironmentUnknown]) -> Row:
     state = "resolved" if isinstance(event.data, EnvironmentResolved) else "unknown"
     data = event.data.model_dump(mode="json", exclude={"ticket_id"})
-    return {"ticket_id": event.data.ticket_id, "state": state, "data": data, "sequence": event.sequence}
+    key = {"ticket_id": event.data.ticket_id, "classification": event.data.classification}
+    return {**key, "state": state, "data": data, "sequence": event.sequence}
 
 
 def _clock(event: Received[ClockEvent]) -> Row:

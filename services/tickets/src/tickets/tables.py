@@ -73,6 +73,8 @@ tickets = Table(
     # Since when the work runs, rests or is done as it does.
     instant("course_at"),
     text("owner"),
+    # The version at which product, module and installation came to be what they are.
+    Column("classification", Integer, nullable=False, server_default="1"),
     _integer("level"),
     text("target", nullable=True),
     text("team", nullable=True),
@@ -144,6 +146,7 @@ open_tickets = Table(
     _integer("turn"),
     Column("turn_by", BigInteger, nullable=False),
     text("team", nullable=True),
+    text("installation_id", nullable=True),
 )
 Index(
     "open_tickets_by_turn",
@@ -324,10 +327,12 @@ Index("contracts_by_client", contracts.c.client_id)
 environments = Table(
     "environments",
     metadata,
-    uuid("ticket_id", primary_key=True),
+    uuid("ticket_id"),
     text("state"),
     document("data"),
     _sequence(),
+    _integer("classification"),
+    PrimaryKeyConstraint("ticket_id", "classification"),
 )
 
 clocks = Table(

@@ -77,16 +77,21 @@ class InstalledModule(Part):
 
 
 class EnvironmentEvent(Event):
-    """Any fact about the environment of one ticket."""
+    """Any fact about the environment of one ticket, as one of its classifications gives it."""
 
     ticket_id: UUID
+    classification: int = Field(
+        default=1,
+        ge=1,
+        description="the version of the ticket that named what this was found by: 1 as it was opened",
+    )
 
     def subject(self) -> str:
         return str(self.ticket_id)
 
 
 class EnvironmentResolved(EnvironmentEvent):
-    """The client's environment, frozen at the instant the ticket opened."""
+    """The client's environment, frozen when the ticket was classified so: when it opened, or was completed."""
 
     type = "desk.environment.resolved.v1"
     client_id: Code

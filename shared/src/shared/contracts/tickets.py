@@ -169,6 +169,28 @@ class TicketDeescalated(TicketEvent):
     reason: Personal[str]
 
 
+class Rerouting(Part):
+    """The ticket went to the queue of another team: what that one covers. None stands for everything in its place."""
+
+    from_team: Code | None
+    client_id: Code | None = None
+    product_id: Code | None = None
+    module_id: Code | None = None
+
+
+class TicketClassified(TicketEvent):
+    """What nobody could say at opening is named now; None is what this does not name. Its environment is read anew.
+
+    The version of `ticket` is the number of this classification: that of the opening is 1.
+    """
+
+    type = "desk.ticket.classified.v1"
+    product_id: Code | None = Field(default=None, description="also where the module or the installation settles it")
+    module_id: Code | None = None
+    installation_id: Code | None = None
+    rerouted: Rerouting | None = Field(default=None, description="when nobody had it, and another team covers it now")
+
+
 class TicketCommented(TicketEvent):
     """Somebody wrote something down for the house; the client was told nothing."""
 

@@ -82,6 +82,7 @@ TICKETS = Topic(
         tickets.TicketParticipantLeft,
         tickets.TicketEscalated,
         tickets.TicketDeescalated,
+        tickets.TicketClassified,
         tickets.TicketCommented,
         tickets.TicketResponded,
         tickets.TicketHeld,

@@ -30,7 +30,8 @@ OfView = Annotated[
     ViewName | None,
     Query(
         description="the caller's: `mine` (owner, assignee or working), `team` (the queues of one's teams), "
-        "`unassigned` (what nobody has there), `attention` (what calls one; by opening also what is closed)"
+        "`unassigned` (what nobody has there), `attention` (what calls one; by opening also what is closed), "
+        "`to-complete` (whose product, module or, of several, installation nobody has said; of one's teams or owned)"
     ),
 ]
 OfStatus = Annotated[

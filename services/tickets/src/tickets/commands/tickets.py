@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -347,9 +346,7 @@ async def _require_known(tx: Transaction, ticket: Ticket, person_id: str) -> Non
 
 
 async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:
-    """Compares under the ticket's lock. What happened since is only read for whoever has to be told."""
-    since = partial(history.facts_since, tx, ticket.id, expected.newest)
-    await expected.require(ticket.number, ticket.version, since)
+    await history.require_seen(tx, ticket.id, ticket.number, ticket.version, expected)
 
 
 async def store_done(

@@ -13,7 +13,7 @@ from tickets.domain.urgency import KnownContract
 class Asked:
     """What the caller could say; None is "no sé"."""
 
-    client_id: str
+    client_id: str | None
     product_id: str | None
     module_id: str | None
     installation_id: str | None
@@ -88,6 +88,11 @@ def resolve_groups(asked: Asked, known: Known) -> Groups:
     that is not known or retired, GroupsDoNotFit when ids contradict each other.
     """
     known_client(asked, known)
+    return fitting_groups(asked, known)
+
+
+def fitting_groups(asked: Asked, known: Known) -> Groups:
+    """The same for a client that is the ticket's already, whatever became of it since."""
     product_id = asked.product_id
     if product_id is not None and known.product_retired is not False:
         raise _unknown("product", product_id)

@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.contracts.tickets import Status, Target
 from shared.errors import Conflict, Forbidden
 from tickets.domain.closing import require_reopenable
+from tickets.domain.completing import Naming, require_incomplete
 from tickets.domain.escalation import EVERYWHERE, Reach, check_any_step, reach_of
 from tickets.domain.workflow import RULES, Action, Rule, status_after
 
@@ -24,6 +25,7 @@ class Standing:
     immediate: bool
     resolved_at: datetime | None
     now: datetime
+    named: Naming
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def _possibility(ticket: Standing, rule: Rule, permitted: Collection[str]) -> Po
         return Possible(rule.action, False, "permission-missing", f"this needs the permission {rule.may}")
     try:
         status_after(ticket.number, ticket.status, ticket.level, rule.action)
+        if rule.action == "complete":
+            require_incomplete(ticket.number, ticket.named)
         if rule.action == "reopen":
             require_reopenable(ticket.number, ticket.resolved_at, ticket.now)
         if rule.action == "escalate":

@@ -72,6 +72,7 @@ class Ticket:
 
     `owner` keeps the contact with the client, `assignee` works on it, `team` has it in its queue, `participants` take
     part beside them. `last_hands` is who had it last on each level (as text) that it left, `attention` whom it calls.
+    `classification` is the version at which product, module and installation came to be what they are.
 
     `last_fact_at` is when the latest of its own facts was recorded: the next one comes after it. `course_at` is when
     the work on it came to run, rest or be done as it does: what is told late of that happened after it.
@@ -87,6 +88,7 @@ class Ticket:
     last_fact_at: datetime
     course_at: datetime
     owner: str
+    classification: int = 1
     level: int = 1
     target: Target | None = None
     team: str | None = None

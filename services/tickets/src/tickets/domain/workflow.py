@@ -10,6 +10,7 @@ from shared.contracts.tickets import (
     Status,
     TicketAssigned,
     TicketCancelled,
+    TicketClassified,
     TicketClosed,
     TicketCommented,
     TicketDeescalated,
@@ -27,8 +28,8 @@ from shared.contracts.tickets import (
 from shared.errors import Conflict
 
 Action = Literal[
-    "assign", "hand-over", "join", "leave", "escalate", "de-escalate", "hold", "release", "respond", "note", "resolve",
-    "reopen", "close", "cancel",
+    "assign", "hand-over", "join", "leave", "complete", "escalate", "de-escalate", "hold", "release", "respond", "note",
+    "resolve", "reopen", "close", "cancel",
 ]  # fmt: skip
 
 # In one of these a ticket has ended and stands in no queue; in any other it is open.
@@ -67,6 +68,8 @@ RULES: Mapping[Action, Rule] = {
         Rule("hand-over", _STAYS_OPEN, "ticket:work", TicketHandedOver),
         Rule("join", _STAYS_OPEN, "ticket:work", TicketParticipantJoined),
         Rule("leave", _STAYS, "ticket:work", TicketParticipantLeft),
+        # To say what a ticket is about is not to work on it: a new one stays new, and in the queue.
+        Rule("complete", _STAYS_OPEN, "ticket:work", TicketClassified),
         Rule("escalate", _WORK, "ticket:escalate", TicketEscalated),
         Rule("de-escalate", _WORK, "ticket:escalate", TicketDeescalated, levels=(2, 3)),
         Rule("hold", {"new": "on_hold", "in_progress": "on_hold"}, "ticket:work", TicketHeld),

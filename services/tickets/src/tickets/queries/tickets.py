@@ -31,6 +31,7 @@ from shared.contracts.tickets import (
 )
 from shared.db.statement import sql
 from shared.db.transaction import Reader
+from tickets.domain.completing import Naming
 from tickets.domain.possible import Standing, possibilities
 from tickets.domain.ticket import TicketNotFound
 from tickets.domain.workflow import Action
@@ -91,7 +92,10 @@ class ResolutionView(View):
 
 
 class EnvironmentView(View):
-    """What the client runs: `pending` until inventory has answered; `data` is what its event said."""
+    """What the client runs: `pending` until inventory has answered; `data` is what its event said.
+
+    Its `classification` is the version of the ticket that named what it was found by.
+    """
 
     state: Literal["pending", "resolved", "unknown"]
     data: dict[str, Any] | None
@@ -178,6 +182,9 @@ class TicketView(TicketSummary):
     closed_at: AwareDatetime | None
     cancelled_at: AwareDatetime | None
     environment: EnvironmentView
+    earlier_environments: list[EnvironmentView] = Field(
+        description="what was frozen before product, module or installation were named, the first one first"
+    )
     clocks: list[ClockView]
     tasks: list[TaskView]
     history: list[HistoryEntry] = Field(description=f"the last {history.SHOWN} facts, by when they happened")
@@ -215,7 +222,8 @@ SUMMARY = {
 _HOLD = object_of(HoldView, "t", reason="t.hold_reason", note="t.hold_note", since="t.held_at", wake_at="t.wake_at")
 _RESOLUTION = object_of(ResolutionView, "t", code="t.resolution_code", text="t.resolution_text", at="t.resolved_at")
 _ENVIRONMENT = f"""COALESCE(
-    (SELECT {object_of(EnvironmentView, "e")} FROM tickets.environments e WHERE e.ticket_id = t.id),
+    (SELECT {object_of(EnvironmentView, "e")} FROM tickets.environments e
+      WHERE e.ticket_id = t.id AND e.classification = t.classification),
     '{{"state": "pending", "data": null}}')"""
 _CLOCK = object_of(
     ClockView,
@@ -233,13 +241,21 @@ _TICKET = object_of(
     hold=_where("t.hold_reason", _HOLD),
     resolution=_where("t.resolved_at", _RESOLUTION),
     environment=_ENVIRONMENT,
+    earlier_environments=array_of(
+        object_of(EnvironmentView, "e"),
+        "e.classification",
+        "tickets.environments e WHERE e.ticket_id = t.id AND e.classification < t.classification",
+    ),
     clocks=array_of(_CLOCK, "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id"),
     tasks=array_of(object_of(TaskView, "d"), "d.id", "tickets.tasks d WHERE d.ticket_id = t.id"),
     history=history.LAST,
     history_goes_on=history.MORE,
     server_time="CAST(:now AS timestamptz)",
 )
-_STANDING = f"t.number, t.status, t.level, t.target, {IMMEDIATE} AS immediate, t.resolved_at"
+_STANDING = (
+    f"t.number, t.status, t.level, t.target, {IMMEDIATE} AS immediate, t.resolved_at, "
+    "t.product_id, t.module_id, t.installation_id"
+)
 VIEW = sql(f"SELECT t.version, {_STANDING}, {_TICKET}::text AS view FROM tickets.tickets t WHERE t.id = :id")
 
 
@@ -251,6 +267,7 @@ async def view_ticket(connection: Reader, id: UUID, now: datetime, permitted: Co
     row = await connection.fetch_first(VIEW, {"id": id, "now": now})
     if row is None:
         raise TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
-    standing = Standing(row.number, row.status, row.level, row.target, row.immediate, row.resolved_at, now)
+    named = Naming(row.product_id, row.module_id, row.installation_id)
+    standing = Standing(row.number, row.status, row.level, row.target, row.immediate, row.resolved_at, now, named)
     actions = json.dumps([asdict(one) for one in possibilities(standing, permitted)], ensure_ascii=False)
     return row.version, f'{row.view[:-1]}, "actions": {actions}}}'

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from shared.contracts.envelope import Cause, Event, Received, Sealed
 from shared.contracts.tickets import TicketBrief, TicketEvent
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
+from shared.versions import Expected
 
 _HISTORY_COLUMNS = (
     "ticket_id", "fact_id", "type", "source", "occurred_at", "recorded_at", "actor", "origin", "correlation_id",
@@ -45,6 +47,14 @@ async def facts_since(tx: Transaction, id: UUID, version: int) -> list[dict[str,
     """What people did to a ticket after it had this version, the oldest first, at most twenty."""
     rows = await tx.fetch(_FACTS_SINCE, {"id": id, "version": version})
     return [dict(row) for row in rows]
+
+
+async def require_seen(tx: Transaction, id: UUID, number: str, version: int, expected: Expected) -> None:
+    """Compares what a caller had seen with a ticket that is locked. Raises VersionChanged.
+
+    What happened since is only read for whoever has to be told.
+    """
+    await expected.require(number, version, partial(facts_since, tx, id, expected.newest))
 
 
 async def add_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> None:

@@ -48,8 +48,8 @@ _CLOCKS = """
 """
 _ENDED = ", ".join(f"'{status}'" for status in ENDED)
 _OPEN_OF_TICKET = (
-    "id", "number", "title_key", "opened_at", "status", "client_id", "product_id", "module_id", "severity", "priority",
-    "level", "target", "team", "owner", "assignee",
+    "id", "number", "title_key", "opened_at", "status", "client_id", "product_id", "module_id", "installation_id",
+    "severity", "priority", "level", "target", "team", "owner", "assignee",
 )  # fmt: skip
 # Who works on it beside its assignee, and whom it calls.
 _OPEN_OF_PEOPLE = {

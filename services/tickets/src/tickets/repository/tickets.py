@@ -30,7 +30,11 @@ from tickets.repository.teams import coverages_of, covering
 _GROUP_COLUMNS = ("client_id", "product_id", "module_id")
 _OPENING_COLUMNS = tuple(one.name for one in fields(Opening) if one.name != "groups")
 _TICKET_COLUMNS = tuple(one.name for one in fields(Ticket) if one.name != "opening")
-_CHANGING_COLUMNS = tuple(name for name in _TICKET_COLUMNS if name not in ("id", "number", "opened_at", "opened_by"))
+# What nobody could say at opening may be named later.
+_CHANGING_COLUMNS = (
+    *(name for name in _TICKET_COLUMNS if name not in ("id", "number", "opened_at", "opened_by")),
+    "product_id", "module_id", "installation_id",
+)  # fmt: skip
 # Columns that hold several parts of a ticket as JSON, and what each part is.
 _PARTS: dict[str, type[Participant] | type[Attention]] = {"participants": Participant, "attention": Attention}
 _ALL_COLUMNS = (*_TICKET_COLUMNS, *_OPENING_COLUMNS, *_GROUP_COLUMNS, "title_key")
@@ -53,7 +57,8 @@ _LOAD_WITH_HANDOVER = sql(f"""
              WHERE c.ticket_id = t.id AND c.kind = 'resolution' AND c.course = 'running') AS resolution_due_at,
            {covering(":target", "t.client_id", "t.module_id")}::text AS coverages
       FROM tickets.tickets t
-      LEFT JOIN tickets.environments e ON e.ticket_id = t.id AND e.state = 'resolved'
+      LEFT JOIN tickets.environments e
+             ON e.ticket_id = t.id AND e.classification = t.classification AND e.state = 'resolved'
      WHERE t.id = :id FOR UPDATE OF t
 """)
 
@@ -68,9 +73,8 @@ _LOAD_NEXT = sql(f"""
      ORDER BY o.turn, o.turn_by, o.severity, o.priority, o.id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
 """)
 
-# Everything that an opening must know, in one round trip: the number, and what the replicas say of the ids named.
-_KNOWN = query(f"""
-    SELECT nextval('tickets.ticket_number') AS number,
+# What the replicas say of the ids named.
+_REPLICAS = """
            (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', COALESCE((
                        SELECT json_agg(json_build_object('contract_type', k.contract_type, 'valid_from', k.valid_from,
                                   'valid_until', k.valid_until, 'promised_s1_seconds', k.promised_s1_seconds))
@@ -80,23 +84,27 @@ _KNOWN = query(f"""
            (SELECT json_build_object('product_id', m.product_id, 'client_id', m.client_id, 'retired', m.retired)
               FROM tickets.modules m WHERE m.id = :module_id)::text AS module,
            (SELECT json_build_object('client_id', i.client_id, 'product_id', i.product_id, 'retired', i.retired)
-              FROM tickets.installations i WHERE i.id = :installation_id)::text AS installation,
+              FROM tickets.installations i WHERE i.id = :installation_id)::text AS installation
+"""
+# Everything that an opening must know, in one round trip: the number beside it.
+_KNOWN = query(f"""
+    SELECT nextval('tickets.ticket_number') AS number, {_REPLICAS},
            {covering(f"'{CALL_CENTRE}'", ":client_id", ":module_id")}::text AS coverages
 """)
+
+_REPLICAS_ALONE = query(f"SELECT {_REPLICAS}")
 
 
 async def read_known(tx: Transaction, asked: Asked) -> tuple[str, Known, tuple[Coverage, ...]]:
     """The next ticket number, what the replicas know of the ids that were named, and what of the call centre could take
     it, in one statement."""
-    row = await tx.fetch_one(_KNOWN, {name: getattr(asked, name) for name in Asked.__slots__})
-    module, installation = _json(row["module"]), _json(row["installation"])
-    known = Known(
-        client=_known_client(_json(row["client"])),
-        product_retired=row["product_retired"],
-        module=KnownModule(**module) if module else None,
-        installation=KnownInstallation(**installation) if installation else None,
-    )
-    return f"T-{row['number']:06d}", known, coverages_of(_json(row["coverages"]))
+    row = await tx.fetch_one(_KNOWN, asdict(asked))
+    return f"T-{row['number']:06d}", _known(row), coverages_of(_json(row["coverages"]))
+
+
+async def read_replicas(tx: Transaction, asked: Asked) -> Known:
+    """What the replicas know of ids that are named later."""
+    return _known(await tx.fetch_one(_REPLICAS_ALONE, asdict(asked)))
 
 
 async def insert_ticket(tx: Transaction, ticket: Ticket, facts: Sequence[Sealed[TicketEvent]]) -> None:
@@ -176,6 +184,16 @@ def _ticket_of(row: Row) -> Ticket:
         for name, part in _PARTS.items()
     }
     return Ticket(opening=opening, **{name: row[name] for name in _TICKET_COLUMNS} | parts)
+
+
+def _known(row: Row) -> Known:
+    module, installation = _json(row["module"]), _json(row["installation"])
+    return Known(
+        client=_known_client(_json(row["client"])),
+        product_retired=row["product_retired"],
+        module=KnownModule(**module) if module else None,
+        installation=KnownInstallation(**installation) if installation else None,
+    )
 
 
 def _known_client(found: Any) -> KnownClient | None:
