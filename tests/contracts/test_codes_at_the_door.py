@@ -13,7 +13,7 @@ from shared.contracts.devlink import TaskStatus
 from shared.contracts.inventory import Nature, Tier
 from shared.contracts.sla import ContractType
 from shared.contracts.teams import Language, PersonState, TeamTarget, Weekday
-from shared.contracts.tickets import AttentionReason, Channel, HoldReason, Kind, ParticipantRole, Target
+from shared.contracts.tickets import AttentionReason, Channel, HoldReason, Kind, ParticipantRole, Relation, Target
 from shared.http.routers import routers_of
 from tests.contracts.messages import is_code
 from tests.rules.source import SERVICES
@@ -27,6 +27,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "HoldBody.reason": HoldReason,
         "RespondBody.channel": Channel,
         "ParticipantBody.role": ParticipantRole,
+        "LinkBody.relation": Relation,
         "AnswerBody.reason": AttentionReason,
         "OwnFacts.language": Language,
         "PersonFacts.language": Language,

@@ -23,6 +23,7 @@ OF_THE_TRACKER = "what the tracker calls it"
 # Class and field → why it is no personal data although anything could stand in it.
 FREE = {
     "TicketBrief.number": "made by this system",
+    "OtherTicket.number": "made by this system",
     "EnvironmentBrief.product_version": VERSION,
     "TeamRecorded.name": "of a team of the house",
     "RotaRecorded.zone": "a name of the time zone database",

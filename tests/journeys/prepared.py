@@ -18,7 +18,7 @@ PRODUCTS = ["factela", "kontar"]
 NEXT = ["triaged", "in_progress"]
 OF_EACH_STATE = 8
 # What the tickets are prepared for.
-GROUPS = ("held", "resolved", "escalated", "new", "unwanted", "shared", "calling", "vague")
+GROUPS = ("held", "resolved", "escalated", "new", "unwanted", "shared", "calling", "vague", "linked")
 OF_INVENTORY = {
     "PUT /v1/installations/{id} path.id": ["metalurgica-arenales-kontar"],
     "PUT /v1/installations/{id} body.client_id": ["metalurgica-arenales"],
@@ -32,6 +32,7 @@ OF_INVENTORY = {
 # A call of which only the client was known, and what can be named later.
 VAGUE = {"client_id": "metalurgica-arenales", "product_id": None}
 NAMED = {"product_id": "kontar", "module_id": "kontar-stock", "installation_id": "metalurgica-arenales-kontar"}
+LINK = {"relation": "related"}
 # Somebody who works here and has nothing to do with the tickets.
 OTHER = "sofia.herrera"
 OF_THE_HOUSE = {
@@ -60,6 +61,8 @@ async def prepare(system: System) -> dict[str, dict[str, list[str]]]:
             await act(desk, ticket, "join", person_id=OTHER, role="working")
         for ticket in [*group["escalated"], *group["calling"]]:
             await act(desk, ticket, "escalate", target="development", reason="error")
+        for ticket in group["linked"]:
+            await act(desk, ticket, "link", **LINK, other=group["new"][0])
         tasks = await _tasks(board, OF_EACH_STATE * 2)
         declined = [await _decline_task_of(desk, board, ticket) for ticket in group["calling"]]
     return _pools(group, [task["id"] for task in tasks if task["id"] not in declined])
@@ -104,6 +107,7 @@ def _pools(group: Mapping[str, list[str]], tasks: list[str]) -> dict[str, dict[s
             ("hold", group["new"]), ("release", group["held"]), ("close", resolved[0::2]), ("reopen", resolved[1::2]),
             ("cancel", group["unwanted"]), ("leave", group["shared"]), ("de-escalate", group["escalated"]),
             ("answer", group["calling"]), ("complete", group["vague"]),
+            ("unlink", group["linked"]),
         )
     }  # fmt: skip
     said = {
@@ -111,6 +115,9 @@ def _pools(group: Mapping[str, list[str]], tasks: list[str]) -> dict[str, dict[s
         "POST /v1/tickets/{ticket_id}/leave body.person_id": [OTHER],
         "POST /v1/tickets/{ticket_id}/leave body.role": ["working"],
         "POST /v1/tickets/{ticket_id}/answer body.reason": ["declined"],
+        "POST /v1/tickets/{ticket_id}/unlink body.relation": [LINK["relation"]],
+        "POST /v1/tickets/{ticket_id}/unlink body.other": group["new"][:1],
+        "POST /v1/tickets/{ticket_id}/link body.other": group["unwanted"],
     } | {f"POST /v1/tickets/{{ticket_id}}/complete body.{name}": [value] for name, value in NAMED.items()}
     return {
         "tickets": {

@@ -106,6 +106,9 @@ class Story:
             await act(desk, ticket, "release")
             await act(desk, ticket, "escalate", target="development", reason=plant("reason of the escalation"))
             await until(desk, ticket, lambda seen: seen["tasks"])
+            link = {"relation": "related", "other": (await open_ticket(desk))["number"]}
+            await act(desk, ticket, "link", **link, reason=plant("why it was linked"))
+            await act(desk, ticket, "unlink", **link, reason=plant("why it was linked no more"))
             await act(desk, ticket, "resolve", code="error-corregido", text=plant("how it was settled"))
             for path in ("/v1/clients", "/v1/tickets"):
                 assert (await desk.get(path, params={"q": plant(f"search in {path}")})).status_code == 200
@@ -285,6 +288,7 @@ async def require_marked(story: Story) -> None:
     assert [one for one in seen if not one.allowed] == []
     told = {one.what for one in seen}
     kept = {"title", "description", "reporter", "contact", "phone", "note of the hold", "reason of the escalation"}
+    kept |= {"why it was linked", "why it was linked no more"}
     assert kept | {"what the client was told", "how it was settled", "reason of the late registration"} <= told
     assert await sightings(story.secret, bootstrap, topics) == []
 

@@ -128,11 +128,15 @@ async def test_what_was_not_settled_goes_on_and_what_should_not_be_there_ends(sy
 
         await until(agent, unwanted["id"], has_reacted)
         await _complete(agent, unwanted["id"])
+        for action in ("link", "unlink", "link"):
+            await act(analyst, unwanted["id"], action, relation="duplicate_of", other=opened["number"])
         await act(analyst, unwanted["id"], "cancel", reason="Se abrió dos veces.")
         ticket = await until(
             agent, unwanted["id"], lambda seen: {clock["state"] for clock in seen["clocks"]} == {"cancelled"}
         )
-        assert ticket["status"] == "cancelled"
+        assert (ticket["status"], [one["number"] for one in ticket["related"]]) == ("cancelled", [opened["number"]])
+        (repeated,) = (await view(agent, opened["id"]))["related"]
+        assert (repeated["number"], repeated["relation"]) == (unwanted["number"], "has_duplicate")
 
 
 async def _complete(agent: httpx2.AsyncClient, ticket_id: str) -> None:

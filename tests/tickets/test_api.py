@@ -178,8 +178,8 @@ async def test_a_state_that_does_not_allow_it_answers_409_and_what_is_possible(a
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["ticket_status"]) == (409, "action-not-allowed", "new")
     assert problem["allowed"] == [
-        "assign", "cancel", "complete", "escalate", "hand-over", "hold", "join", "leave", "note", "resolve",
-        "respond",
+        "assign", "cancel", "complete", "escalate", "hand-over", "hold", "join", "leave", "link", "note", "resolve",
+        "respond", "unlink",
     ]  # fmt: skip
     assert (await ana.get(place)).headers["etag"] == '"1"'
 
@@ -339,7 +339,7 @@ async def test_no_route_is_open(http: Desk) -> None:
     transport = httpx2.ASGITransport(app=http.app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://desk") as stranger:
         doors = [door for door in doors_of(http.app) if door.path.startswith("/v1/")]
-        assert len(doors) == 37
+        assert len(doors) == 39
         for door in doors:
             answer = await stranger.request(door.method, door.path.replace("{ticket_id}", str(new_id())))
             assert answer.status_code == 401, door

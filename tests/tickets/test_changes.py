@@ -22,12 +22,15 @@ from tests.tickets.desk import NOW, cause, deliver, open_one, rows
 from tests.tickets.door import Desk, at, id_in, opened
 from tickets.commands import tickets as commands
 from tickets.commands.completing import complete_ticket
+from tickets.commands.links import link_tickets, unlink_tickets
 from tickets.commands.tickets import Done
 from tickets.domain.completing import Naming
 from tickets.domain.escalation import EVERYWHERE
 from tickets.queries import history
 from tickets.queries.history import HistoryEntry
 
+# The ticket that was opened before the others.
+FIRST = "T-000001"
 Do = Callable[[Transaction, UUID], Awaitable[Done]]
 DO: dict[str, Do] = {
     "assign": lambda tx, id: commands.assign_ticket(tx, cause(), id, assignee="bruno"),
@@ -41,6 +44,8 @@ DO: dict[str, Do] = {
     "join": lambda tx, id: commands.join_ticket(tx, cause(), id, person_id="ines", role="working"),
     "leave": lambda tx, id: commands.leave_ticket(tx, cause(), id, person_id="ines", role="working"),
     "complete": lambda tx, id: complete_ticket(tx, cause(), id, naming=Naming(installation_id="molinos-gestion")),
+    "link": lambda tx, id: link_tickets(tx, cause(), id, relation="related", other=FIRST),
+    "unlink": lambda tx, id: unlink_tickets(tx, cause(), id, relation="related", other=FIRST),
     "note": lambda tx, id: commands.comment_ticket(tx, cause(), id, text="probado en planta"),
     "hold": lambda tx, id: commands.hold_ticket(tx, cause(), id, reason="waiting-for-client", note="¿versión?"),
     "release": lambda tx, id: commands.release_ticket(tx, cause(), id),
@@ -100,6 +105,8 @@ LIFE: list[tuple[str, dict[str, list[Any]]]] = [
     ("complete", {"installation_id": [None, "molinos-gestion"]}),
     ("hold", {"status": ["in_progress", "on_hold"], "hold": [None, held(19)]}),
     ("cancel", {"status": ["on_hold", "cancelled"], "hold": [held(19), None]}),
+    ("link", {}),
+    ("unlink", {}),
 ]
 
 
@@ -140,6 +147,7 @@ async def latest_brief(desk: Database, ticket_id: UUID) -> Any:
 
 
 async def test_each_action_keeps_what_it_changed_and_nothing_else(desk: Database) -> None:
+    await open_one(desk)
     ticket_id = (await open_one(desk)).ticket.id
     with time_machine.travel(AT, tick=False):
         for action, _ in LIFE:
@@ -162,6 +170,7 @@ async def test_the_first_answer_takes_a_new_ticket_into_work(desk: Database) -> 
 async def test_what_changed_in_any_life_adds_up_to_the_brief_of_its_latest_event(desk: Database) -> None:
     chance = random.Random(11)
     seen: set[str] = set()
+    await open_one(desk)
     for number in range(20):
         ticket_id = (await open_one(desk, severity=chance.randint(1, 4))).ticket.id
         for step in range(25):

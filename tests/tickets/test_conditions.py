@@ -65,6 +65,8 @@ ACTIONS: dict[str, dict[str, Any]] = {
     "hold": {"reason": "third-party", "note": "el banco"},
     "release": {},
     "respond": {"text": "lo vemos"},
+    "link": {"relation": "related", "other": "1"},
+    "unlink": {"relation": "related", "other": "1"},
     "note": {"text": "probado en planta"},
     "resolve": {"code": "configuracion", "text": "listo"},
     "close": {},
@@ -76,6 +78,7 @@ ACTIONS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("action", ACTIONS)
 async def test_every_action_wants_to_know_what_the_caller_has_seen(http: Desk, action: str) -> None:
     async with http.person("sofia", "supervisor") as sofia:
+        await opened(sofia)
         place = await opened(sofia)
         missing = await sofia.post(f"{place}/{action}", json=ACTIONS[action])
         assert (missing.status_code, missing.json()["code"]) == (428, "version-not-stated")

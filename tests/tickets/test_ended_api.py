@@ -80,8 +80,8 @@ async def test_what_was_never_settled_is_not_reopened_and_the_answer_says_what_i
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["ticket_status"]) == (409, "action-not-allowed", "new")
     assert problem["allowed"] == [
-        "assign", "cancel", "complete", "escalate", "hand-over", "hold", "join", "leave", "note", "resolve",
-        "respond",
+        "assign", "cancel", "complete", "escalate", "hand-over", "hold", "join", "leave", "link", "note", "resolve",
+        "respond", "unlink",
     ]  # fmt: skip
     assert "what it can take now: assign, cancel" in problem["detail"]
 
@@ -91,7 +91,7 @@ async def test_whoever_wants_to_go_on_with_a_closed_ticket_is_told_to_reopen_it(
     answer = await ana.post(f"{place}/respond", json={"text": "lo vemos"}, headers=at(3))
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["allowed"]) == (
-        409, "ticket-already-closed", ["leave", "note", "reopen"],
+        409, "ticket-already-closed", ["leave", "link", "note", "reopen", "unlink"],
     )  # fmt: skip
     assert "is closed: reopen it, or open a new one and name it there" in problem["detail"]
 
@@ -148,7 +148,7 @@ async def test_whoever_does_not_work_on_tickets_reopens_none(http: Desk, ana: ht
         (
             False,
             "action-not-allowed",
-            "what it can take now: close, complete, hand-over, join, leave, note, reopen, respond",
+            "what it can take now: close, complete, hand-over, join, leave, link, note, reopen, respond, unlink",
         ),
         (True, "ticket-already-closed", "reopen it, or open a new one and name it there"),
     ],
@@ -176,7 +176,7 @@ async def test_a_cancelled_ticket_is_only_written_about_and_the_answer_says_what
             answer = await sofia.post(f"{place}/{action}", json=body, headers=at(2))
             problem = answer.json()
             assert (answer.status_code, problem["code"], problem["allowed"]) == (
-                409, "ticket-already-cancelled", ["leave", "note"],
+                409, "ticket-already-cancelled", ["leave", "link", "note", "unlink"],
             )  # fmt: skip
             assert "is cancelled: open a new one and name it there" in problem["detail"]
         assert len((await sofia.get(place)).json()["history"]) == 2

@@ -18,17 +18,20 @@ from tickets.domain.workflow import Action
 
 SETTLE = {"code": "configuracion", "text": "era el certificado"}
 HOLD = {"reason": "third-party", "note": "el banco"}
+# To the ticket that was opened first.
+LINK = {"relation": "caused_by", "other": "T-000001", "reason": "el mismo corte"}
 # What each door takes, so that only state, level and permission decide: nobody of these has any part yet.
 BODIES: dict[str, dict[str, Any]] = {
     "assign": {"assignee": "zoe"}, "hand-over": {"owner": "zoe"}, "join": {"person_id": "zoe"},
     "leave": {"person_id": "ines"}, "complete": {"product_id": "gestion"},
     "escalate": {"target": "analysts", "reason": "excede"},
     "de-escalate": {"reason": "falta probarlo"}, "hold": HOLD, "release": {}, "respond": {"text": "lo vemos"},
+    "link": LINK, "unlink": LINK,
     "note": {"text": "probado en planta"}, "resolve": SETTLE, "reopen": {"reason": "sigue igual"}, "close": {},
     "cancel": {"reason": "duplicado"},
 }  # fmt: skip
 NEW_DOORS: dict[str, dict[str, Any]] = {
-    name: BODIES[name] for name in ("hand-over", "join", "leave", "complete", "de-escalate", "note")
+    name: BODIES[name] for name in ("hand-over", "join", "leave", "complete", "de-escalate", "note", "link")
 } | {"answer": {"reason": "breached"}}
 # What leads a fresh ticket into each state.
 WAYS: dict[Status, list[str]] = {
@@ -68,11 +71,15 @@ async def test_what_the_view_allows_is_done_and_what_it_refuses_is_refused_with_
 ) -> None:
     tried: set[tuple[str, bool]] = set()
     async with http.person("sofia", "supervisor") as sofia:
+        await opened(sofia)
         for role in ("agent", "analyst", "liaison", "supervisor", "auditor"):
             for level in (1, 2, 3) if status != "new" else (1,):
+                place = ""
                 for action in get_args(Action):
-                    # A fresh one for each: an action that is done leads elsewhere.
-                    place = await prepared(sofia, status, level)
+                    # Another one as soon as an action was done, which leads elsewhere.
+                    place = place or await prepared(sofia, status, level)
+                    if action == "unlink":
+                        await do(sofia, place, "link")
                     async with http.person("paula", role) as paula:
                         shown = (await paula.get(place)).json()
                         (said,) = [one for one in shown["actions"] if one["action"] == action]
@@ -85,6 +92,7 @@ async def test_what_the_view_allows_is_done_and_what_it_refuses_is_refused_with_
                         assert (answer.json()["code"], answer.status_code in (403, 409)) == (said["code"], True)
                         assert said["problem"], "it says what to do instead"
                     tried.add((action, said["allowed"]))
+                    place = "" if said["allowed"] else place
     assert {action for action, allowed in tried if not allowed} == set(get_args(Action)), "by somebody at least"
 
 
@@ -115,7 +123,9 @@ async def test_a_ticket_that_was_settled_too_long_ago_is_not_offered_for_reopeni
 
 @pytest.fixture
 async def called(http: Desk, ana: httpx2.AsyncClient) -> str:
-    """Somebody's ticket of level 2 that calls for its breach; Inés takes part, and it is at version 5."""
+    """Somebody's ticket of level 2 that calls for its breach, the second that was opened; Inés takes part, and it is at
+    version 5."""
+    await opened(ana)
     place = await opened(ana)
     await do(ana, place, "join", person_id="ines")
     await do(ana, place, "escalate", target="analysts", reason="excede")
@@ -164,6 +174,8 @@ async def test_each_new_door_is_refused_to_whoever_may_not_or_has_not_seen(
         ("join", {"role": "boss"}, "#/role"), ("join", {"person_id": ""}, "#/person_id"),
         ("leave", {"who": "ines"}, "#/who"), ("de-escalate", {}, "#/reason"),
         ("de-escalate", {"reason": "\n"}, "#/reason"), ("note", {"text": ""}, "#/text"), ("note", {}, "#/text"),
+        ("link", LINK | {"relation": "duplicate"}, "#/relation"), ("link", LINK | {"other": "T-"}, "#/other"),
+        ("link", LINK | {"reason": " "}, "#/reason"), ("unlink", {"relation": "related"}, "#/other"),
         ("answer", {"reason": "because"}, "#/reason"), ("answer", {}, "#/reason"),
         ("hold", HOLD | {"wake_at": "mañana"}, "#/wake_at"), ("hold", HOLD | {"wake_at": 1764000000}, "#/wake_at"),
     ],

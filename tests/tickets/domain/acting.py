@@ -6,13 +6,15 @@ from collections.abc import Callable
 from uuid import UUID
 
 from shared.contracts.tickets import TicketEvent
-from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW
+from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, ticket_in
 from tickets.domain.completing import complete
 from tickets.domain.escalation import EVERYWHERE
+from tickets.domain.link import Link, link, unlink
 from tickets.domain.routing import Pattern, Routed
 from tickets.domain.ticket import Ticket
 from tickets.domain.workflow import Action
 
+LINK = Link("duplicate_of", UUID(int=1), UUID(int=2), UUID(int=8))
 DO: dict[Action, Callable[[Ticket], tuple[Ticket, tuple[TicketEvent, ...]]]] = {
     "assign": lambda ticket: ticket.assign("dario"),
     "hand-over": lambda ticket: ticket.hand_over("dario", "salgo de licencia"),
@@ -27,6 +29,8 @@ DO: dict[Action, Callable[[Ticket], tuple[Ticket, tuple[TicketEvent, ...]]]] = {
     "release": lambda ticket: ticket.release(at=NOW),
     "respond": lambda ticket: ticket.respond("phone", "lo estamos viendo", at=NOW),
     "note": lambda ticket: ticket.comment("probado en planta"),
+    "link": lambda ticket: link(ticket, ticket_in("closed"), LINK, "mismo llamado"),
+    "unlink": lambda ticket: unlink(ticket, ticket_in("closed"), LINK, None),
     "resolve": lambda ticket: ticket.resolve("configuracion", "listo", at=NOW),
     "reopen": lambda ticket: ticket.reopen("sigue igual", at=NOW),
     "close": lambda ticket: ticket.close(at=NOW),

@@ -30,11 +30,13 @@ from shared.contracts.tickets import (
 )
 from shared.errors import Conflict, Forbidden, Invalid
 from shared.instants import STEP
+from tests.tickets.domain.acting import LINK
 from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, new_ticket
 from tickets.domain.attention import CALLS
 from tickets.domain.completing import Naming, asked_of, complete, completed_groups
 from tickets.domain.escalation import LEVEL_OF, Reach
 from tickets.domain.grouping import Known, KnownInstallation, KnownModule
+from tickets.domain.link import link, unlink
 from tickets.domain.routing import Pattern, Routed
 from tickets.domain.ticket import Ticket
 
@@ -56,7 +58,7 @@ MAY_CHANGE: dict[str, set[str]] = {
     "owner": {"handed-over"},
     "hold": {"held", "released", "resolved", "cancelled"},
 }  # fmt: skip
-WRITTEN_ABOUT = {"commented", "participant-left", "attention-cleared", "attention-raised"}
+WRITTEN_ABOUT = {"commented", "linked", "unlinked", "participant-left", "attention-cleared", "attention-raised"}
 
 
 def noun_of(event: TicketEvent) -> str:
@@ -180,6 +182,12 @@ class TicketLife(RuleBasedStateMachine):
     @rule(by=PEOPLE)
     def note(self, by: str) -> None:
         assert self.take(Ticket.comment, "x", by=by)
+
+    @rule(do=st.sampled_from([link, unlink]), by=PEOPLE)
+    def link(self, do: Callable[..., Any], by: str) -> None:
+        before = self.ticket.brief()
+        assert self.take(do, new_ticket(), LINK, "x", by=by)
+        assert self.ticket.brief() == before.model_copy(update={"version": before.version + 1})
 
     @rule(to=st.sampled_from(list(LEVEL_OF)), derive=st.booleans(), skip_level=st.booleans(), by=PEOPLE)
     def escalate(self, to: Target, derive: bool, skip_level: bool, by: str) -> None:

@@ -38,6 +38,8 @@ EXPECTED: dict[Action, tuple[str, ...]] = {
     "release":     ("-",           "-",           "in_progress", "-",           "-",           "-"),
     "respond":     ("in_progress", "=",           "=",           "=",           "-",           "-"),
     "note":        ("=",           "=",           "=",           "=",           "=",           "="),
+    "link":        ("=",           "=",           "=",           "=",           "=",           "="),
+    "unlink":      ("=",           "=",           "=",           "=",           "=",           "="),
     "resolve":     ("resolved",    "resolved",    "resolved",    "-",           "-",           "-"),
     "close":       ("-",           "-",           "-",           "closed",      "-",           "-"),
     "reopen":      ("-",           "-",           "-",           "in_progress", "in_progress", "-"),
@@ -102,6 +104,7 @@ TOLD: dict[Action, str] = {
     "complete": "desk.ticket.classified.v1",
     "escalate": "desk.ticket.escalated.v1", "de-escalate": "desk.ticket.deescalated.v1",
     "hold": "desk.ticket.held.v1", "release": "desk.ticket.released.v1", "respond": "desk.ticket.responded.v1",
+    "link": "desk.ticket.linked.v1", "unlink": "desk.ticket.unlinked.v1",
     "note": "desk.ticket.commented.v1", "resolve": "desk.ticket.resolved.v1", "reopen": "desk.ticket.reopened.v1",
     "close": "desk.ticket.closed.v1", "cancel": "desk.ticket.cancelled.v1",
 }  # fmt: skip
@@ -125,7 +128,8 @@ def test_a_refused_action_says_what_can_be_done_now() -> None:
     assert refused.value.extra == {
         "ticket_status": "on_hold",
         "allowed": [
-            "assign", "cancel", "complete", "hand-over", "join", "leave", "note", "release", "resolve", "respond",
+            "assign", "cancel", "complete", "hand-over", "join", "leave", "link", "note", "release", "resolve",
+            "respond", "unlink",
         ],
     }  # fmt: skip
     assert "T-000009 is on_hold" in refused.value.message
@@ -135,10 +139,10 @@ def test_a_refused_action_says_what_can_be_done_now() -> None:
 def test_a_closed_ticket_says_that_it_may_be_reopened() -> None:
     with pytest.raises(TicketAlreadyClosed, match="T-000009 is closed: reopen it, or open a new one") as refused:
         status_after("T-000009", "closed", 1, "respond")
-    assert refused.value.extra == {"ticket_status": "closed", "allowed": ["leave", "note", "reopen"]}
+    assert refused.value.extra == {"ticket_status": "closed", "allowed": ["leave", "link", "note", "reopen", "unlink"]}
 
 
 def test_a_cancelled_ticket_says_that_only_a_new_one_helps() -> None:
     with pytest.raises(TicketAlreadyCancelled, match="T-000009 is cancelled: open a new one") as refused:
         status_after("T-000009", "cancelled", 1, "reopen")
-    assert refused.value.extra == {"ticket_status": "cancelled", "allowed": ["leave", "note"]}
+    assert refused.value.extra == {"ticket_status": "cancelled", "allowed": ["leave", "link", "note", "unlink"]}

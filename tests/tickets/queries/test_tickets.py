@@ -24,7 +24,8 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
     found = await view(desk, done.ticket.id)
     (entry,) = found.pop("history")
     assert {one["action"] for one in found.pop("actions") if one["allowed"]} == {
-        "assign", "hand-over", "join", "leave", "escalate", "hold", "respond", "note", "resolve", "cancel",
+        "assign", "hand-over", "join", "leave", "escalate", "hold", "respond", "note", "link", "unlink",
+        "resolve", "cancel",
     }  # fmt: skip
     assert (entry["type"], entry["actor"], entry["fact_id"]) == ("desk.ticket.opened.v1", "ana", str(done.facts[0]))
     at = "2026-11-02T14:03:00.25+00:00"
@@ -43,7 +44,7 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
         "first_responded_at": None, "participants": [], "attention": [], "hold": None, "resolution": None,
         "closed_at": None, "cancelled_at": None,
         "environment": {"state": "pending", "data": None}, "earlier_environments": [], "clocks": [], "tasks": [],
-        "history_goes_on": False, "server_time": at,
+        "related": [], "history_goes_on": False, "server_time": at,
     }  # fmt: skip
 
 

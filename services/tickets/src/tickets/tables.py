@@ -169,6 +169,26 @@ Index(
 )
 Index("open_tickets_by_team", open_tickets.c.team, open_tickets.c.opened_at, open_tickets.c.id)
 
+# What two tickets have to do with each other; one that has ended stays. What is related has the lesser id first.
+links = Table(
+    "links",
+    metadata,
+    uuid("id", primary_key=True),
+    text("kind"),
+    uuid("from_id"),
+    uuid("to_id"),
+    instant("linked_at"),
+    text("linked_by"),
+    text("reason", nullable=True),
+    instant("unlinked_at", nullable=True),
+    text("unlinked_by", nullable=True),
+)
+_IS = sql("unlinked_at IS NULL")
+Index("links_once", links.c.from_id, links.c.to_id, links.c.kind, unique=True, postgresql_where=_IS)
+_REPEATS = sql("kind = 'duplicate_of' AND unlinked_at IS NULL")
+Index("links_of_duplicates", links.c.from_id, unique=True, postgresql_where=_REPEATS)
+Index("links_by_target", links.c.to_id, postgresql_where=_IS)
+
 # Everything that ever happened to a ticket, from whichever service. The serving role can add and read, nothing else.
 history = Table(
     "history",

@@ -23,6 +23,8 @@ ClosedBecause = Literal["asked", "no-objection"]
 # Why a ticket calls somebody, and whom.
 AttentionReason = Literal["breached", "released", "declined", "hold-ended", "tell-client"]
 Addressee = Literal["owner", "assignee", "team"]
+# What a ticket is to another one, read from it: each but the last has its counterpart on the other.
+Relation = Literal["duplicate_of", "has_duplicate", "caused_by", "cause_of", "related"]
 
 Severity = Annotated[int, Field(ge=1, le=4, description="1 stops the company, 4 stops nobody")]
 Priority = Annotated[int, Field(ge=1, le=4, description="1 is the most urgent client condition")]
@@ -189,6 +191,33 @@ class TicketClassified(TicketEvent):
     module_id: Code | None = None
     installation_id: Code | None = None
     rerouted: Rerouting | None = Field(default=None, description="when nobody had it, and another team covers it now")
+
+
+class OtherTicket(Part):
+    """The other end of a link."""
+
+    ticket_id: UUID
+    number: Number
+
+
+class TicketLinked(TicketEvent):
+    """This ticket has to do with another one; the same is told of that one, with the counterpart of the relation."""
+
+    type = "desk.ticket.linked.v1"
+    link_id: UUID
+    relation: Annotated[str, written(Relation)] = Field(description="what this ticket is to the other one")
+    other: OtherTicket
+    reason: Personal[str] | None = None
+
+
+class TicketUnlinked(TicketEvent):
+    """A link ended; it is told of both tickets."""
+
+    type = "desk.ticket.unlinked.v1"
+    link_id: UUID
+    relation: Annotated[str, written(Relation)] = Field(description="what this ticket was to the other one")
+    other: OtherTicket
+    reason: Personal[str] | None = None
 
 
 class TicketCommented(TicketEvent):

@@ -83,6 +83,8 @@ TICKETS = Topic(
         tickets.TicketEscalated,
         tickets.TicketDeescalated,
         tickets.TicketClassified,
+        tickets.TicketLinked,
+        tickets.TicketUnlinked,
         tickets.TicketCommented,
         tickets.TicketResponded,
         tickets.TicketHeld,

@@ -350,10 +350,21 @@ async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) ->
 
 
 async def store_done(
-    tx: Transaction, cause: Cause, before: Ticket, after: Ticket, events: Sequence[TicketEvent]
+    tx: Transaction,
+    cause: Cause,
+    before: Ticket,
+    after: Ticket,
+    events: Sequence[TicketEvent],
+    *,
+    answers: bool = True,
 ) -> Done:
-    """Stores and tells what an action made of a ticket; whoever was called and acts has answered with it."""
-    after, ends = after.answered_by(cause.actor)
+    """Stores and tells what an action made of a ticket; whoever was called and acts has answered with it.
+
+    `answers` is not so for what an action on one ticket does to another one.
+    """
+    ends: Sequence[TicketEvent] = ()
+    if answers:
+        after, ends = after.answered_by(cause.actor)
     after = replace(after, last_fact_at=cause.recorded_at)
     facts = seal(cause, *events, *ends)
     await repository.store_ticket(tx, before, after, facts)

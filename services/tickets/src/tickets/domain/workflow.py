@@ -18,18 +18,20 @@ from shared.contracts.tickets import (
     TicketEvent,
     TicketHandedOver,
     TicketHeld,
+    TicketLinked,
     TicketParticipantJoined,
     TicketParticipantLeft,
     TicketReleased,
     TicketReopened,
     TicketResolved,
     TicketResponded,
+    TicketUnlinked,
 )
 from shared.errors import Conflict
 
 Action = Literal[
     "assign", "hand-over", "join", "leave", "complete", "escalate", "de-escalate", "hold", "release", "respond", "note",
-    "resolve", "reopen", "close", "cancel",
+    "link", "unlink", "resolve", "reopen", "close", "cancel",
 ]  # fmt: skip
 
 # In one of these a ticket has ended and stands in no queue; in any other it is open.
@@ -60,7 +62,7 @@ class Rule:
 
 
 # A hold is left by releasing, resolving or cancelling only, so that whoever hands the ticket on has said that the
-# waiting is over. What was cancelled is only written about.
+# waiting is over. What was cancelled is only written about; what another ticket has to do with it is a part of that.
 RULES: Mapping[Action, Rule] = {
     rule.action: rule
     for rule in (
@@ -76,6 +78,8 @@ RULES: Mapping[Action, Rule] = {
         Rule("release", {"on_hold": "in_progress"}, "ticket:work", TicketReleased),
         Rule("respond", {**_WORK, "on_hold": "on_hold", "resolved": "resolved"}, "ticket:work", TicketResponded),
         Rule("note", _STAYS, "ticket:work", TicketCommented),
+        Rule("link", _STAYS, "ticket:work", TicketLinked),
+        Rule("unlink", _STAYS, "ticket:work", TicketUnlinked),
         Rule(
             "resolve",
             {"new": "resolved", "in_progress": "resolved", "on_hold": "resolved"},

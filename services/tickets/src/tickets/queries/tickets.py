@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, Field
@@ -25,6 +25,7 @@ from shared.contracts.tickets import (
     Level,
     ParticipantRole,
     Priority,
+    Relation,
     Severity,
     Status,
     Target,
@@ -32,6 +33,7 @@ from shared.contracts.tickets import (
 from shared.db.statement import sql
 from shared.db.transaction import Reader
 from tickets.domain.completing import Naming
+from tickets.domain.link import COUNTERPART, LinkKind
 from tickets.domain.possible import Standing, possibilities
 from tickets.domain.ticket import TicketNotFound
 from tickets.domain.workflow import Action
@@ -142,6 +144,20 @@ class TaskView(View):
     fix_version: str | None
 
 
+class RelatedView(View):
+    """Another ticket that this one has to do with."""
+
+    relation: Annotated[str, written(Relation)] = Field(description="what this ticket is to that one")
+    id: UUID
+    number: str
+    title: str
+    status: Status
+    link_id: UUID
+    linked_at: AwareDatetime
+    linked_by: str
+    reason: str | None
+
+
 class TicketSummary(View):
     """What every list of tickets shows."""
 
@@ -187,6 +203,7 @@ class TicketView(TicketSummary):
     )
     clocks: list[ClockView]
     tasks: list[TaskView]
+    related: list[RelatedView] = Field(description="tickets that it is linked to, the first link first")
     history: list[HistoryEntry] = Field(description=f"the last {history.SHOWN} facts, by when they happened")
     history_goes_on: bool = Field(description="there are earlier facts: all of them are at GET …/history")
     server_time: AwareDatetime
@@ -234,6 +251,19 @@ _CLOCK = object_of(
     remaining_seconds="COALESCE(CASE WHEN k.course = 'running' THEN floor(extract(epoch FROM k.due_at - :now))::bigint "
     "END, k.target_seconds - k.elapsed_seconds)",
 )
+_RELATION = " ".join(f"WHEN '{kind}' THEN '{COUNTERPART[kind]}'" for kind in get_args(LinkKind))
+_RELATED = object_of(
+    RelatedView,
+    "o",
+    relation=f"CASE WHEN l.from_id = t.id THEN l.kind ELSE CASE l.kind {_RELATION} END END",
+    link_id="l.id",
+    linked_at="l.linked_at",
+    linked_by="l.linked_by",
+    reason="l.reason",
+)
+_LINKS = """(SELECT l.* FROM tickets.links l WHERE l.from_id = t.id AND l.unlinked_at IS NULL
+             UNION ALL SELECT l.* FROM tickets.links l WHERE l.to_id = t.id AND l.unlinked_at IS NULL) l
+    JOIN tickets.tickets o ON o.id = CASE WHEN l.from_id = t.id THEN l.to_id ELSE l.from_id END"""
 _TICKET = object_of(
     TicketView,
     "t",
@@ -248,6 +278,7 @@ _TICKET = object_of(
     ),
     clocks=array_of(_CLOCK, "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id"),
     tasks=array_of(object_of(TaskView, "d"), "d.id", "tickets.tasks d WHERE d.ticket_id = t.id"),
+    related=array_of(_RELATED, "l.linked_at, l.id", _LINKS),
     history=history.LAST,
     history_goes_on=history.MORE,
     server_time="CAST(:now AS timestamptz)",
