@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from pydantic import create_model
 
 from shared.db.statement import sql
 from tests.support.databases import Database
@@ -29,6 +31,15 @@ async def test_a_field_is_the_column_of_its_name_or_what_is_given_by_hand(desk: 
         nothing = await tx.fetch_value(sql(f"SELECT {array_of('r.number', 'r.number', _ROWS + ' WHERE false')}::text"))
     assert found == [{"number": 2, "name": "dos", "twice": 4}, {"number": 1, "name": "uno", "twice": 2}]
     assert nothing == "[]"
+
+
+@pytest.mark.parametrize("count", [50, 51, 120])
+async def test_a_view_may_have_more_fields_than_a_function_takes_arguments(desk: Database, count: int) -> None:
+    fields: dict[str, Any] = {f"f{number}": (int, ...) for number in range(count)}
+    wide = object_of(create_model("Wide", __base__=View, **fields), "r", **{name: name[1:] for name in fields})
+    async with desk.begin() as tx:
+        found = json.loads(await tx.fetch_value(sql(f"SELECT {wide}::text FROM {_ROWS} LIMIT 1")))
+    assert list(found.items()) == [(f"f{number}", number) for number in range(count)]
 
 
 def test_what_is_given_by_hand_must_be_a_field() -> None:
