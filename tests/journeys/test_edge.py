@@ -1,15 +1,15 @@
-"""Callers that do not give up: two api processes, one of them killed, and still one ticket for each call."""
+"""Two api processes: fifty at once never take the same ticket, and callers that do not give up open one ticket each
+though one of the processes is killed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.journeys.desk import has_reacted, until
+from tests.journeys.desk import has_reacted, open_ticket, until
 from tests.support.counting import require_complete
 from tests.support.eventually import eventually
 from tests.support.system import System
@@ -22,15 +22,15 @@ CALL = {
     "impact": impact_of(2),
     "title": "No se pueden emitir facturas",
 }
-CALLERS = 50
+CALLERS, WAITING = 50, 30
 # How long the table is locked, so that one process is surely in the midst of it when it dies.
 LOCK = "LOCK TABLE tickets.tickets IN ACCESS EXCLUSIVE MODE"
 
 
-@pytest.fixture
-def system(tmp_path: Path, postgres_url: str, kafka_bootstrap: str) -> Iterator[System]:
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, kafka_bootstrap: str) -> Iterator[System]:
     """Two apis of every service."""
-    with System(tmp_path, postgres_url, kafka_bootstrap, copies={"api": 2}) as started:
+    with System(tmp_path_factory.mktemp("edge"), postgres_url, kafka_bootstrap, copies={"api": 2}) as started:
         yield started
 
 
@@ -69,6 +69,34 @@ async def is_in_the_midst(system: System) -> bool:
         "WHERE d.datname = current_database() AND k.locktype = 'advisory' AND k.granted AND NOT w.granted",
     )
     return bool(row["count"])
+
+
+async def test_fifty_at_once_take_each_ticket_of_the_queue_once_from_two_processes(system: System) -> None:
+    people = [{"authorization": f"Bearer {system.token(persona)}"} for persona in ("agent", "supervisor")]
+    apis = [process.url for process in system.all("tickets", "api")]
+    async with system.client() as agent:
+        waiting = {str((await open_ticket(agent, severity=1 + number % 4))["id"]) for number in range(WAITING)}
+    async with httpx2.AsyncClient(timeout=30) as client:
+
+        async def take(number: int) -> str | None:
+            head = people[number // 2 % 2]
+            answer = await client.post(f"{apis[number % 2]}/v1/take-next", json={}, headers=head)
+            if answer.status_code == 404:
+                assert answer.json()["code"] == "nothing-to-take"
+                return None
+            assert answer.status_code == 200, answer.text
+            return str(answer.json()["id"])
+
+        taken = [one for one in await asyncio.gather(*(take(number) for number in range(CALLERS))) if one]
+        # Whoever found every ticket locked by somebody else asks again.
+        while one := await take(0):
+            taken.append(one)
+    assert (sorted(taken), len(taken)) == (sorted(waiting), WAITING)
+    assigned = await system.rows(
+        "tickets", "SELECT ticket_id, count(*) AS often FROM tickets.history "
+        "WHERE type = 'desk.ticket.assigned.v1' GROUP BY 1",
+    )  # fmt: skip
+    assert {str(row["ticket_id"]): row["often"] for row in assigned} == dict.fromkeys(waiting, 1)
 
 
 async def test_fifty_callers_under_one_key_open_one_ticket_though_a_process_dies(system: System) -> None:

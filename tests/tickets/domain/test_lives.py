@@ -131,7 +131,7 @@ class TicketLife(RuleBasedStateMachine):
                 self.called.add((event.reason, event.addressee))
             if noun_of(event) == "attention-cleared":
                 self.called.remove((event.reason, event.addressee))
-        hands = {"owner": self.ticket.owner, "assignee": self.ticket.assignee, "team": by}
+        hands = {"owner": self.ticket.owner, "assignee": self.ticket.assignee or by, "team": by}
         person = not by.startswith("system:")
         kept = self.callable()
         answered = {one for one in self.called if (person and hands[one[1]] == by) or one[0] not in kept}
@@ -238,6 +238,10 @@ class TicketLife(RuleBasedStateMachine):
     @invariant()
     def nothing_calls_that_the_state_does_not_know(self) -> None:
         assert {one.reason for one in self.ticket.attention} <= self.callable()
+
+    @invariant()
+    def nobody_s_assignee_is_called(self) -> None:
+        assert self.ticket.assignee or "assignee" not in {one.addressee for one in self.ticket.attention}
 
     @rule(reason=st.sampled_from(get_args(AttentionReason)))
     def call(self, reason: AttentionReason) -> None:

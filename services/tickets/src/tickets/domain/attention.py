@@ -56,13 +56,13 @@ def answered(
 ) -> tuple[tuple[Attention, ...], tuple[Attention, ...]]:
     """The calls that go on and those that are answered by something that `actor` does.
 
-    Who it is for answers it with whatever they do; a call of the team, whoever does something. A system answers none.
-    Where the ticket has come into a state that does not call for it, nothing is left to answer.
+    Who it is for answers it with whatever they do; a call of the team, whoever does something, and so an assignee's
+    whose ticket went on to a queue. A system answers none. Where the ticket has come into a state that does not call for it, nothing is left to answer.
     """
     kept: list[Attention] = []
     gone: list[Attention] = []
     for call in calls:
-        called = {"owner": owner, "assignee": assignee, "team": actor}[call.addressee]
+        called = {"owner": owner, "assignee": assignee or actor, "team": actor}[call.addressee]
         is_answered = called == actor and not actor.startswith("system:")
         (gone if is_answered or not can_call(call.reason, status) else kept).append(call)
     return tuple(kept), tuple(gone)
