@@ -214,3 +214,11 @@ def test_what_the_client_was_told_does_not_depend_on_when_the_work_rested() -> N
         answered.respond("phone", "x", at=NOW + timedelta(minutes=4))
     with pytest.raises(OccurredBeforeItBegan, match="T-000001 was reported"):
         held.respond("phone", "x", at=NOW - STEP)
+
+
+def test_whoever_hands_a_ticket_on_answers_what_called_its_assignee() -> None:
+    ticket = new_ticket().assign("bruno")[0].call("breached", at=NOW)[0]
+    assert [one.addressee for one in ticket.attention] == ["assignee"]
+    queued, _ = ticket.escalate(UUID(int=8), "analysts", "excede", NOTHING_KNOWN)
+    answered, (cleared,) = queued.answered_by("bruno")
+    assert (answered.attention, cleared.type) == ((), "desk.ticket.attention-cleared.v1")

@@ -57,7 +57,8 @@ def answered(
     """The calls that go on and those that are answered by something that `actor` does.
 
     Who it is for answers it with whatever they do; a call of the team, whoever does something, and so an assignee's
-    whose ticket went on to a queue. A system answers none. Where the ticket has come into a state that does not call for it, nothing is left to answer.
+    whose ticket went on to a queue. A system answers none. Where the ticket has come into a state that does not call
+    for it, nothing is left to answer.
     """
     kept: list[Attention] = []
     gone: list[Attention] = []
