@@ -202,7 +202,7 @@ async def test_a_worker_killed_between_any_two_steps_leaves_one_task(db: Databas
                 env=os.environ,
             )  # fmt: skip
             try:
-                assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
+                assert await asyncio.wait_for(process.wait(), 120) == -signal.SIGKILL
             finally:
                 await ended(process)
             async with db.connect(OWNER) as owner:
@@ -212,7 +212,7 @@ async def test_a_worker_killed_between_any_two_steps_leaves_one_task(db: Databas
             sys.executable, "-m", "tests.support.tracker", db.url, tracker.url, "never", cwd=CHECKOUT, env=os.environ
         )
         try:
-            await eventually(lambda: _answered(db, 3), within=30)
+            await eventually(lambda: _answered(db, 3), within=60)
         finally:
             await ended(process)
         assert tracker.created == {"a": 1, "b": 1, "c": 1}

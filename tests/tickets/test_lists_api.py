@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from tests.support.urgency import impact_of
 from tests.tickets.door import Desk, at, opened
 from tickets.queries.filters import TicketFilter
 
@@ -33,7 +34,7 @@ FILTERS = {
 async def furnish(ana: httpx2.AsyncClient) -> None:
     """Four tickets."""
     first = await opened(ana, title="A: impresora", module_id="facturacion")
-    held = await opened(ana, title="B", severity=4, kind="question")
+    held = await opened(ana, title="B", impact=impact_of(4), kind="question")
     await opened(ana, title="C", client_id="aguero", product_id="sueldos")
     taken = await opened(ana, title="D")
     await ana.post(f"{held}/hold", json={"reason": "third-party", "note": "x"}, headers=at(1))

@@ -29,6 +29,10 @@ def outcome(answer: httpx2.Response) -> tuple[int, str, str | None]:
     return answer.status_code, answer.json()["code"], answer.headers.get("retry-after")
 
 
+# The connections of this test's application: other tests have one of that name on the same server.
+OURS = "application_name = 'sample' AND datname = current_database()"
+
+
 @pytest.fixture
 async def rows(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection beside the application's, to see what was really committed."""
@@ -131,9 +135,7 @@ async def test_a_session_that_the_server_ended_costs_one_answer_at_most(
     """The pool notices it before it lends the connection, unless the request was faster than the news."""
     async with client_of(app, issuer.token()) as client:
         assert (await client.post("/v1/rows/1")).status_code == 200
-        ended = await rows.fetch(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name='sample'"
-        )
+        ended = await rows.fetch(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}")
         assert ended
         answers = [await client.post(f"/v1/rows/{number}") for number in (2, 3)]
     assert answers[0].status_code == 200 or outcome(answers[0]) == UNAVAILABLE
@@ -236,8 +238,8 @@ async def test_a_single_read_costs_one_statement_and_leaves_no_transaction(
 ) -> None:
     async with client_of(app, issuer.token()) as client:
         assert (await client.get("/v1/rows")).json() == 0
-        last = await rows.fetch("SELECT query, state FROM pg_stat_activity WHERE application_name = 'sample'")
+        last = await rows.fetch(f"SELECT query, state FROM pg_stat_activity WHERE {OURS}")
         assert [(row["query"], row["state"]) for row in last] == [("SELECT count(*) FROM rows", "idle")]
         assert (await client.post("/v1/rows/1")).status_code == 200
-        last = await rows.fetch("SELECT query FROM pg_stat_activity WHERE application_name = 'sample'")
+        last = await rows.fetch(f"SELECT query FROM pg_stat_activity WHERE {OURS}")
         assert [row["query"].upper().rstrip(";") for row in last] == ["COMMIT"]

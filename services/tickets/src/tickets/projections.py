@@ -12,7 +12,7 @@ from uuid import UUID
 
 from shared import clock
 from shared.contracts.devlink import DevTaskEvent, TaskBrief
-from shared.contracts.envelope import Received
+from shared.contracts.envelope import Received, StateRecord
 from shared.contracts.inventory import (
     ClientRecorded,
     EnvironmentResolved,
@@ -146,7 +146,8 @@ async def apply(tx: Transaction, events: Sequence[Received[Any]]) -> None:
     if events[0].replayed:
         await PROJECTIONS.write(tx, rows, replayed=True)
         return
-    told_of = {row["ticket_id"] for table in rows.values() for row in table if "ticket_id" in row}
+    # Of the events, not of the rows: of two that are told of one clock or task, one row is written, and both are kept.
+    told_of = {event.data.ticket_id for event in events if not isinstance(event.data, StateRecord)}
     locked = await queue.lock_tickets(tx, told_of) if told_of else []
     await PROJECTIONS.write(tx, rows)
     timed = {row["ticket_id"] for row in rows.get(CLOCK.table, ())}
