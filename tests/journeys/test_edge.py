@@ -1,5 +1,7 @@
-"""Two api processes: fifty at once never take the same ticket, and callers that do not give up open one ticket each
-though one of the processes is killed."""
+"""Two api processes: fifty at once never take the same ticket, and callers that never give up open one for each call.
+
+Also when one of the processes is killed meanwhile.
+"""
 
 from __future__ import annotations
 
