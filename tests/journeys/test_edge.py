@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -29,10 +30,10 @@ CALLERS, WAITING = 50, 30
 LOCK = "LOCK TABLE tickets.tickets IN ACCESS EXCLUSIVE MODE"
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, kafka_bootstrap: str) -> Iterator[System]:
+@pytest.fixture
+def system(tmp_path: Path, postgres_url: str, kafka_bootstrap: str) -> Iterator[System]:
     """Two apis of every service."""
-    with System(tmp_path_factory.mktemp("edge"), postgres_url, kafka_bootstrap, copies={"api": 2}) as started:
+    with System(tmp_path, postgres_url, kafka_bootstrap, copies={"api": 2}) as started:
         yield started
 
 
