@@ -10,7 +10,8 @@ from starlette.requests import Request
 from shared.db.transaction import Reader
 from shared.http.transaction import Reading, Tx
 from tickets.domain.number import SPELT, number_in
-from tickets.queries.numbers import id_of
+from tickets.domain.ticket import TicketNotFound
+from tickets.repository.numbers import id_of
 
 _ID = TypeAdapter(UUID)
 
@@ -58,6 +59,8 @@ async def _find(request: Request, reader: Reader, address: str) -> UUID:
     if number is None:
         return _ID.validate_strings(address)
     found = await id_of(reader, number)
+    if found is None:
+        raise TicketNotFound(f"there is no ticket {number}: look it up with GET /v1/tickets?q=…")
     # Whoever tells of this request afterwards knows tickets by their ids.
     request.path_params["ticket_id"] = str(found)
     return found

@@ -14,7 +14,7 @@ from shared.http.idempotency import Idempotency
 from shared.http.preconditions import IfMatch, IfMatchOrNew
 from shared.http.transaction import Reading, Tx
 from shared.stated import Instant
-from tickets.api.addresses import TicketId
+from tickets.api.addresses import ReadTicketId
 from tickets.api.answers import Body
 from tickets.api.callers import router_of
 from tickets.api.tickets import UrgencyBody
@@ -95,10 +95,10 @@ async def restore_entry(
 
 
 @router.get("/tickets/{ticket_id}/urgency-today", dependencies=[needs("ticket:read")])
-async def judge_today(tx: Tx, ticket_id: TicketId) -> UrgencyPreview:
+async def judge_today(connection: Reading, ticket_id: ReadTicketId) -> UrgencyPreview:
     """What the ticket would be given today. It keeps what it was given: a change of rules or contracts never touches
     it."""
-    return await urgency.judge_today(tx, ticket_id, clock.now())
+    return await urgency.judge_today(connection, ticket_id, clock.now())
 
 
 @router.post("/urgency/preview", response_model=UrgencyPreview, dependencies=[needs("ticket:read")])

@@ -6,12 +6,11 @@ from uuid import UUID
 
 from shared.contracts.envelope import Cause
 from shared.db.transaction import Transaction
-from shared.instants import under_lock
 from shared.versions import ANYTHING, Expected
-from tickets.commands.tickets import Done, store_done
+from tickets.commands.tickets import Done, load_to_change, store_done
 from tickets.domain.completing import Naming, asked_of, complete, completed_groups
 from tickets.domain.routing import CALL_CENTRE, route
-from tickets.repository import history, teams
+from tickets.repository import teams
 from tickets.repository import tickets as repository
 
 
@@ -23,9 +22,7 @@ async def complete_ticket(
     Raises TicketNotFound, VersionChanged, NothingToComplete, AlreadyNamed, NothingNamed, UnknownReference,
     GroupsDoNotFit, ActionNotAllowed, NoTeam.
     """
-    ticket = await repository.load_ticket(tx, ticket_id)
-    cause = under_lock(cause, ticket.last_fact_at)
-    await history.require_seen(tx, ticket.id, ticket.number, ticket.version, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     asked = asked_of(ticket, naming)
     groups = completed_groups(ticket, asked, await repository.read_replicas(tx, asked))
     target = ticket.target or CALL_CENTRE

@@ -13,7 +13,7 @@ from shared.versions import ANYTHING, Expected
 from tickets.commands.tickets import Done, store_done
 from tickets.domain.link import Edge, Link, edge_of, found_link, link, require_linkable, unlink
 from tickets.domain.ticket import Ticket
-from tickets.repository import history, links
+from tickets.repository import history, links, locks
 from tickets.repository import tickets as repository
 
 
@@ -73,12 +73,12 @@ async def _load_both(
     each other in turn. The caller has seen the version of the one, and need not have seen the other.
     """
     if edge.kind == "duplicate_of":
-        await links.lock_duplicates(tx)
+        await locks.lock_duplicates(tx)
     found = {each: await repository.load_ticket(tx, each) for each in sorted((edge.from_id, edge.to_id))}
     ticket = found.pop(ticket_id)
     (beside,) = found.values()
     cause = under_lock(cause, max(ticket.last_fact_at, beside.last_fact_at))
-    await history.require_seen(tx, ticket.id, ticket.number, ticket.version, expected)
+    await history.require_seen(tx, ticket, expected)
     return ticket, beside, cause
 
 

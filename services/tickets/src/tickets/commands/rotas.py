@@ -12,7 +12,7 @@ from tickets.documents import RotaRecord
 from tickets.domain.grouping import UnknownReference
 from tickets.domain.person import meant, unknown_person
 from tickets.domain.rota import Rota, TeamHasRota, checked, people_of
-from tickets.repository import people, records
+from tickets.repository import locks, people
 from tickets.repository import rotas as repository
 from tickets.repository.rotas import Around
 
@@ -25,7 +25,7 @@ async def record_rotas(
     Raises RotaMakesNoSense, UnknownReference for a team that there is not or is retired, TeamHasRota, UnknownPerson,
     VersionNotStated, VersionChanged.
     """
-    await records.lock_teams(tx)
+    await locks.lock_teams(tx)
     around = await repository.read_around_rotas(tx)
     told = {one.id: checked(_rota(one)) for one in rotas}
     in_use = {rota: team for rota, team in around.rotas.items() if rota not in told}

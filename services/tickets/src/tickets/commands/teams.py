@@ -16,7 +16,7 @@ from tickets.domain.grouping import UnknownReference
 from tickets.domain.person import meant, unknown_person
 from tickets.domain.routing import Pattern, check_defaults, cover
 from tickets.domain.team import check_lead, check_pattern, level_of
-from tickets.repository import people, records
+from tickets.repository import locks, people
 from tickets.repository import teams as repository
 from tickets.repository.teams import Around
 
@@ -35,7 +35,7 @@ async def record_teams(
     Raises LevelDoesNotFit, LeadIsNoMember, UnknownPerson, UnknownReference, PatternNeverFits, PatternsWithoutQueue,
     TwoTeamsCoverTheSame, TargetWithoutDefault, VersionNotStated, VersionChanged.
     """
-    await records.lock_teams(tx)
+    await locks.lock_teams(tx)
     around = await repository.read_around_teams(tx, [each for one in teams for each in _patterns(one)])
     coverages = tuple(one for one in around.coverages if one.team_id not in {team.id for team in teams})
     for team in teams:

@@ -108,7 +108,7 @@ async def assign_ticket(
     Those are one's own, or somebody's of the ticket's team.
     Raises TicketNotFound, VersionChanged, NobodyToAsk, NotOfTheTeam, AlreadyAssigned, ActionNotAllowed.
     """
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     assigned = ticket.assign(assignee)
     await _require_fit(tx, ticket, assignee, of_team=assignee != cause.actor)
     return await store_done(tx, cause, ticket, *assigned)
@@ -144,7 +144,7 @@ async def escalate_ticket(
     """
     ticket, handover, coverages = await repository.load_ticket_with_handover(tx, ticket_id, target)
     cause = under_lock(cause, ticket.last_fact_at)
-    await _check_version(tx, ticket, expected)
+    await history.require_seen(tx, ticket, expected)
     handover = replace(handover, team=route(coverages, target, ticket.opening.groups).team_id)
     return await store_done(tx, cause, ticket, *ticket.escalate(new_id(), target, reason, handover, reach, tried))
 
@@ -156,7 +156,7 @@ async def deescalate_ticket(
 
     Raises TicketNotFound, VersionChanged, NotAtThisLevel, ActionNotAllowed, NoTeam.
     """
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     target, groups = ticket.target_below, ticket.opening.groups
     coverages = await teams.coverages_for(tx, target or CALL_CENTRE, groups)
     team = route(coverages, target or CALL_CENTRE, groups).team_id
@@ -176,7 +176,7 @@ async def hand_over_ticket(
 
     Raises TicketNotFound, VersionChanged, NobodyToAsk, AlreadyOwned, ActionNotAllowed.
     """
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     handed = ticket.hand_over(owner, reason)
     await _require_fit(tx, ticket, owner)
     return await store_done(tx, cause, ticket, *handed)
@@ -195,7 +195,7 @@ async def join_ticket(
 
     Raises TicketNotFound, VersionChanged, NobodyToAsk, AlreadyTakesPart, ActionNotAllowed.
     """
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     joined = ticket.join(person_id, role, at=cause.occurred_at)
     await _require_fit(tx, ticket, person_id)
     return await store_done(tx, cause, ticket, *joined)
@@ -211,7 +211,7 @@ async def leave_ticket(
     expected: Expected = ANYTHING,
 ) -> Done:
     """Ends somebody's part. Raises TicketNotFound, VersionChanged, TakesNoPart."""
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     return await store_done(tx, cause, ticket, *ticket.leave(person_id, role))
 
 
@@ -219,7 +219,7 @@ async def comment_ticket(
     tx: Transaction, cause: Cause, ticket_id: UUID, *, text: str, expected: Expected = ANYTHING
 ) -> Done:
     """Keeps something for the house, in whatever state the ticket is. Raises TicketNotFound, VersionChanged."""
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     return await store_done(tx, cause, ticket, *ticket.comment(text))
 
 
@@ -230,7 +230,7 @@ async def answer_ticket(
 
     Raises TicketNotFound, VersionChanged, NothingCalls.
     """
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     return await store_done(tx, cause, ticket, *ticket.answer(reason))
 
 
@@ -249,7 +249,7 @@ async def hold_ticket(
 
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
     """
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     held = ticket.hold(
         reason, note, at=cause.occurred_at, now=cause.recorded_at, wake_at=wake_at, late_reason=late_reason
     )
@@ -260,7 +260,7 @@ async def release_ticket(
     tx: Transaction, cause: Cause, ticket_id: UUID, *, late_reason: str | None = None, expected: Expected = ANYTHING
 ) -> Done:
     """Ends a ticket's hold. Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan."""
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     return await store_done(tx, cause, ticket, *ticket.release(at=cause.occurred_at, late_reason=late_reason))
 
 
@@ -278,7 +278,7 @@ async def respond_ticket(
 
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan.
     """
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     return await store_done(
         tx, cause, ticket, *ticket.respond(channel, text, at=cause.occurred_at, late_reason=late_reason)
     )
@@ -298,7 +298,7 @@ async def resolve_ticket(
 
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan, UnknownResolutionCode.
     """
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     resolved = ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason)
     if not await catalogue.is_code_in_use(tx, code):
         raise unknown_resolution_code(code, await catalogue.entries_in_use(tx, "resolution-code"))
@@ -307,7 +307,7 @@ async def resolve_ticket(
 
 async def close_ticket(tx: Transaction, cause: Cause, ticket_id: UUID, *, expected: Expected = ANYTHING) -> Done:
     """Ends a resolved ticket (it may be reopened). Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     return await store_done(tx, cause, ticket, *ticket.close(at=cause.occurred_at))
 
 
@@ -318,7 +318,7 @@ async def reopen_ticket(
 
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, ReopenWindowPassed.
     """
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     scheme = await urgency.read_scheme(tx, ticket.opening.urgency_scheme)
     return await store_done(tx, cause, ticket, *ticket.reopen(reason, at=cause.occurred_at, scheme=scheme))
 
@@ -327,7 +327,7 @@ async def cancel_ticket(
     tx: Transaction, cause: Cause, ticket_id: UUID, *, reason: str, expected: Expected = ANYTHING
 ) -> Done:
     """Ends a ticket that should not have been opened. Raises TicketNotFound, VersionChanged, ActionNotAllowed."""
-    ticket, cause = await _load(tx, cause, ticket_id, expected)
+    ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
     return await store_done(tx, cause, ticket, *ticket.cancel(reason, at=cause.occurred_at))
 
 
@@ -347,11 +347,11 @@ async def _answers(tx: Transaction, request: OpenTicket, known: Known) -> tuple[
     return answered(known.category, request.answers)
 
 
-async def _load(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expected) -> tuple[Ticket, Cause]:
-    """The ticket, locked, and the cause as of now."""
+async def load_to_change(tx: Transaction, cause: Cause, ticket_id: UUID, expected: Expected) -> tuple[Ticket, Cause]:
+    """The ticket, locked, and the cause as of now. Raises TicketNotFound, VersionChanged."""
     ticket = await repository.load_ticket(tx, ticket_id)
     cause = under_lock(cause, ticket.last_fact_at)
-    await _check_version(tx, ticket, expected)
+    await history.require_seen(tx, ticket, expected)
     return ticket, cause
 
 
@@ -362,10 +362,6 @@ async def _require_fit(tx: Transaction, ticket: Ticket, person_id: str, *, of_te
         team = await people.read_team(tx, ticket.team)
         require_known(ticket.number, person_id, is_active=is_active, team=team)
         require_of_team(ticket.number, person_id, ticket.team, team)
-
-
-async def _check_version(tx: Transaction, ticket: Ticket, expected: Expected) -> None:
-    await history.require_seen(tx, ticket.id, ticket.number, ticket.version, expected)
 
 
 async def store_done(

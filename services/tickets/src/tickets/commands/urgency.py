@@ -12,7 +12,7 @@ from shared.versions import ANYTHING, Expected
 from tickets.documents import SchemeRecord
 from tickets.domain.scheme import NoSuchScheme, Scheme, check_begin, check_sense
 from tickets.domain.shipped import with_shipped
-from tickets.repository import records
+from tickets.repository import locks, records
 from tickets.repository import urgency as repository
 
 
@@ -24,7 +24,7 @@ async def record_schemes(
     What is recorded already is no change, also while it is in force. Raises MatrixMakesNoSense, RulesMakeNoSense,
     SchemeInForce, BeginsInThePast, TwoBeginAtOnce, VersionNotStated, VersionChanged.
     """
-    await records.lock_schemes(tx)
+    await locks.lock_schemes(tx)
     cause = under_lock(cause, None)
     known = {one.id: one for one in await repository.read_schemes(tx)}
     changed = []
@@ -45,7 +45,7 @@ async def restore_entry(tx: Transaction, cause: Cause, id: str, entry: str, *, e
 
     Raises NoSuchScheme, NoSuchPart, and what `record_schemes` raises.
     """
-    await records.lock_schemes(tx)
+    await locks.lock_schemes(tx)
     found = await repository.read_terms(tx, id)
     if found is None:
         raise NoSuchScheme(f"there is no scheme {id}: look it up with GET /v1/urgency/schemes")
@@ -60,7 +60,7 @@ async def load_shipped_schemes(tx: Transaction, cause: Cause, schemes: Sequence[
     """Keeps what is shipped; records it where there is no scheme yet. What an admin decided since stays so."""
     shipped = {one.id: one.terms() | {"valid_from": one.valid_from.isoformat()} for one in schemes}
     await records.keep_shipped(tx, repository.NOUN, shipped)
-    await records.lock_schemes(tx)
+    await locks.lock_schemes(tx)
     if not schemes or await repository.read_schemes(tx):
         return 0
     cause = under_lock(cause, None)

@@ -15,6 +15,7 @@ from shared.contracts.tickets import TicketBrief, TicketEvent
 from shared.db.statement import sql
 from shared.db.transaction import Transaction
 from shared.versions import Expected
+from tickets.domain.ticket import Ticket
 
 _HISTORY_COLUMNS = (
     "ticket_id", "fact_id", "type", "source", "occurred_at", "recorded_at", "actor", "origin", "correlation_id",
@@ -49,12 +50,12 @@ async def facts_since(tx: Transaction, id: UUID, version: int) -> list[dict[str,
     return [dict(row) for row in rows]
 
 
-async def require_seen(tx: Transaction, id: UUID, number: str, version: int, expected: Expected) -> None:
+async def require_seen(tx: Transaction, ticket: Ticket, expected: Expected) -> None:
     """Compares what a caller had seen with a ticket that is locked. Raises VersionChanged.
 
     What happened since is only read for whoever has to be told.
     """
-    await expected.require(number, version, partial(facts_since, tx, id, expected.newest))
+    await expected.require(ticket.number, ticket.version, partial(facts_since, tx, ticket.id, expected.newest))
 
 
 async def add_reactions(tx: Transaction, events: Sequence[Received[Any]]) -> None:

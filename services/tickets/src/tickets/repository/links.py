@@ -11,12 +11,9 @@ from shared.db.transaction import Transaction
 from tickets.domain.grouping import UnknownReference
 from tickets.domain.link import Link
 from tickets.domain.number import number_in
+from tickets.repository.numbers import id_of
 
-# Two links of duplicates between four tickets may close a circle that neither of them sees: they are made one by one.
-_ONE_BY_ONE = sql("SELECT pg_advisory_xact_lock(:lock)")
-_DUPLICATES = 0xD0B1E
 _BY_ID = query("SELECT id FROM tickets.tickets WHERE id = CAST(:named AS uuid)")
-_BY_NUMBER = query("SELECT id FROM tickets.tickets WHERE number = :named")
 _PRESENT = query("""
     SELECT id, kind, from_id, to_id FROM tickets.links
      WHERE unlinked_at IS NULL AND (from_id = ANY(CAST(:ids AS uuid[])) OR to_id = ANY(CAST(:ids AS uuid[])))
@@ -38,23 +35,17 @@ _MAKE = sql("""
 _END = sql("UPDATE tickets.links SET unlinked_at = :at, unlinked_by = :actor WHERE id = :id")
 
 
-async def lock_duplicates(tx: Transaction) -> None:
-    """Locks out whoever else says that one ticket is a duplicate, until the end; taken before any ticket is locked."""
-    await tx.execute(_ONE_BY_ONE, {"lock": _DUPLICATES})
-
-
 async def find_ticket(tx: Transaction, named: str) -> UUID:
     """The id of a ticket that is named by it, or by its number: `42`, `t-42` and `T-000042` are the same.
 
     Raises UnknownReference.
     """
-    if number := number_in(named):
-        found = await tx.fetch_value(_BY_NUMBER, {"named": number})
-    else:
-        found = await tx.fetch_value(_BY_ID, {"named": UUID(named)})
+    number = number_in(named)
+    found: UUID | None
+    found = await id_of(tx, number) if number else await tx.fetch_value(_BY_ID, {"named": UUID(named)})
     if found is None:
         raise UnknownReference(f"there is no ticket {named}: look it up with GET /v1/tickets?q=…", field="other")
-    return UUID(str(found))
+    return found
 
 
 async def read_links(tx: Transaction, ids: Collection[UUID]) -> list[Link]:

@@ -15,11 +15,6 @@ from shared.versions import Expected
 # The records that were stored, by id: as they now are, with their versions. The rows stay locked.
 Stored = Mapping[str, Row]
 
-# Whoever records teams or rotas does so one after the other, and so do those who record schemes of urgency: what each
-# may say depends on what all others say.
-_ONE_BY_ONE = sql("SELECT pg_advisory_xact_lock(:lock)")
-_TEAMS, _SCHEMES = 0x7EA45, 0x5C4E3E
-
 _SHIP = sql("""
     INSERT INTO tickets.shipped AS s (noun, id, document)
     SELECT :noun, id, document FROM jsonb_to_recordset(:rows) AS given (id text, document jsonb)
@@ -54,16 +49,6 @@ async def store(tx: Transaction, statement: Statement, cause: Cause, rows: Seque
     """Stores records by a statement of `storing`; those that were new or differed."""
     stored = await tx.fetch(statement, {"rows": list(rows), "at": cause.recorded_at, "actor": cause.actor})
     return {row.id: row for row in stored}
-
-
-async def lock_teams(tx: Transaction) -> None:
-    """Locks out whoever else records teams or rotas, until the end of the transaction."""
-    await tx.execute(_ONE_BY_ONE, {"lock": _TEAMS})
-
-
-async def lock_schemes(tx: Transaction) -> None:
-    """Locks out whoever else records schemes of urgency, until the end of the transaction."""
-    await tx.execute(_ONE_BY_ONE, {"lock": _SCHEMES})
 
 
 async def keep_shipped(tx: Transaction, noun: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
