@@ -21,7 +21,9 @@ from shared.errors import DeskError
 from shared.system_errors import DEBUG, explain, wants_traceback
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-console = Console(highlight=False)
+# What goes into a file or another program is not folded to the width of a screen that nobody looks at.
+NOT_A_SCREEN = 140
+console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else NOT_A_SCREEN)
 problems = Console(stderr=True, highlight=False)
 
 

@@ -47,10 +47,19 @@ async def dated(db: Database) -> bool:
 
 
 async def make_anew(cluster: Cluster) -> None:
-    """Deletes the topic of the tickets and makes it again."""
+    """Deletes the topic of the tickets and makes it again.
+
+    The broker takes events for the deleted log until it has heard of it from its controller: they would go with it.
+    """
+    name = cluster.physical(TICKETS.name)
     async with admin(cluster) as client:
-        if cluster.physical(TICKETS.name) in await client.list_topics():
-            await client.delete_topics([cluster.physical(TICKETS.name)])
+        if name in await client.list_topics():
+            await client.delete_topics([name])
+
+        async def gone() -> bool:
+            return name not in await client.list_topics()
+
+        await eventually(gone)
 
     async def made() -> bool:
         try:
