@@ -15,10 +15,17 @@ Standing = Literal["in-force", "vencido", "none"]
 
 
 class Agreed(Protocol):
-    """A contract as far as the choice depends on it: in force from `valid_from` to before `valid_until`."""
+    """A version of a contract as far as the choice depends on it: in force from `valid_from` to before `valid_until`.
+
+    It is what was agreed from `effective_from` on, unless a later version is.
+    """
 
     @property
     def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def effective_from(self) -> datetime: ...
     @property
     def valid_from(self) -> datetime: ...
     @property
@@ -40,14 +47,14 @@ class Choice(Generic[C]):
     standing: Standing
 
 
-def choose_contract(contracts: Iterable[C], product_id: str | None, reported_at: datetime) -> Choice[C]:
+def choose_contract(versions: Iterable[C], product_id: str | None, reported_at: datetime) -> Choice[C]:
     """The contract of a client for a product at the instant of the report (model.md, *Which contract?*).
 
-    In force before ended; one that names the product before one that covers everything; then the one that began last,
+    Of each contract the version that held then. In force before ended; one that names the product before one that covers everything; then the one that began last,
     of ended ones the one that ended last. Where nobody could say the product, every contract of the client may be the
-    one, and those that cover everything come first. `contracts` are those of one client, in any order.
+    one, and those that cover everything come first. `versions` are those of one client's contracts, in any order.
     """
-    covering = [one for one in contracts if _covers(one, product_id) and one.valid_from <= reported_at]
+    covering = [one for one in agreed_at(versions, reported_at) if _covers(one, product_id) and one.valid_from <= reported_at]
     in_force = [one for one in covering if one.valid_until is None or reported_at < one.valid_until]
     if in_force:
         return Choice(max(in_force, key=lambda one: (_fits(one, product_id), one.valid_from, one.id)), "in-force")
@@ -59,6 +66,15 @@ def choose_contract(contracts: Iterable[C], product_id: str | None, reported_at:
     if ended:
         return Choice(max(ended, key=lambda found: found[:4])[4], "vencido")
     return Choice(None, "none")
+
+
+def agreed_at(versions: Iterable[C], at: datetime) -> list[C]:
+    """Of each contract the version of the highest number that had begun by an instant; one by id."""
+    latest: dict[str, C] = {}
+    for one in versions:
+        if one.effective_from <= at and (one.id not in latest or one.version > latest[one.id].version):
+            latest[one.id] = one
+    return [latest[id] for id in sorted(latest)]
 
 
 def _covers(contract: Agreed, product_id: str | None) -> bool:

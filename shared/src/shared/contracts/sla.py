@@ -1,4 +1,4 @@
-"""What the sla service tells: contracts in short, and the clocks of each ticket."""
+"""What the sla service tells: calendars, contracts and their types, and the clocks of each ticket."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from shared.contracts.calendars import WrittenCalendar
 from shared.contracts.codes import written
 from shared.contracts.envelope import Code, Event, Part, StateRecord
-from shared.contracts.tickets import HoldReason, Severity
+from shared.contracts.tickets import HoldReason, Kind, Priority, Severity
 
 # What this service writes today; whoever reads an event takes any code in their places.
 ClockKind = Literal["response", "resolution"]
 ClockCourse = Literal["running", "paused", "stopped", "cancelled"]
 ClockOutcome = Literal["pending", "met", "breached"]
 ResumedBecause = Literal["released", "reopened", "corrected"]
+RetargetedBecause = Literal["calendar-switched"]
 ContractType = Literal["platino", "oro", "plata", "basico"]
 
 
@@ -29,26 +31,70 @@ SaidAs = Annotated[
 ]
 
 
-class PromisedTarget(Part):
-    """What the contract promises for one severity, in seconds of its own calendar."""
+class TargetRule(Part):
+    """A target of one clock, and for which tickets it is: whatever a rule does not name, it is for all of it."""
 
-    severity: Severity
-    response_seconds: int = Field(gt=0)
-    resolution_seconds: int = Field(gt=0)
+    clock: Annotated[str, written(ClockKind)]
+    seconds: int = Field(gt=0, description="of open time of the calendar")
+    calendar_id: Code
+    kinds: tuple[Annotated[str, written(Kind)], ...] = ()
+    product_ids: tuple[Code, ...] = ()
+    module_ids: tuple[Code, ...] = ()
+    severities: tuple[Severity, ...] = ()
+    priorities: tuple[Priority, ...] = ()
 
 
-class ContractRecorded(StateRecord):
-    """A contract in short: who, which type, since when, what is promised, which holds pause."""
+class Terms(Part):
+    """What is promised, whole. Of the rules that are for a ticket the most specific one holds, then the first."""
 
-    type = "desk.contract.recorded.v1"
-    noun = "contract"
-    client_id: Code
+    targets: tuple[TargetRule, ...]
+    pausing_holds: tuple[Annotated[str, written(HoldReason)], ...] = ("waiting-for-client", "agreed-date")
+    reporting_calendar: Code = Field(description="in whose open time intervals and days are counted")
+    reopen_days: int = Field(ge=0, description="so many business days after its resolution a ticket may come back")
+    objection_days: int = Field(ge=0, description="so many business days after it a ticket closes by itself")
+
+
+class ContractTypeRecorded(StateRecord):
+    """A type of contract: what a contract of it promises unless it says something else."""
+
+    type = "desk.contract-type.recorded.v1"
+    noun = "contract-type"
+    name: Annotated[str, Field(min_length=1)]
+    version: int = Field(ge=1)
+    terms: Terms
+
+
+class ContractVersion(Part):
+    """What was agreed from an instant on: the version of the highest number that has begun by then holds."""
+
+    version: int = Field(ge=1)
+    effective_from: AwareDatetime
     contract_type: Annotated[str, written(ContractType)]
     valid_from: AwareDatetime
     valid_until: AwareDatetime | None = None
     product_ids: tuple[Code, ...] = Field(default=(), description="what it is for; empty: whatever the client has")
-    targets: tuple[PromisedTarget, ...]
-    pausing_holds: tuple[Annotated[str, written(HoldReason)], ...] = ("waiting-for-client", "agreed-date")
+    terms: Terms
+
+
+class ContractRecorded(StateRecord):
+    """A contract: who, and every version with what it promises, whole."""
+
+    type = "desk.contract.recorded.v1"
+    noun = "contract"
+    client_id: Code
+    versions: tuple[ContractVersion, ...] = Field(min_length=1, description="by number")
+
+
+class CalendarRecorded(StateRecord):
+    """One version of a calendar that was activated; it never changes. A clock names the versions that it counts in."""
+
+    type = "desk.calendar.recorded.v1"
+    noun = "calendar"
+    calendar_id: Code = Field(description="`id` is this and the version: comercial-v3")
+    version: int = Field(ge=1)
+    name: Annotated[str, Field(min_length=1)]
+    effective_from: AwareDatetime | None = Field(description="None: always, for what no other version is for")
+    calendar: WrittenCalendar
 
 
 class Threshold(Part):
@@ -58,10 +104,19 @@ class Threshold(Part):
     said_as: SaidAs
 
 
+class CountedIn(Part):
+    """The version of a calendar in which a clock counts from an instant on."""
+
+    from_at: AwareDatetime
+    calendar_id: Code
+    calendar_version: int = Field(ge=1)
+
+
 class ClockState(Part):
     """A clock as it stands; whatever is told of it together carries the same, which is how all of that left it.
 
-    What is left at an instant: the target less what was counted, and less what has passed since `since` while it runs.
+    What is left at an instant: the target less what was counted, and while it runs less the open seconds since `since`
+    in the calendars of `counted_in`. `shared.business_time` says how many these are.
     """
 
     clock_id: UUID
@@ -80,7 +135,11 @@ class ClockState(Part):
     due_at: AwareDatetime | None = Field(description="when it will have run out; None while it is paused")
     pause_reason: Annotated[str, written(HoldReason)] | None
     warned_as: SaidAs | None = Field(description="the furthest threshold that it has reached")
-    breached_at: AwareDatetime | None = Field(description="when it had run out")
+    breached_at: AwareDatetime | None = Field(description="the first open second after it had run out")
+    would_have_been_at: AwareDatetime | None = Field(
+        description="where the breach would lie had one known earlier what made it one, which happened at `breached_at`"
+    )
+    counted_in: tuple[CountedIn, ...] = Field(min_length=1, description="the calendars that count, by their instants")
 
 
 class ClockEvent(Event):
@@ -115,6 +174,16 @@ class SlaClockResumed(ClockEvent):
     because: Annotated[str, written(ResumedBecause)] = Field(
         description="the hold was released, the ticket reopened, or what was told late moved the due of a running clock"
     )
+
+
+class SlaClockRetargeted(ClockEvent):
+    """Its due is another one, though nobody touched the ticket."""
+
+    type = "desk.sla-clock.retargeted.v1"
+    because: Annotated[str, written(RetargetedBecause)] = Field(
+        description="`calendar-switched`: another version of its calendar counts from an instant on"
+    )
+    previous_due_at: AwareDatetime | None = Field(description="None while it was paused")
 
 
 class SlaClockWarned(ClockEvent):

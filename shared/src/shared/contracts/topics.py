@@ -125,6 +125,7 @@ SLA = Topic(
         sla.SlaClockStarted,
         sla.SlaClockPaused,
         sla.SlaClockResumed,
+        sla.SlaClockRetargeted,
         sla.SlaClockWarned,
         sla.SlaClockBreached,
         sla.SlaClockMet,
@@ -135,7 +136,7 @@ SLA = Topic(
 CONTRACTS = Topic(
     "desk.contracts.v1",
     "sla",
-    (sla.ContractRecorded,),
+    (sla.ContractRecorded, sla.ContractTypeRecorded, sla.CalendarRecorded),
     cleanup="compact",
     keyed_by="the kind of record and its id, as in contract:acme-2026",
 )
