@@ -10,8 +10,9 @@ import pytest
 
 from shared.http.app import create_app
 from shared.http.auth import Authenticator
+from shared.http.routers import routers_of
 from shared.ids import new_id
-from sla.api import router
+from sla import api
 from tests.shared.http.issuer import LocalIssuer
 from tests.sla.telling import RESOLUTION, ZERO, Story, at, frozen, published, tell
 from tests.support.databases import Database
@@ -33,7 +34,7 @@ async def sla(database: Callable[[str], Awaitable[Database]]) -> Database:
 async def http(sla: Database) -> AsyncIterator[httpx2.AsyncClient]:
     async with LocalIssuer().serving() as issuer:
         app = create_app(
-            service="sla", description="test", routers=[router], engine=sla.engine, hint=lambda: None,
+            service="sla", description="test", routers=routers_of(api), engine=sla.engine, hint=lambda: None,
             authenticator=Authenticator(issuer.url),
         )  # fmt: skip
         # Good at the instants of the stories as well as now.

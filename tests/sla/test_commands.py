@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shared.contracts.envelope import Cause
-from sla import commands
+from sla.commands import clocks, documents
+from sla.commands import contracts as commands
 from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
 from sla.domain.target import IncompleteTargets
 from tests.sla.telling import (
@@ -182,7 +183,7 @@ async def test_a_contract_of_its_own_decides_which_holds_pause(sla: Database) ->
 async def test_without_defaults_no_clock_starts_and_the_reason_is_said(sla: Database) -> None:
     async with sla.connect("test_owner") as connection:
         await connection.execute("DELETE FROM sla.contract_types")
-    with frozen(0), pytest.raises(commands.NoDefaultTargets, match="migrate"):
+    with frozen(0), pytest.raises(clocks.NoDefaultTargets, match="migrate"):
         async with sla.begin() as tx:
             await apply(tx, [Story().opened()])
 
@@ -191,9 +192,9 @@ async def test_a_file_of_many_contracts_takes_few_statements_and_the_second_time
     document = Document(contracts=[contract(id=f"c-{number}", client_id=f"k-{number}") for number in range(60)])
     with counted(sla.engine) as first:
         async with sla.begin() as tx:
-            assert await commands.load_document(tx, CAUSE, document) == 60
+            assert await documents.load_document(tx, CAUSE, document) == 60
     with counted(sla.engine) as second:
         async with sla.begin() as tx:
-            assert await commands.load_document(tx, CAUSE, document) == 0
+            assert await documents.load_document(tx, CAUSE, document) == 0
     assert (len(first), len(second)) == (4, 2)
     assert len(await published(sla)) == 60

@@ -11,7 +11,7 @@ import pytest
 
 from shared import clock
 from shared.contracts.envelope import Cause
-from sla import commands
+from sla.commands import contracts as commands
 from sla.documents import ContractRecord, ContractTypeRecord, TargetFacts, WarningFacts
 from tests.sla.telling import at
 from tests.support.clocks import unsteady

@@ -12,7 +12,7 @@ import pytest
 from shared import clock, set_aside
 from shared.db.statement import sql
 from shared.jobs import Job, JobLoop
-from sla import commands
+from sla.commands import clocks as commands
 from sla.jobs import JOBS
 from tests.sla.telling import (
     RESOLUTION,

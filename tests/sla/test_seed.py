@@ -10,7 +10,7 @@ import yaml
 
 from shared.contracts.envelope import Cause
 from shared.load import read_document
-from sla import commands
+from sla.commands import documents as commands
 from sla.documents import Document
 from tests.sla.telling import ZERO, published
 from tests.support.databases import CHECKOUT, Database

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.envelope import Received
-from sla import commands
+from sla.commands import clocks as commands
 from tests.sla.telling import (
     RESOLUTION,
     RESPONSE,

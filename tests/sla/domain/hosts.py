@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.contracts.envelope import Cause, Origin, Sealed
 from shared.contracts.sla import ClockEvent
-from sla import commands
+from sla.commands import clocks as commands
 from sla.domain.clock import Clock, Fact, Terms
 from sla.domain.ticket_clock import TicketClock
 from tests.sla.domain.lives import at

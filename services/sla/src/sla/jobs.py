@@ -1,7 +1,7 @@
 """Time in: the warnings and breaches that no event announces."""
 
 from shared.jobs import Job
-from sla import commands
+from sla.commands import clocks as commands
 
 JOBS: tuple[Job, ...] = (
     Job(

@@ -19,8 +19,9 @@ from shared.contracts.tickets import (
 )
 from shared.db.transaction import Transaction
 from shared.messaging.reactions import projects, reacts_to
-from sla import commands, projections
-from sla.commands import OpenedTicket, Told
+from sla import projections
+from sla.commands import clocks as commands
+from sla.commands.clocks import OpenedTicket, Told
 from sla.domain.clock import Fact, FactKind
 
 ACTOR = "system:sla"

@@ -1,20 +1,19 @@
-"""Contracts and clocks over HTTP."""
+"""Contracts and their types over HTTP."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 
-from shared import clock
 from shared.errors import NotFound
 from shared.http.auth import CauseDep, needs
 from shared.http.etag import etag
 from shared.http.paging import DEFAULT_LIMIT, After, Keyset, Limit, Page
 from shared.http.preconditions import IfMatchOrNew
 from shared.http.transaction import Reading, Tx
-from sla import commands, queries
+from sla.commands import contracts as commands
 from sla.documents import ContractFacts, ContractRecord
-from sla.queries import ContractTypeView, ContractView, TicketClocks
+from sla.queries import contracts as queries
+from sla.queries.contracts import ContractTypeView, ContractView
 
 router = APIRouter(prefix="/v1", tags=["sla"])
 
@@ -30,13 +29,6 @@ class NoSuchContract(NotFound):
 
     code = "no-such-contract"
     title = "There is no such contract"
-
-
-class NoClocks(NotFound):
-    """No clock of this ticket was started."""
-
-    code = "no-clocks"
-    title = "The ticket has no clocks"
 
 
 @router.get("/contract-types", dependencies=[needs("contract:read")])
@@ -68,15 +60,6 @@ async def record_contract(
     record = ContractRecord(id=id, **facts.model_dump())
     await commands.record_contracts(tx, cause, [record], expected=expected)
     return _shown(response, id, await queries.get_contract(tx, id))
-
-
-@router.get("/tickets/{ticket_id}/clocks", dependencies=[needs("ticket:read")])
-async def get_ticket_clocks(tx: Reading, ticket_id: UUID) -> TicketClocks:
-    """The clocks of a ticket now, each with every interval, whether it counts, and why."""
-    found = await queries.get_ticket_clocks(tx, ticket_id, clock.now())
-    if found is None:
-        raise NoClocks(f"Ticket {ticket_id} has no clocks: there is no such ticket, or it opened a moment ago.")
-    return found
 
 
 def _shown(response: Response, id: str, found: ContractView | None) -> ContractView:

@@ -1,36 +1,23 @@
-"""Everything that sla can do."""
+"""What sla does with clocks: they start, take further facts, and are judged when time alone changes them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from shared.contract_choice import choose_contract
 from shared.contracts.envelope import Cause, Sealed
-from shared.contracts.sla import ClockEvent, PromisedTarget
+from shared.contracts.sla import ClockEvent
 from shared.db.transaction import Row, Transaction
-from shared.errors import Conflict, Invalid, Unavailable
+from shared.errors import Unavailable
 from shared.ids import derived_id, made_of
-from shared.instants import under_lock
 from shared.jobs import Pieces
-from shared.messaging.archive import changes_since
-from shared.messaging.outbox import publish, seal, seal_each
-from shared.versions import ANYTHING, Expected
-from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
+from shared.messaging.outbox import publish, seal_each
 from sla.domain.clock import CLOCK_KINDS, Fact
-from sla.domain.contract import (
-    DEFAULT_TYPE,
-    Contract,
-    ContractTemplate,
-    Promises,
-    Warnings,
-    checked_promises,
-    next_version,
-)
+from sla.domain.contract import DEFAULT_TYPE, Contract, Promises
 from sla.domain.ticket_clock import Happening, TicketClock
 from sla.repository import clocks as clock_rows
 from sla.repository import contracts as contract_rows
@@ -47,20 +34,6 @@ PORTION = 500
 FIRST_CYCLE = 1
 # How soon an overdue timer is looked at again that a consumer's transaction holds just now.
 LOOK_AGAIN = timedelta(milliseconds=50)
-
-
-class NoSuchContractType(Invalid):
-    """A contract names a type that was never recorded."""
-
-    code = "no-such-contract-type"
-    title = "There is no such contract type"
-
-
-class ContractChangedMeanwhile(Conflict):
-    """Somebody else recorded a version of the contract at the same time."""
-
-    code = "contract-changed-meanwhile"
-    title = "The contract was changed meanwhile"
 
 
 class NoDefaultTargets(Unavailable):
@@ -90,9 +63,6 @@ class Told:
     ticket_id: UUID
     fact: Fact
     cause: Cause
-
-
-# --- clocks -----------------------------------------------------------------------------------------------------------
 
 
 async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: datetime) -> None:
@@ -249,90 +219,3 @@ def _as_time_told_it(sealed: Sealed[Any], happening: Happening) -> Sealed[Any]:
 async def _wake_worker(tx: Transaction, clocks: Iterable[TicketClock], now: datetime) -> None:
     if any(clock.to_arm is not None and clock.to_arm <= now + WAKE_WITHIN for clock in clocks):
         await clock_rows.wake_timers(tx, TIMERS_CHANNEL)
-
-
-# --- contracts --------------------------------------------------------------------------------------------------------
-
-
-async def record_contract_types(tx: Transaction, cause: Cause, records: Sequence[ContractTypeRecord]) -> int:
-    """Records types of contract; returns how many differ from what they were. Contracts in force keep their terms.
-
-    Raises what checked_promises raises.
-    """
-    known, latest = await contract_rows.lock_contract_types(tx)
-    cause = under_lock(cause, latest)
-    wanted = [
-        ContractTemplate(one.id, one.name, _promises(one.targets, one.pausing_holds, one.warnings)) for one in records
-    ]
-    changed = [one for one in wanted if known.get(one.id) != one]
-    if changed:
-        await contract_rows.store_contract_types(tx, changed, cause.recorded_at, cause.actor)
-    return len(changed)
-
-
-async def record_contracts(
-    tx: Transaction, cause: Cause, records: Sequence[ContractRecord], *, expected: Expected = ANYTHING
-) -> list[Contract]:
-    """Records contracts; returns the new versions. What equals the latest version changes and publishes nothing.
-
-    Raises NoSuchContractType, VersionNotStated, VersionChanged, ContractChangedMeanwhile, and what next_version raises.
-    """
-    types, _ = await contract_rows.lock_contract_types(tx)
-    known, latest = await contract_rows.current_contracts(tx, [one.id for one in records])
-    cause = under_lock(cause, latest)
-    versions = (next_version(known.get(one.id), _contract(one, types)) for one in records)
-    changed = [version for version in versions if version is not None]
-    if not changed:
-        return []
-    for version in changed:
-        present = version.version - 1
-        told = partial(changes_since, tx, f"contract:{version.id}", seen=expected.newest, present=present)
-        await expected.require(f"The contract {version.id}", present, told)
-    added = await contract_rows.insert_contracts(tx, changed, cause.recorded_at, cause.actor)
-    for version in changed:
-        if version.id not in added:
-            raise ContractChangedMeanwhile(f"Somebody else just changed {version.id}: read it again, then decide.")
-    await publish(tx, seal(cause, *(version.recorded() for version in changed)))
-    return changed
-
-
-async def load_document(tx: Transaction, cause: Cause, document: Document) -> int:
-    """Loads types and contracts from a file; returns how many rows changed."""
-    types = await record_contract_types(tx, cause, document.contract_types) if document.contract_types else 0
-    contracts = await record_contracts(tx, cause, document.contracts) if document.contracts else []
-    return types + len(contracts)
-
-
-def _contract(record: ContractRecord, types: dict[str, ContractTemplate]) -> Contract:
-    template = types.get(record.contract_type)
-    if template is None:
-        raise NoSuchContractType(f"{record.id} is of the type {record.contract_type}: record that type first.")
-    promises = template.promises
-    if record.targets is not None:
-        promises = replace(promises, targets=_targets(record.targets))
-    if record.pausing_holds is not None:
-        promises = replace(promises, pausing_holds=record.pausing_holds)
-    if record.warnings is not None:
-        promises = replace(promises, warnings=_warnings(record.warnings))
-    return Contract(
-        id=record.id,
-        version=1,
-        client_id=record.client_id,
-        contract_type=record.contract_type,
-        valid_from=record.valid_from,
-        valid_until=record.valid_until,
-        promises=promises,
-        product_ids=record.product_ids,
-    )
-
-
-def _promises(targets: Sequence[TargetFacts], holds: Sequence[Any], warnings: WarningFacts) -> Promises:
-    return checked_promises(Promises(_targets(targets), tuple(holds), _warnings(warnings)))
-
-
-def _targets(targets: Sequence[TargetFacts]) -> tuple[PromisedTarget, ...]:
-    return tuple(PromisedTarget(**target.model_dump()) for target in targets)
-
-
-def _warnings(warnings: WarningFacts) -> Warnings:
-    return Warnings(warnings.response, warnings.resolution)
