@@ -41,9 +41,7 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
         OpenedTicket(
             ticket_id=event.data.ticket_id,
             client_id=event.data.ticket.groups.client_id,
-            product_id=event.data.ticket.groups.product_id,
-            kind=event.data.ticket.kind,
-            severity=event.data.ticket.severity,
+            judged=judged_of(event.data.ticket),
             start=Fact(event.id, FactKind.START, event.data.ticket.reported_at, event.sequence),
             cause=event.cause(actor=ACTOR, recorded_at=now),
         )
