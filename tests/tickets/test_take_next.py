@@ -83,7 +83,7 @@ async def test_a_ticket_of_which_something_is_told_just_now_is_waited_for(desk: 
     async with desk.begin() as telling:
         await queue.lock_tickets(telling, [ticket.id])
         taking = asyncio.create_task(take(desk, "bruno"))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # in which it would have been answered
         assert not taking.done()
     assert await taking == ticket.number
 
