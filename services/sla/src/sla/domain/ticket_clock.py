@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.business_time.known import CalendarName, Calendars
+from shared.business_time.open_time import OpenTime
 from shared.contracts.envelope import Origin
 from shared.contracts.sla import (
     ClockEvent,
@@ -150,14 +151,14 @@ class TicketClock:
     def _differences(
         self, before: Clock | None, folded: Folded, noticed_at: datetime, calendars: Calendars
     ) -> list[Happening]:
-        after = folded.clock
+        after, hours = folded.clock, calendars.hours(folded.clock.counted_in)
         told: list[Happening] = []
         if before is None:
-            before = first_state(self.terms, after, calendars.hours(after.counted_in))
+            before = first_state(self.terms, after, hours)
             told = [self._happening(after.started_at, SlaClockStarted)]
         changes = [
             *self._switch(before, after, noticed_at),
-            *self._movement(before, folded),
+            *self._movement(before, folded, hours),
             *self._warnings(before, after, folded.crossings, noticed_at),
             *self._breach(before, after, noticed_at),
             *self._end(before, after),
@@ -172,7 +173,7 @@ class TicketClock:
         told = {"because": "calendar-switched", "previous_due_at": before.due_at}
         return [self._happening(noticed_at, SlaClockRetargeted, **told)]
 
-    def _movement(self, before: Clock, folded: Folded) -> list[Happening]:
+    def _movement(self, before: Clock, folded: Folded, hours: OpenTime) -> list[Happening]:
         """That it stands or runs as it does, told again where what is told late changed what that means."""
         after, again = folded.clock, _breach_is_another(before, folded.clock)
         if before.counted_in != after.counted_in and before.course == after.course:
@@ -185,7 +186,7 @@ class TicketClock:
             )
             return [] if as_before and not again else [self._happening(after.since, SlaClockPaused)]
         if after.course == "running":
-            if (before.course, before.due_at) == (after.course, after.due_at) and not again:
+            if _runs_as_before(before, after, hours) and not again:
                 return []
             because = "corrected" if before.course == "running" else _BECAUSE.get(folded.by, "corrected")
             return [self._happening(after.since, SlaClockResumed, because=because)]
@@ -239,6 +240,14 @@ class TicketClock:
         if self.clock is None:
             raise ValueError("nothing happens to a clock before its start")
         return Happening(at, event(ticket_id=self.ticket_id, clock=self.state_of(self.clock), **told), reached)
+
+
+def _runs_as_before(before: Clock, after: Clock, hours: OpenTime) -> bool:
+    """Whether a running clock has counted the same, though in other stretches, and runs out at the same instant."""
+    if (before.course, before.due_at) != ("running", after.due_at):
+        return False
+    both = max(before.since, after.since)
+    return before.elapsed_seconds(hours, both) == after.elapsed_seconds(hours, both)
 
 
 def _breach_is_another(before: Clock, after: Clock) -> bool:
