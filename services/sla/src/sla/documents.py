@@ -76,8 +76,9 @@ class CalendarFacts(_Written):
     days: tuple[DayFacts, ...] = Field(default=(), max_length=4000)
 
     def dated(self) -> tuple[DatedDay, ...]:
-        """The days of which something is said."""
-        return tuple(DatedDay(one.date, one.name, one.kind, one.windows, one.breaks) for one in self.days)
+        """The days of which something is said, by date."""
+        days = (DatedDay(one.date, one.name, one.kind, one.windows, one.breaks) for one in self.days)
+        return tuple(sorted(days, key=lambda day: day.date))
 
     def yearly(self) -> tuple[YearlyDay, ...]:
         """What is said of each year."""

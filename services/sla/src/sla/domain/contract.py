@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
+from shared.business_time.known import CalendarName
 from shared.contracts.sla import (
     ClockKind,
     ContractRecorded,
     ContractType,
     ContractTypeRecorded,
     ContractVersion,
+    TargetRule,
     Terms,
     Threshold,
 )
 from shared.contracts.tickets import HoldReason
 from shared.errors import Conflict, Invalid
+from sla.domain.clock import Terms as ClockTerms
 from sla.domain.clock import share
-from sla.domain.target import Asked, Hours, Targets, check_targets, require_calendar, rule_for
+from sla.domain.target import Judged, Hours, Targets, check_targets, require_calendar, rule_for
 
 # Clients without a contract in force get the terms of this type.
 DEFAULT_TYPE: ContractType = "basico"
@@ -65,17 +68,6 @@ class Warnings:
 
 
 @dataclass(frozen=True, slots=True)
-class PromisedClock:
-    """What one clock of one ticket measures against: seconds of open time of a calendar."""
-
-    kind: ClockKind
-    target_seconds: int
-    calendar_id: str
-    pausing_holds: frozenset[str]
-    thresholds: tuple[Threshold, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Promises:
     """What is promised, whole."""
 
@@ -87,15 +79,22 @@ class Promises:
     objection_days: int
     currency: str
 
-    def terms_of(self, clock: ClockKind, asked: Asked) -> PromisedClock:
-        """What one clock of one ticket measures against. First response never pauses, whatever is said of holds."""
-        rule = rule_for(self.targets, clock, asked)
-        return PromisedClock(
+    def rule_of(self, clock: ClockKind, judged: Judged) -> TargetRule:
+        """The rule that holds for one clock of one ticket. Raises IncompleteTargets where there is none."""
+        return rule_for(self.targets, clock, judged)
+
+    def terms_of(self, rule: TargetRule, calendar_version: int) -> ClockTerms:
+        """What a clock measures against under a rule, in the version of its calendar that holds when it starts.
+
+        First response never pauses, whatever is said of holds.
+        """
+        clock: ClockKind = "response" if rule.clock == "response" else "resolution"
+        return ClockTerms(
             kind=clock,
             target_seconds=rule.seconds,
-            calendar_id=rule.calendar_id,
             pausing_holds=frozenset() if clock == "response" else frozenset(self.pausing_holds),
             thresholds=self.warnings.thresholds(clock, rule.seconds),
+            calendar=CalendarName(rule.calendar_id, calendar_version),
         )
 
     def terms(self) -> Terms:
@@ -196,7 +195,9 @@ def checked_promises(promises: Promises, hours: Hours, start: int) -> Promises:
     return promises
 
 
-def next_version(before: Contract | None, wanted: Contract, now: datetime, effective_from: datetime | None) -> Contract | None:
+def next_version(
+    before: Contract | None, wanted: Contract, effective_from: datetime | None, now: datetime
+) -> Contract | None:
     """`wanted` as the version that follows `before`; None when nothing differs.
 
     It begins at `effective_from`; where nobody says when, a new contract does with its validity and a change now.

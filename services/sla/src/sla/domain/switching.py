@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from shared.business_time.known import CalendarName, In
 from shared.contracts.sla import ClockKind
 from shared.errors import Unavailable
 from shared.ids import made_of
@@ -43,6 +44,15 @@ def in_force(calendar_id: str, versions: Iterable[Activated], at: datetime) -> A
     return max(begun, key=lambda one: one.version)
 
 
+def one_after_another(calendar_id: str, versions: Iterable[Activated]) -> list[In]:
+    """What counts where nothing was pinned: each version from its beginning on, of those that begin together the last.
+
+    The first one counts from ever, whatever its instant says.
+    """
+    begun = {one.effective_from or one.activated_at: one.version for one in sorted(versions, key=_by_number)}
+    return [In(at, CalendarName(calendar_id, version)) for at, version in begun.items()]
+
+
 def switches(
     clock_id: UUID, kind: ClockKind, after: int, versions: Sequence[Activated], since: datetime
 ) -> Iterator[Fact]:
@@ -58,3 +68,7 @@ def switches(
                 calendar_version=one.version,
                 told_at=one.activated_at,
             )
+
+
+def _by_number(version: Activated) -> int:
+    return version.version

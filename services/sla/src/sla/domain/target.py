@@ -49,7 +49,7 @@ class UnknownCalendar(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Judged:
     """What of a ticket its targets depend on; `product_id` and `module_id` are None where nobody could say them."""
 
     kind: str
@@ -64,14 +64,14 @@ class Asked:
         return " ".join([self.kind, f"S{self.severity}", f"P{self.priority}", *named])
 
 
-def is_for(rule: TargetRule, asked: Asked) -> bool:
+def is_for(rule: TargetRule, judged: Judged) -> bool:
     """Whether a rule is for such a ticket: what it names holds, and what it does not name may be anything."""
     return (
-        (not rule.kinds or asked.kind in rule.kinds)
-        and (not rule.product_ids or asked.product_id in rule.product_ids)
-        and (not rule.module_ids or asked.module_id in rule.module_ids)
-        and (not rule.severities or asked.severity in rule.severities)
-        and (not rule.priorities or asked.priority in rule.priorities)
+        (not rule.kinds or judged.kind in rule.kinds)
+        and (not rule.product_ids or judged.product_id in rule.product_ids)
+        and (not rule.module_ids or judged.module_id in rule.module_ids)
+        and (not rule.severities or judged.severity in rule.severities)
+        and (not rule.priorities or judged.priority in rule.priorities)
     )
 
 
@@ -87,17 +87,17 @@ def specificity(rule: TargetRule) -> tuple[bool, bool, bool, bool, bool]:
     )
 
 
-def matching(targets: Iterable[TargetRule], clock: ClockKind, asked: Asked) -> list[TargetRule]:
+def matching(targets: Iterable[TargetRule], clock: ClockKind, judged: Judged) -> list[TargetRule]:
     """The rules of one clock that are for such a ticket, first the one that holds: the most specific, then in order."""
-    found = [rule for rule in targets if rule.clock == clock and is_for(rule, asked)]
+    found = [rule for rule in targets if rule.clock == clock and is_for(rule, judged)]
     return sorted(found, key=specificity, reverse=True)
 
 
-def rule_for(targets: Iterable[TargetRule], clock: ClockKind, asked: Asked) -> TargetRule:
+def rule_for(targets: Iterable[TargetRule], clock: ClockKind, judged: Judged) -> TargetRule:
     """The rule that holds. Raises IncompleteTargets where there is none."""
-    found = matching(targets, clock, asked)
+    found = matching(targets, clock, judged)
     if not found:
-        raise IncompleteTargets(f"No target of the {clock} clock is for {asked}: add a rule that is.")
+        raise IncompleteTargets(f"No target of the {clock} clock is for {judged}: add a rule that is.")
     return found[0]
 
 
@@ -125,7 +125,7 @@ def require_calendar(calendar_id: str, hours: Hours) -> None:
 
 def _check_complete(targets: Targets) -> None:
     for clock in CLOCKS:
-        missing = [asked for asked in _plain() if not matching(targets, clock, asked)]
+        missing = [judged for judged in _plain() if not matching(targets, clock, judged)]
         if missing:
             named = ", ".join(map(str, missing[:_MOST_NAMED]))
             more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
@@ -137,12 +137,12 @@ def _check_complete(targets: Targets) -> None:
 
 def _check_order(targets: Targets, hours: Hours, start: int) -> None:
     compared: set[tuple[int, str, int, str]] = set()
-    for asked in _named(targets):
-        response, resolution = (rule_for(targets, clock, asked) for clock in ("response", "resolution"))
+    for judged in _named(targets):
+        response, resolution = (rule_for(targets, clock, judged) for clock in ("response", "resolution"))
         pair = (response.seconds, response.calendar_id, resolution.seconds, resolution.calendar_id)
         if pair not in compared and (too_late := _too_late(response, resolution, hours, start)) is not None:
             raise ResponseAfterResolution(
-                f"For {asked} the first response is due after {response.seconds} s of {response.calendar_id} and the "
+                f"For {judged} the first response is due after {response.seconds} s of {response.calendar_id} and the "
                 f"resolution after {resolution.seconds} s of {resolution.calendar_id}: {too_late}. Give the response "
                 "at most as long as the resolution."
             )
@@ -171,17 +171,17 @@ def _starts(counted: Sequence[tuple[OpenTime, int]], start: int) -> Iterator[int
                 yield from (at, at + 1)
 
 
-def _plain() -> Iterator[Asked]:
+def _plain() -> Iterator[Judged]:
     for kind, severity, priority in product(KINDS, SEVERITIES, PRIORITIES):
-        yield Asked(kind, severity, priority)
+        yield Judged(kind, severity, priority)
 
 
-def _named(targets: Targets) -> Iterator[Asked]:
+def _named(targets: Targets) -> Iterator[Judged]:
     """Every ticket that the rules tell apart, also by the products and modules that they name."""
     products = [None, *_told_apart([rule.product_ids for rule in targets])]
     modules = [None, *_told_apart([rule.module_ids for rule in targets])]
-    for asked, product_id, module_id in product(_plain(), products, modules):
-        yield Asked(asked.kind, asked.severity, asked.priority, product_id, module_id)
+    for judged, product_id, module_id in product(_plain(), products, modules):
+        yield Judged(judged.kind, judged.severity, judged.priority, product_id, module_id)
 
 
 def _told_apart(named: Sequence[tuple[str, ...]]) -> list[str]:

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.business_time.calendar import read_calendar
-from shared.business_time.known import CalendarName, In, KnownCalendars
 from shared.contracts.calendars import WrittenCalendar
 from shared.db.statement import sql
-from shared.db.transaction import Reader, Row, Transaction
+from shared.db.transaction import Row, Transaction
 from sla.domain.calendar import CalendarVersion
 
 VERSION = "v.calendar_id, v.version, v.name, v.definition, v.effective_from"
@@ -26,11 +24,6 @@ _LAST = sql(f"""
     WHERE c.id = ANY(CAST(:ids AS text[])) ORDER BY c.id FOR UPDATE OF c
 """)
 _IDS = sql("SELECT id FROM sla.calendars ORDER BY id")
-_VERSIONS = sql(f"""
-    SELECT {VERSION} FROM sla.calendar_versions v WHERE v.calendar_id = ANY(CAST(:ids AS text[]))
-    ORDER BY v.calendar_id, v.version
-""")
-_ALL_VERSIONS = sql(f"SELECT {VERSION} FROM sla.calendar_versions v ORDER BY v.calendar_id, v.version")
 _TOUCH = sql("""
     INSERT INTO sla.calendars (id, revision, changed_at, changed_by) VALUES (:id, 1, :now, :actor)
     ON CONFLICT (id) DO UPDATE SET revision = sla.calendars.revision + 1, changed_at = excluded.changed_at,
@@ -45,13 +38,13 @@ _STORE_DRAFT = sql("""
 _FORGET_DRAFT = sql("DELETE FROM sla.calendar_drafts WHERE calendar_id = :id")
 _INSERT_VERSION = sql("""
     INSERT INTO sla.calendar_versions (calendar_id, version, name, facts, definition, effective_from, reason,
-                                       recorded_at, recorded_by)
+                                       activated_at, activated_by)
     VALUES (:id, :version, :name, :facts, :definition, :effective_from, :reason, :now, :actor)
 """)
-_SEED_YEARS = sql("""
-    INSERT INTO sla.calendar_years (calendar_id, year, seeded_at, seeded_by)
+_NOTE_YEARS = sql("""
+    INSERT INTO sla.calendar_years (calendar_id, year, imported_at, imported_by)
     SELECT :id, year, :now, :actor FROM unnest(CAST(:years AS int[])) AS g(year)
-    ON CONFLICT (calendar_id, year) DO UPDATE SET seeded_at = excluded.seeded_at, seeded_by = excluded.seeded_by,
+    ON CONFLICT (calendar_id, year) DO UPDATE SET imported_at = excluded.imported_at, imported_by = excluded.imported_by,
         confirmed_at = NULL, confirmed_by = NULL
 """)
 _CONFIRM_YEAR = sql("""
@@ -112,7 +105,9 @@ async def touch(tx: Transaction, id: str, now: datetime, actor: str) -> None:
     await tx.execute(_TOUCH, {"id": id, "now": now, "actor": actor})
 
 
-async def store_draft(tx: Transaction, version: CalendarVersion, facts: dict[str, Any], now: datetime, actor: str) -> None:
+async def store_draft(
+    tx: Transaction, version: CalendarVersion, facts: dict[str, Any], now: datetime, actor: str
+) -> None:
     """Keeps a version as the draft of its calendar, in place of the draft that there was."""
     await tx.execute(_STORE_DRAFT, {**_columns(version, facts), "now": now, "actor": actor})
 
@@ -126,10 +121,10 @@ async def insert_version(
     await tx.execute(_FORGET_DRAFT, {"id": version.calendar_id})
 
 
-async def seed_years(tx: Transaction, id: str, years: Collection[int], now: datetime, actor: str) -> None:
+async def note_years(tx: Transaction, id: str, years: Collection[int], now: datetime, actor: str) -> None:
     """Notes that the days of these years were imported, and that nobody has confirmed them."""
     if years:
-        await tx.execute(_SEED_YEARS, {"id": id, "years": list(years), "now": now, "actor": actor})
+        await tx.execute(_NOTE_YEARS, {"id": id, "years": list(years), "now": now, "actor": actor})
 
 
 async def confirm_year(tx: Transaction, id: str, year: int, now: datetime, actor: str) -> bool | None:
@@ -137,15 +132,6 @@ async def confirm_year(tx: Transaction, id: str, year: int, now: datetime, actor
     if await tx.execute(_CONFIRM_YEAR, {"id": id, "year": year, "now": now, "actor": actor}):
         return True
     return None if await tx.fetch_first(_YEAR, {"id": id, "year": year}) is None else False
-
-
-async def active_versions(tx: Reader, ids: Iterable[str] | None = None) -> dict[str, list[CalendarVersion]]:
-    """The versions that count of these calendars, or of all, by number."""
-    rows = await (tx.fetch(_ALL_VERSIONS) if ids is None else tx.fetch(_VERSIONS, {"ids": list(ids)}))
-    found: dict[str, list[CalendarVersion]] = {}
-    for row in rows:
-        found.setdefault(row.calendar_id, []).append(version_of(row))
-    return found
 
 
 def version_of(row: Row) -> CalendarVersion:
@@ -157,3 +143,13 @@ def version_of(row: Row) -> CalendarVersion:
         calendar=WrittenCalendar.model_validate(row.definition),
         effective_from=row.effective_from,
     )
+
+
+def _columns(version: CalendarVersion, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": version.calendar_id,
+        "version": version.version,
+        "name": version.name,
+        "facts": facts,
+        "definition": version.calendar.model_dump(mode="json"),
+    }

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from zoneinfo import ZoneInfo
 
 from shared.business_time.known import CalendarName, KnownCalendars
+from shared.business_time.open_time import OpenTime
 from shared.contracts.calendars import WrittenCalendar
 from shared.db.statement import query, sql
 from shared.db.transaction import Reader, Row, Transaction
-from sla.domain.switching import Activated
+from sla.domain.switching import Activated, one_after_another
 
 
 # By calendar, each by its number.
@@ -27,6 +28,11 @@ _ACTIVATED = sql("""
       FROM sla.calendars c JOIN sla.calendar_versions v ON v.calendar_id = c.id
      WHERE c.id = ANY(CAST(:ids AS text[])) AND v.activated_at IS NOT NULL
      ORDER BY c.id, v.version FOR SHARE OF c
+""")
+
+_ALL_ACTIVATED = query("""
+    SELECT v.calendar_id, v.version, v.effective_from, v.activated_at FROM sla.calendar_versions v
+     ORDER BY v.calendar_id, v.version
 """)
 
 
@@ -53,6 +59,18 @@ async def zone_of(tx: Reader, name: CalendarName) -> ZoneInfo:
 async def lock_activated(tx: Transaction, ids: Collection[str]) -> Versions:
     """The activated versions of these calendars; until the end of the transaction no other is activated."""
     return _by_calendar(await tx.fetch(_ACTIVATED, {"ids": sorted(ids)}))
+
+
+async def hours_of_all(tx: Reader) -> dict[str, OpenTime]:
+    """What each calendar counts, one version after another, by its id."""
+    return {id: hours for id, (_, hours) in (await calendars_in_force(tx)).items()}
+
+
+async def calendars_in_force(tx: Reader) -> dict[str, tuple[list[Activated], OpenTime]]:
+    """The activated versions of each calendar, and what they count one after another."""
+    versions = _by_calendar(await tx.fetch(_ALL_ACTIVATED))
+    known = await know(tx, {CalendarName(id, one.version) for id, ones in versions.items() for one in ones})
+    return {id: (ones, known.hours(one_after_another(id, ones))) for id, ones in versions.items()}
 
 
 def _by_calendar(rows: Iterable[Row]) -> Versions:
