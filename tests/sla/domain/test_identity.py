@@ -59,7 +59,8 @@ _gaps = st.one_of(st.integers(1, 15).map(float), st.floats(0.01, 15).map(lambda 
 _instants = st.just(0.0) | st.integers(0, 40).map(float)
 _lives = st.lists(st.tuples(st.sampled_from([FactKind.PAUSE, FactKind.RESUME]), _gaps), max_size=7).map(facts_of)
 _lives_with_ends = st.lists(
-    st.tuples(st.sampled_from([one for one in FactKind if one not in (FactKind.START, FactKind.SWITCH)]), _gaps), max_size=7
+    st.tuples(st.sampled_from([one for one in FactKind if one not in (FactKind.START, FactKind.SWITCH)]), _gaps),
+    max_size=7,
 ).map(facts_of)
 
 

@@ -24,7 +24,7 @@ from sla import projections
 from sla.commands import clocks as commands
 from sla.commands.clocks import OpenedTicket, Told
 from sla.domain.clock import Fact, FactKind
-from sla.domain.target import Asked
+from sla.domain.target import Judged
 
 ACTOR = "system:sla"
 
@@ -43,7 +43,7 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
         OpenedTicket(
             ticket_id=event.data.ticket_id,
             client_id=event.data.ticket.groups.client_id,
-            asked=_asked(event.data.ticket),
+            judged=_judged(event.data.ticket),
             start=Fact(event.id, FactKind.START, event.data.ticket.reported_at, event.sequence),
             cause=event.cause(actor=ACTOR, recorded_at=now),
         )
@@ -52,8 +52,8 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
     await commands.start_clocks(tx, opened, now)
 
 
-def _asked(ticket: TicketBrief) -> Asked:
-    return Asked(
+def _judged(ticket: TicketBrief) -> Judged:
+    return Judged(
         kind=ticket.kind,
         severity=ticket.severity,
         priority=ticket.priority,

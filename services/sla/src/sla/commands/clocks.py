@@ -11,16 +11,16 @@ from uuid import UUID
 from shared.business_time.known import CalendarName
 from shared.contract_choice import choose_contract
 from shared.contracts.envelope import Cause, Sealed
-from shared.contracts.sla import ClockEvent
+from shared.contracts.sla import ClockEvent, TargetRule
 from shared.db.transaction import Row, Transaction
 from shared.errors import Unavailable
 from shared.ids import derived_id, made_of
 from shared.jobs import Pieces
 from shared.messaging.outbox import publish, seal_each
-from sla.domain.clock import CLOCK_KINDS, Fact, FactKind, Terms
-from sla.domain.contract import DEFAULT_TYPE, Contract, PromisedClock
+from sla.domain.clock import CLOCK_KINDS, Fact, FactKind
+from sla.domain.contract import DEFAULT_TYPE, Contract, Promises
 from sla.domain.switching import Activated, in_force, switches
-from sla.domain.target import Asked
+from sla.domain.target import Judged
 from sla.domain.ticket_clock import Happening, TicketClock
 from sla.repository import clocks as clock_rows
 from sla.repository import contracts as contract_rows
@@ -54,7 +54,7 @@ class OpenedTicket:
 
     ticket_id: UUID
     client_id: str | None
-    asked: Asked
+    judged: Judged
     start: Fact
     cause: Cause
 
@@ -81,17 +81,18 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     if default is None:
         raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
     agreed = [
-        _Agreed(one, contract, (contract.promises if contract else default).terms_of(kind, one.asked))
+        _Agreed(one, contract, promises, promises.rule_of(kind, one.judged))
         for one in opened
         for contract in [_contract_of(one, contracts)]
+        for promises in [contract.promises if contract else default]
         for kind in CLOCK_KINDS
     ]
-    versions = await known_calendars.lock_activated(tx, {one.promised.calendar_id for one in agreed})
+    versions = await known_calendars.lock_activated(tx, {one.rule.calendar_id for one in agreed})
     calendars = await known_calendars.know(tx, _names(versions))
     started: list[tuple[TicketClock, Cause, list[Happening]]] = []
     later: list[TicketFact] = []
     for one in agreed:
-        clock, switched = _new_clock(one, versions.get(one.promised.calendar_id, ()))
+        clock, switched = _new_clock(one, versions.get(one.rule.calendar_id, ()))
         later += [TicketFact(clock.ticket_id, fact) for fact in switched]
         known = [*earlier.get(clock.ticket_id, ()), one.ticket.start, *switched]
         started.append((clock, one.ticket.cause, clock.refold(known, now, calendars)))
@@ -207,33 +208,28 @@ class _Agreed:
 
     ticket: OpenedTicket
     contract: Contract | None
-    promised: PromisedClock
+    promises: Promises
+    rule: TargetRule
 
 
 def _contract_of(ticket: OpenedTicket, contracts: Mapping[str, Sequence[Contract]]) -> Contract | None:
     of_client = contracts.get(ticket.client_id or "", ())
-    return choose_contract(of_client, ticket.asked.product_id, ticket.start.occurred_at).contract
+    return choose_contract(of_client, ticket.judged.product_id, ticket.start.occurred_at).contract
 
 
 def _new_clock(agreed: _Agreed, versions: Sequence[Activated]) -> tuple[TicketClock, list[Fact]]:
     """The clock in the version of its calendar that held at the report, and what switches it to later ones."""
-    ticket, contract, promised = agreed.ticket, agreed.contract, agreed.promised
-    since = ticket.start.occurred_at
-    version = in_force(promised.calendar_id, versions, since).version
+    ticket, contract, rule, since = agreed.ticket, agreed.contract, agreed.rule, agreed.ticket.start.occurred_at
+    version = in_force(rule.calendar_id, versions, since).version
+    terms = agreed.promises.terms_of(rule, version)
     clock = TicketClock(
-        id=made_of("clock", ticket.ticket_id, promised.kind, FIRST_CYCLE),
+        id=made_of("clock", ticket.ticket_id, terms.kind, FIRST_CYCLE),
         ticket_id=ticket.ticket_id,
         client_id=ticket.client_id,
         contract_id=contract.id if contract else None,
         contract_version=contract.version if contract else 0,
         cycle=FIRST_CYCLE,
-        terms=Terms(
-            kind=promised.kind,
-            target_seconds=promised.target_seconds,
-            pausing_holds=promised.pausing_holds,
-            thresholds=promised.thresholds,
-            calendar=CalendarName(promised.calendar_id, version),
-        ),
+        terms=terms,
         origin=ticket.cause.origin,
         correlation_id=ticket.cause.correlation_id,
     )
@@ -241,7 +237,7 @@ def _new_clock(agreed: _Agreed, versions: Sequence[Activated]) -> tuple[TicketCl
 
 
 def _names(versions: Versions) -> set[CalendarName]:
-    return {CalendarName(id, one.version) for id, ones in versions.items() for one in ones}
+    return {CalendarName(calendar, one.version) for calendar, ones in versions.items() for one in ones}
 
 
 def _counting(locked: Sequence[ClockWithFacts], told: Sequence[Told]) -> set[CalendarName]:

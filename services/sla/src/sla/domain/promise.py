@@ -15,7 +15,13 @@ from sla.domain.target import CLOCKS, Judged, matching
 
 # What spoke against a contract.
 PassedBecause = Literal[
-    "not-agreed-yet", "not-begun", "ended", "other-product", "another-in-force", "another-fits-better", "another-is-later"
+    "not-agreed-yet",
+    "not-begun",
+    "ended",
+    "other-product",
+    "another-in-force",
+    "another-fits-better",
+    "another-is-later",
 ]
 
 
@@ -178,5 +184,7 @@ def _of_rule(rule: TargetRule, words: _Words) -> str:
     parts += [f"{words.named['product_ids']} {', '.join(rule.product_ids)}"] if rule.product_ids else []
     parts += [", ".join(words.kinds.get(kind, kind) for kind in rule.kinds)] if rule.kinds else []
     parts += [", ".join(f"S{one}" for one in rule.severities)] if rule.severities else []
-    parts += [f"{words.named['priorities']} {', '.join(f'P{one}' for one in rule.priorities)}"] if rule.priorities else []
+    parts += (
+        [f"{words.named['priorities']} {', '.join(f'P{one}' for one in rule.priorities)}"] if rule.priorities else []
+    )
     return " · ".join(parts) or words.every_ticket

@@ -57,9 +57,7 @@ _PROMISES = TypeAdapter(Promises)
 _DIFFERENCES = TypeAdapter(Differences)
 
 
-async def contract_versions(
-    tx: Transaction, ids: Iterable[str]
-) -> tuple[dict[str, list[Contract]], datetime | None]:
+async def contract_versions(tx: Transaction, ids: Iterable[str]) -> tuple[dict[str, list[Contract]], datetime | None]:
     """Every version of each of these contracts that exists, by number, and when the last of them was recorded."""
     rows = await tx.fetch(_VERSIONS, {"ids": list(ids)})
     found: dict[str, list[Contract]] = {}
