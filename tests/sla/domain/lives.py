@@ -27,8 +27,8 @@ def calendars(**by_name: WrittenCalendar) -> KnownCalendars:
     week = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), whole)
     known.learn(DAY_AND_NIGHT, WrittenCalendar.model_validate({"timezone": "UTC", "weekly": week}))
     for name, written in by_name.items():
-        id, _, version = name.partition("_")
-        known.learn(CalendarName(id, int(version or 1)), written)
+        calendar_id, _, version = name.partition("_")
+        known.learn(CalendarName(calendar_id, int(version or 1)), written)
     return known
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Literal
 
@@ -37,26 +37,34 @@ class Account:
     course: str
 
 
-def lines_of(intervals: Iterable[Interval], hours: OpenTime, now: datetime) -> Iterator[Line]:
+def lines_of(intervals: Iterable[Interval], hours: OpenTime, now: datetime) -> list[Line]:
     """The whole life up to `now`, where a stretch that would count is divided into what was open and what was closed.
 
     Edges are whole seconds; what has begun of the present one counts, as it does in the clock.
     """
-    for one in intervals:
-        start, end = second(one.from_at), begun_second(one.until or max(one.from_at, now))
-        if not one.counted:
-            if start < end:
-                yield Line(one.from_at, instant(end), end - start, False, one.why, one.reason)
-            continue
-        for stretch in hours.stretches(start, end):
-            yield Line(
-                from_at=instant(stretch.start),
-                until=instant(stretch.end),
-                seconds=stretch.end - stretch.start,
-                counted=stretch.open,
-                why=one.why if stretch.open else "closed",
-                reason=one.reason if stretch.open else None,
-            )
+    found: list[Line] = []
+    for interval in intervals:
+        for line in _lines_of(interval, hours, now):
+            if found and line.why == found[-1].why == "closed":
+                before = found.pop()
+                line = replace(line, from_at=before.from_at, seconds=before.seconds + line.seconds)
+            found.append(line)
+    return found
+
+
+def _lines_of(interval: Interval, hours: OpenTime, now: datetime) -> Iterator[Line]:
+    start, end = second(interval.from_at), begun_second(interval.until or max(interval.from_at, now))
+    if not interval.counted and start < end:
+        yield Line(interval.from_at, instant(end), end - start, False, interval.why, interval.reason)
+    for stretch in hours.stretches(start, end) if interval.counted else ():
+        yield Line(
+            from_at=instant(stretch.start),
+            until=instant(stretch.end),
+            seconds=stretch.end - stretch.start,
+            counted=stretch.open,
+            why=interval.why if stretch.open else "closed",
+            reason=interval.reason if stretch.open else None,
+        )
 
 
 def at_in(at: datetime, zone: tzinfo, language: Language) -> str:

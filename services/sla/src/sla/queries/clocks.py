@@ -162,7 +162,7 @@ async def explain_clock(tx: Reader, ticket_id: UUID, clock_id: UUID, now: dateti
     if not found:
         return None
     one, view = found[0], _shown(found[0])
-    lines = list(lines_of(one.folded.intervals, one.hours, now))
+    lines = lines_of(one.folded.intervals, one.hours, now)
     account = Account(view.target_seconds, view.counted_seconds, view.due_at, view.breached_at, view.course)
     written = await zone_of(tx, one.folded.clock.counted_in[-1].calendar)
     return ClockExplanation(

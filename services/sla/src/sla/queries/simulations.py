@@ -189,10 +189,11 @@ def _lived(given: LifecycleInput, hours: OpenTime, zone: ZoneInfo) -> Result:
     for one in sorted((one for one in given.events if one.target_seconds), key=lambda one: one.at):
         target = one.target_seconds or target
     terms = Terms("resolution", target, frozenset({_HOLD}), (), CalendarName("stated", 1))
-    folded = fold(terms, _facts(given.events), _OfTheCase(hours))
+    last = max(one.at for one in given.events)
+    folded = fold(terms, _facts(given.events), _OfTheCase(hours), last)
     if folded is None:
         raise NoStart("input.events: the clock has no start: give one event of the type start")
-    clock, last = folded.clock, max(one.at for one in given.events)
+    clock = folded.clock
     elapsed = clock.elapsed_seconds(hours, last)
     return {
         "end": None if clock.due_at is None else _said(second(clock.due_at), zone),
