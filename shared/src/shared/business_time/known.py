@@ -31,7 +31,7 @@ class In(NamedTuple):
 class Calendars(Protocol):
     """Where the hours of calendars come from."""
 
-    def hours(self, counted_in: Sequence[In]) -> OpenTime:
+    def hours(self, counted_in: Sequence[In], /) -> OpenTime:
         """What one calendar after another counts."""
         ...
 
@@ -58,7 +58,7 @@ class KnownCalendars:
         """Knows nothing any more."""
         self._indices.clear()
 
-    def hours(self, counted_in: Sequence[In]) -> OpenTime:
+    def hours(self, counted_in: Sequence[In], /) -> OpenTime:
         """What one calendar after another counts. Raises KeyError for one that was not read."""
         first, *others = counted_in
         if not others:

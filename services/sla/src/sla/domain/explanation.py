@@ -46,9 +46,9 @@ def lines_of(intervals: Iterable[Interval], hours: OpenTime, now: datetime) -> l
     for interval in intervals:
         for line in _lines_of(interval, hours, now):
             if found and line.why == found[-1].why == "closed":
-                before = found.pop()
-                line = replace(line, from_at=before.from_at, seconds=before.seconds + line.seconds)
-            found.append(line)
+                found[-1] = replace(found[-1], until=line.until, seconds=found[-1].seconds + line.seconds)
+            else:
+                found.append(line)
     return found
 
 

@@ -211,7 +211,7 @@ class _OfTheCase:
 
     given: OpenTime
 
-    def hours(self, counted_in: Sequence[In]) -> OpenTime:
+    def hours(self, _counted_in: Sequence[In]) -> OpenTime:
         return self.given
 
 

@@ -203,7 +203,7 @@ def claimed_of(rows: Sequence[Row]) -> list[Claimed]:
     ]
 
 
-async def claim_behind(tx: Transaction, now: datetime, portion: int) -> list[Row]:
+async def claim_behind(tx: Transaction, _now: datetime, portion: int) -> list[Row]:
     """At most `portion` clocks whose calendar was switched without them; passes over tickets that others hold."""
     return await tx.fetch(_CLAIM_BEHIND, {"portion": portion, "job": SWITCHES_JOB})
 
