@@ -134,9 +134,7 @@ async def _activate(
     return version
 
 
-async def _store_draft(
-    tx: Transaction, cause: Cause, id: str, kept: KeptCalendar | None, facts: CalendarFacts
-) -> None:
+async def _store_draft(tx: Transaction, cause: Cause, id: str, kept: KeptCalendar | None, facts: CalendarFacts) -> None:
     number = kept.next_version if kept is not None else 1
     draft = _version(id, number, facts, None)
     await repository.touch(tx, id, cause.recorded_at, cause.actor)

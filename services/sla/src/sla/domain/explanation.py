@@ -59,6 +59,16 @@ def lines_of(intervals: Iterable[Interval], hours: OpenTime, now: datetime) -> I
             )
 
 
+def at_in(at: datetime, zone: tzinfo, language: Language) -> str:
+    """An instant as people read it, in the time of a zone."""
+    return _at(at, zone, _WORDS[language])
+
+
+def length_of(seconds: int, language: Language) -> str:
+    """A length as people read it."""
+    return _length(seconds, _WORDS[language])
+
+
 def told(lines: Sequence[Line], account: Account, zone: tzinfo, language: Language) -> list[str]:
     """The same in sentences, in the time of a zone."""
     words = _WORDS[language]

@@ -1,4 +1,4 @@
-"""Why a ticket is promised what it is: the contract that was chosen, those that were not, and the rule of each clock."""
+"""Why a ticket is promised what it is: the contract that was chosen, those that were not, the rule of each clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from sla.domain.target import CLOCKS, Judged, matching
 
 # What spoke against a contract.
 PassedBecause = Literal[
-    "not-agreed-yet", "not-begun", "ended", "other-product", "another-in-force", "another-fits-better", "another-is-later"
+    "not-agreed-yet",
+    "not-begun",
+    "ended",
+    "other-product",
+    "another-in-force",
+    "another-fits-better",
+    "another-is-later",
 ]
 
 
@@ -44,9 +50,9 @@ def passed_over(
     first = {one.id: one for one in reversed(every)}
     chosen = choice.contract
     return [
-        Passed(held.get(id, first[id]), _why_not(held.get(id), choice, product_id, reported_at))
-        for id in sorted(first)
-        if chosen is None or chosen.id != id
+        Passed(held.get(each, first[each]), _why_not(held.get(each), choice, product_id, reported_at))
+        for each in sorted(first)
+        if chosen is None or chosen.id != each
     ]
 
 
@@ -178,5 +184,7 @@ def _of_rule(rule: TargetRule, words: _Words) -> str:
     parts += [f"{words.named['product_ids']} {', '.join(rule.product_ids)}"] if rule.product_ids else []
     parts += [", ".join(words.kinds.get(kind, kind) for kind in rule.kinds)] if rule.kinds else []
     parts += [", ".join(f"S{one}" for one in rule.severities)] if rule.severities else []
-    parts += [f"{words.named['priorities']} {', '.join(f'P{one}' for one in rule.priorities)}"] if rule.priorities else []
+    parts += (
+        [f"{words.named['priorities']} {', '.join(f'P{one}' for one in rule.priorities)}"] if rule.priorities else []
+    )
     return " · ".join(parts) or words.every_ticket

@@ -12,7 +12,6 @@ from shared.db.statement import query, sql
 from shared.db.transaction import Reader, Row, Transaction
 from sla.domain.switching import Activated, one_after_another
 
-
 # By calendar, each by its number.
 Versions = Mapping[str, list[Activated]]
 
@@ -63,14 +62,14 @@ async def lock_activated(tx: Transaction, ids: Collection[str]) -> Versions:
 
 async def hours_of_all(tx: Reader) -> dict[str, OpenTime]:
     """What each calendar counts, one version after another, by its id."""
-    return {id: hours for id, (_, hours) in (await calendars_in_force(tx)).items()}
+    return {name: hours for name, (_, hours) in (await calendars_in_force(tx)).items()}
 
 
 async def calendars_in_force(tx: Reader) -> dict[str, tuple[list[Activated], OpenTime]]:
     """The activated versions of each calendar, and what they count one after another."""
     versions = _by_calendar(await tx.fetch(_ALL_ACTIVATED))
-    known = await know(tx, {CalendarName(id, one.version) for id, ones in versions.items() for one in ones})
-    return {id: (ones, known.hours(one_after_another(id, ones))) for id, ones in versions.items()}
+    known = await know(tx, {CalendarName(name, one.version) for name, ones in versions.items() for one in ones})
+    return {name: (ones, known.hours(one_after_another(name, ones))) for name, ones in versions.items()}
 
 
 def _by_calendar(rows: Iterable[Row]) -> Versions:
