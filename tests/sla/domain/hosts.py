@@ -49,7 +49,9 @@ class Host:
 
     def look(self, now: float) -> list[ClockEvent]:
         """The timers find the clock as it is now; the events that this brings."""
-        return self._tell(commands._sealed([(self.clock, _cause(now), self.clock.pass_time(at(now), CALENDARS))], by_time=True))
+        return self._tell(
+            commands._sealed([(self.clock, _cause(now), self.clock.pass_time(at(now), CALENDARS))], by_time=True)
+        )
 
     def published(self) -> list[ClockEvent]:
         """What left this host: nothing is told again under an id under which something was told before."""

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from shared.contracts.sla import Threshold
 from sla.domain.clock import Clock, Fact, FactKind, Folded, Terms, advance, reached, share
 from sla.domain.fold import fold
-from tests.sla.domain.lives import ALWAYS, CALENDARS, DAY_AND_NIGHT, ZERO, at, fact, lives, resolution, response, terms_of_any_kind
+from tests.sla.domain.lives import (
+    ALWAYS,
+    CALENDARS,
+    DAY_AND_NIGHT,
+    ZERO,
+    at,
+    fact,
+    lives,
+    resolution,
+    response,
+    terms_of_any_kind,
+)
 
 RANKS = ("start", "reopen", "resume", "retarget", "pause", "stop", "cancel")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -182,8 +182,6 @@ def test_a_running_clock_is_missed_exactly_at_the_first_open_second_after_its_du
     assert advance(clock, terms, hours, breaches_at + timedelta(microseconds=1)).breached_at == breaches_at
     assert clock.elapsed_seconds(hours, breaches_at + timedelta(seconds=1)) == terms.target_seconds + 1
     assert clock.elapsed_seconds(hours, clock.due_at) in (terms.target_seconds, clock.counted_seconds)
-
-
 
 
 def test_what_runs_out_exactly_at_closing_is_due_then_and_missed_at_the_next_opening() -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from shared.business_time.known import CalendarName
 from shared.contract_choice import choose_contract
 from shared.contracts.envelope import Cause, Sealed
-from shared.contracts.sla import ClockEvent, ClockKind, TargetRule
+from shared.contracts.sla import ClockEvent, TargetRule
 from shared.db.transaction import Row, Transaction
 from shared.ids import derived_id, made_of
 from shared.jobs import Pieces
@@ -73,9 +73,10 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     if default is None:
         raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
     agreed = [
-        _Agreed(one, contract, kind, (contract.promises if contract else default).rule_of(kind, one.judged))
+        _Agreed(one, contract, promises, promises.rule_of(kind, one.judged))
         for one in opened
         for contract in [_contract_of(one, contracts)]
+        for promises in [contract.promises if contract else default]
         for kind in CLOCK_KINDS
     ]
     versions = await known_calendars.lock_activated(tx, {one.rule.calendar_id for one in agreed})
@@ -83,7 +84,7 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     started: list[tuple[TicketClock, Cause, list[Happening]]] = []
     later: list[TicketFact] = []
     for one in agreed:
-        clock, switched = _new_clock(one, default, versions.get(one.rule.calendar_id, ()))
+        clock, switched = _new_clock(one, versions.get(one.rule.calendar_id, ()))
         later += [TicketFact(clock.ticket_id, fact) for fact in switched]
         known = [*earlier.get(clock.ticket_id, ()), one.ticket.start, *switched]
         started.append((clock, one.ticket.cause, clock.refold(known, now, calendars)))
@@ -199,7 +200,7 @@ class _Agreed:
 
     ticket: OpenedTicket
     contract: Contract | None
-    kind: ClockKind
+    promises: Promises
     rule: TargetRule
 
 
@@ -208,18 +209,19 @@ def _contract_of(ticket: OpenedTicket, contracts: Mapping[str, Sequence[Contract
     return choose_contract(of_client, ticket.judged.product_id, ticket.start.occurred_at).contract
 
 
-def _new_clock(agreed: _Agreed, default: Promises, versions: Sequence[Activated]) -> tuple[TicketClock, list[Fact]]:
+def _new_clock(agreed: _Agreed, versions: Sequence[Activated]) -> tuple[TicketClock, list[Fact]]:
     """The clock in the version of its calendar that held at the report, and what switches it to later ones."""
-    ticket, contract, since = agreed.ticket, agreed.contract, agreed.ticket.start.occurred_at
-    version = in_force(agreed.rule.calendar_id, versions, since).version
+    ticket, contract, rule, since = agreed.ticket, agreed.contract, agreed.rule, agreed.ticket.start.occurred_at
+    version = in_force(rule.calendar_id, versions, since).version
+    terms = agreed.promises.terms_of(rule, version)
     clock = TicketClock(
-        id=made_of("clock", ticket.ticket_id, agreed.kind, FIRST_CYCLE),
+        id=made_of("clock", ticket.ticket_id, terms.kind, FIRST_CYCLE),
         ticket_id=ticket.ticket_id,
         client_id=ticket.client_id,
         contract_id=contract.id if contract else None,
         contract_version=contract.version if contract else 0,
         cycle=FIRST_CYCLE,
-        terms=(contract.promises if contract else default).terms_of(agreed.rule, version),
+        terms=terms,
         origin=ticket.cause.origin,
         correlation_id=ticket.cause.correlation_id,
     )
@@ -227,7 +229,7 @@ def _new_clock(agreed: _Agreed, default: Promises, versions: Sequence[Activated]
 
 
 def _names(versions: Versions) -> set[CalendarName]:
-    return {CalendarName(id, one.version) for id, ones in versions.items() for one in ones}
+    return {CalendarName(calendar, one.version) for calendar, ones in versions.items() for one in ones}
 
 
 def _counting(locked: Sequence[ClockWithFacts], told: Sequence[Told]) -> set[CalendarName]:

@@ -84,9 +84,8 @@ class TicketClock:
 
     def switched_to(self, facts: Iterable[Fact]) -> set[CalendarName]:
         """The versions of its calendar to which these facts switch it."""
-        id = self.terms.calendar.calendar_id
         mine = (one for one in facts if one.concerns == self.kind)
-        return {CalendarName(id, one.calendar_version) for one in mine if one.calendar_version is not None}
+        return {self.terms.calendar._replace(version=one.calendar_version) for one in mine if one.calendar_version}
 
     def alarm(self, calendars: Calendars) -> datetime | None:
         """When time alone changes the clock next; None for one that stands, has nothing ahead, or was imported."""
@@ -170,8 +169,8 @@ class TicketClock:
         """That it counts in another calendar from an instant on; what else changed of its course is told beside it."""
         if before.counted_in == after.counted_in:
             return []
-        told = {"because": "calendar-switched", "previous_due_at": before.due_at}
-        return [self._happening(noticed_at, SlaClockRetargeted, **told)]
+        was_due = before.due_at
+        return [self._happening(noticed_at, SlaClockRetargeted, because="calendar-switched", previous_due_at=was_due)]
 
     def _movement(self, before: Clock, folded: Folded, hours: OpenTime) -> list[Happening]:
         """That it stands or runs as it does, told again where what is told late changed what that means."""

@@ -69,7 +69,9 @@ class ClockView(BaseModel):
     remaining_seconds: int = Field(description="of open time, negative when overdue")
     overdue_wall_seconds: int | None = Field(description="day and night since the breach, until it ended")
     ticking: bool = Field(description="whether seconds are counted at this moment")
-    ticking_changes_at: datetime | None = Field(description="when business closes or opens next; null: never, or stands")
+    ticking_changes_at: datetime | None = Field(
+        description="when business closes or opens next; null: never, or stands"
+    )
     started_at: datetime
     due_at: datetime | None = Field(description="null while paused")
     breaches_at: datetime | None = Field(description="the first open second after the due, where it is missed")

@@ -234,9 +234,7 @@ def _paused(folded: Folded, hours: OpenTime, last: datetime) -> int:
     """The open seconds in which it was on hold."""
     held = [one for one in folded.intervals if one.why == "held"]
     return sum(
-        max(0, hours.between(second(one.from_at), begun_second(one.until or last)))
-        for one in held
-        if not one.counted
+        max(0, hours.between(second(one.from_at), begun_second(one.until or last))) for one in held if not one.counted
     )
 
 

@@ -62,14 +62,14 @@ async def lock_activated(tx: Transaction, ids: Collection[str]) -> Versions:
 
 async def hours_of_all(tx: Reader) -> dict[str, OpenTime]:
     """What each calendar counts, one version after another, by its id."""
-    return {name: hours for name, (_, hours) in (await calendars_in_force(tx)).items()}
+    return {calendar: hours for calendar, (_, hours) in (await calendars_in_force(tx)).items()}
 
 
 async def calendars_in_force(tx: Reader) -> dict[str, tuple[list[Activated], OpenTime]]:
     """The activated versions of each calendar, and what they count one after another."""
     versions = _by_calendar(await tx.fetch(_ALL_ACTIVATED))
-    known = await know(tx, {CalendarName(name, one.version) for name, ones in versions.items() for one in ones})
-    return {name: (ones, known.hours(one_after_another(name, ones))) for name, ones in versions.items()}
+    known = await know(tx, {CalendarName(one, each.version) for one, ones in versions.items() for each in ones})
+    return {one: (ones, known.hours(one_after_another(one, ones))) for one, ones in versions.items()}
 
 
 def _by_calendar(rows: Iterable[Row]) -> Versions:
