@@ -140,8 +140,8 @@ class WarningFacts(_Written):
     resolution: tuple[WarningPlace, ...] = Field(default=("50%", "75%", "90%"), max_length=10)
 
     def warnings(self) -> Warnings:
-        """The domain's form of it."""
-        return Warnings(self.response, self.resolution)
+        """The domain's form of it; the order in which they are written says nothing."""
+        return Warnings(_ascending(self.response), _ascending(self.resolution))
 
 
 class ContractTypeFacts(_Written):
@@ -164,7 +164,7 @@ class ContractTypeFacts(_Written):
         """The domain's form of it."""
         return Promises(
             targets=tuple(one.rule() for one in self.targets),
-            pausing_holds=self.pausing_holds,
+            pausing_holds=_each_once(self.pausing_holds),
             warnings=self.warnings.warnings(),
             reporting_calendar=self.reporting_calendar,
             reopen_days=self.reopen_days,
@@ -223,7 +223,7 @@ class ContractFacts(_Written):
         """The domain's form of what it says beside its type."""
         return Differences(
             targets=tuple(one.rule() for one in self.targets),
-            pausing_holds=self.pausing_holds,
+            pausing_holds=None if self.pausing_holds is None else _each_once(self.pausing_holds),
             warnings=self.warnings.warnings() if self.warnings else None,
             reporting_calendar=self.reporting_calendar,
             reopen_days=self.reopen_days,
@@ -256,3 +256,12 @@ class Document(BaseModel):
                     raise ValueError(f"{kind}: {record.id} is there twice")
                 seen.add(record.id)
         return self
+
+
+def _each_once(holds: tuple[HoldReason, ...]) -> tuple[HoldReason, ...]:
+    return tuple(sorted(set(holds)))
+
+
+def _ascending(said: tuple[str, ...]) -> tuple[str, ...]:
+    """Shares before minutes, the smaller first."""
+    return tuple(sorted(said, key=lambda one: (not one.endswith("%"), len(one), one)))

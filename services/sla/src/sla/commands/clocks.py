@@ -13,12 +13,11 @@ from shared.contract_choice import choose_contract
 from shared.contracts.envelope import Cause, Sealed
 from shared.contracts.sla import ClockEvent, TargetRule
 from shared.db.transaction import Row, Transaction
-from shared.errors import Unavailable
 from shared.ids import derived_id, made_of
 from shared.jobs import Pieces
 from shared.messaging.outbox import publish, seal_each
 from sla.domain.clock import CLOCK_KINDS, Fact, FactKind
-from sla.domain.contract import DEFAULT_TYPE, Contract, Promises
+from sla.domain.contract import DEFAULT_TYPE, Contract, NoDefaultTargets, Promises
 from sla.domain.switching import Activated, in_force, switches
 from sla.domain.target import Judged
 from sla.domain.ticket_clock import Happening, TicketClock
@@ -39,13 +38,6 @@ PORTION = 500
 FIRST_CYCLE = 1
 # How soon an overdue timer is looked at again that a consumer's transaction holds just now.
 LOOK_AGAIN = timedelta(milliseconds=50)
-
-
-class NoDefaultTargets(Unavailable):
-    """The type that clients without a contract fall under was never recorded."""
-
-    code = "no-default-targets"
-    title = "The default targets are missing"
 
 
 @dataclass(frozen=True, slots=True)

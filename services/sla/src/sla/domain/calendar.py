@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Literal
 
 from shared.business_time.calendar import read_calendar
@@ -137,7 +138,7 @@ def written_calendar(
     Raises DayTwice, CalendarMakesNoSense, NeverOpen.
     """
     ordered = sorted(days, key=lambda day: day.date)
-    for one, following in zip(ordered, ordered[1:], strict=False):
+    for one, following in pairwise(ordered):
         if one.date == following.date:
             raise DayTwice(f"{one.date} is {one.name} and {following.name}: keep one row for each date.")
     calendar = WrittenCalendar(

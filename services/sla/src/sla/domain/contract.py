@@ -18,7 +18,7 @@ from shared.contracts.sla import (
     Threshold,
 )
 from shared.contracts.tickets import HoldReason
-from shared.errors import Conflict, Invalid
+from shared.errors import Conflict, Invalid, Unavailable
 from sla.domain.clock import Terms as ClockTerms
 from sla.domain.clock import share
 from sla.domain.target import Hours, Judged, Targets, check_targets, require_calendar, rule_for
@@ -48,6 +48,13 @@ class ContractOfAnotherClient(Conflict):
 
     code = "contract-of-another-client"
     title = "The contract belongs to another client"
+
+
+class NoDefaultTargets(Unavailable):
+    """The type that clients without a contract fall under was never recorded."""
+
+    code = "no-default-targets"
+    title = "The default targets are missing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Why a ticket is promised what it is: the contract that was chosen, those that were not, and the rule of each clock."""
+"""Why a ticket is promised what it is: the contract that was chosen, those that were not, the rule of each clock."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def passed_over(
     first = {one.id: one for one in reversed(every)}
     chosen = choice.contract
     return [
-        Passed(held.get(id, first[id]), _why_not(held.get(id), choice, product_id, reported_at))
-        for id in sorted(first)
-        if chosen is None or chosen.id != id
+        Passed(held.get(each, first[each]), _why_not(held.get(each), choice, product_id, reported_at))
+        for each in sorted(first)
+        if chosen is None or chosen.id != each
     ]
 
 

@@ -187,6 +187,6 @@ def _named(targets: Targets) -> Iterator[Judged]:
 def _told_apart(named: Sequence[tuple[str, ...]]) -> list[str]:
     """Of everything that is named one of each that the same rules name."""
     by_rules: dict[tuple[int, ...], str] = {}
-    for id in sorted({id for names in named for id in names}):
-        by_rules.setdefault(tuple(number for number, names in enumerate(named) if id in names), id)
+    for each in sorted({one for names in named for one in names}):
+        by_rules.setdefault(tuple(number for number, names in enumerate(named) if each in names), each)
     return list(by_rules.values())

@@ -44,8 +44,8 @@ _INSERT_VERSION = sql("""
 _NOTE_YEARS = sql("""
     INSERT INTO sla.calendar_years (calendar_id, year, imported_at, imported_by)
     SELECT :id, year, :now, :actor FROM unnest(CAST(:years AS int[])) AS g(year)
-    ON CONFLICT (calendar_id, year) DO UPDATE SET imported_at = excluded.imported_at, imported_by = excluded.imported_by,
-        confirmed_at = NULL, confirmed_by = NULL
+    ON CONFLICT (calendar_id, year) DO UPDATE SET imported_at = excluded.imported_at,
+        imported_by = excluded.imported_by, confirmed_at = NULL, confirmed_by = NULL
 """)
 _CONFIRM_YEAR = sql("""
     UPDATE sla.calendar_years SET confirmed_at = :now, confirmed_by = :actor

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pydantic import TypeAdapter
 
 from shared.db.statement import sql
-from shared.db.transaction import Row, Transaction
+from shared.db.transaction import Reader, Row, Transaction
 from sla.domain.contract import Contract, ContractTemplate, Differences, Promises
 
 # Documents are read as text: what was read once is known, and the same few are read again and again.
@@ -67,7 +67,7 @@ async def contract_versions(tx: Transaction, ids: Iterable[str]) -> tuple[dict[s
 
 
 async def contracts_of_clients(
-    tx: Transaction, clients: Iterable[str], default_type: str
+    tx: Reader, clients: Iterable[str], default_type: str
 ) -> tuple[dict[str, list[Contract]], Promises | None]:
     """Every version by client, and what the default type promises now (None when it was never recorded)."""
     found: dict[str, list[Contract]] = {}
