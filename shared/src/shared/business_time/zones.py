@@ -63,8 +63,8 @@ def instants(zone: str, wall: Sequence[Interval], start: int, end: int) -> list[
 
 
 def wall_clock(zone: str, at: int) -> int:
-    """What the wall clock shows at a second, as if it went by UTC."""
-    return at + _offset(zone, at)
+    """What the wall clock shows at a second, as the second that it would be if the clock went by UTC."""
+    return (datetime.fromtimestamp(at, _zone(zone)).replace(tzinfo=UTC) - _EPOCH) // _SECOND
 
 
 # Every host must find the same seconds, so the zones are those of the locked package and never the machine's own.
@@ -75,9 +75,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _offset(zone: str, at: int) -> int:
-    offset = datetime.fromtimestamp(at, _zone(zone)).utcoffset()
-    assert offset is not None
-    return offset // _SECOND
+    return wall_clock(zone, at) - at
 
 
 def _changes(zone: str, start: int, end: int) -> Iterator[int]:
