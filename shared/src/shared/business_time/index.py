@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import date
 from itertools import islice
 from typing import NamedTuple
 
@@ -137,7 +138,7 @@ class Index(OpenTime):
         A business day is a date on which a window begins of which something is open.
         """
         calendar = self.calendar
-        last = _REACH_LAST_DAY if any(calendar.weekly) else day_number(max(calendar.special_days))
+        last = _REACH_LAST_DAY if any(calendar.weekly) else day_number(max(calendar.special_days, default=date.min))
         for day in range(first, min(last, end // DAY + 2) + 1):
             within = [closing for opening, closing in calendar.open_on(day) if opening < end and closing > start]
             if within:

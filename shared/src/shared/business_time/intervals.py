@@ -25,12 +25,12 @@ def without(intervals: Iterable[Interval], cuts: Sequence[Interval]) -> list[Int
     for start, end in intervals:
         while nearest < len(cuts) and cuts[nearest][1] <= start:
             nearest += 1
-        following = nearest
-        while following < len(cuts) and cuts[following][0] < end:
-            if start < cuts[following][0]:
-                left.append((start, cuts[following][0]))
-            start = cuts[following][1]
-            following += 1
-        if start < end:
-            left.append((start, end))
+        uncut, cutting = start, nearest
+        while cutting < len(cuts) and cuts[cutting][0] < end:
+            if uncut < cuts[cutting][0]:
+                left.append((uncut, cuts[cutting][0]))
+            uncut = cuts[cutting][1]
+            cutting += 1
+        if uncut < end:
+            left.append((uncut, end))
     return left

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,8 +20,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 REACH_START = (datetime(FIRST_YEAR, 1, 1, tzinfo=UTC) - _EPOCH) // _SECOND
 REACH_END = (datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - _EPOCH) // _SECOND
+# No zone ever kept an offset for less than six days, so a look every few days misses no change; a test reads them all.
+LOOK_EVERY = 3 * DAY
 # About a year: as much of a zone is looked through at a time.
-_BLOCK = 400 * DAY
+_BLOCK = 128 * LOOK_EVERY
 
 
 class Segment(NamedTuple):
@@ -63,8 +66,8 @@ def instants(zone: str, wall: Sequence[Interval], start: int, end: int) -> list[
 
 
 def wall_clock(zone: str, at: int) -> int:
-    """What the wall clock shows at a second, as if it went by UTC."""
-    return at + _offset(zone, at)
+    """What the wall clock shows at a second, as the second that it would be if the clock went by UTC."""
+    return (datetime.fromtimestamp(at, _zone(zone)).replace(tzinfo=UTC) - _EPOCH) // _SECOND
 
 
 # Every host must find the same seconds, so the zones are those of the locked package and never the machine's own.
@@ -75,9 +78,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _offset(zone: str, at: int) -> int:
-    offset = datetime.fromtimestamp(at, _zone(zone)).utcoffset()
-    assert offset is not None
-    return offset // _SECOND
+    return wall_clock(zone, at) - at
 
 
 def _changes(zone: str, start: int, end: int) -> Iterator[int]:
@@ -85,17 +86,10 @@ def _changes(zone: str, start: int, end: int) -> Iterator[int]:
         yield from _changes_of_block(zone, block)
 
 
-# No zone changes twice within a day and is then as it was before; a test looks at all of them.
 @lru_cache(maxsize=8192)
 def _changes_of_block(zone: str, block: int) -> tuple[int, ...]:
-    days = range(block * _BLOCK, (block + 1) * _BLOCK + 1, DAY)
-    offsets = [_offset(zone, day) for day in days]
-    return tuple(
-        at
-        for index, day in enumerate(days[:-1])
-        if offsets[index] != offsets[index + 1]
-        for at in _changes_between(zone, day, day + DAY)
-    )
+    looks = range(block * _BLOCK, (block + 1) * _BLOCK + 1, LOOK_EVERY)
+    return tuple(at for before, after in pairwise(looks) for at in _changes_between(zone, before, after))
 
 
 def _changes_between(zone: str, before: int, at: int) -> Iterator[int]:

@@ -1,0 +1,1 @@
+"""Business time, proved: against a slow second clock, by laws, and case by case as it was decided."""
