@@ -71,12 +71,8 @@ async def test_a_year_is_shown_day_by_day_with_the_name_of_each_holiday(http: ht
     assert (new_year["kind"], new_year["name"], new_year["day_kind"], new_year["windows"]) == (
         "holiday", "Año Nuevo", "feriado", [],
     )  # fmt: skip
-    assert (monday["kind"], monday["weekday"], monday["open_seconds"], monday["name"]) == (
-        "weekly",
-        "mon",
-        9 * 3600,
-        None,
-    )
+    assert (monday["kind"], monday["weekday"], monday["name"]) == ("weekly", "mon", None)
+    assert monday["open_seconds"] == 9 * 3600
     assert monday["windows"] == [["2027-01-04T09:00:00-03:00", "2027-01-04T18:00:00-03:00"]]
     assert (days["2027-01-02"]["weekday"], days["2027-01-02"]["open_seconds"]) == ("sat", 0)
 
@@ -263,7 +259,7 @@ async def test_an_impact_names_the_clocks_that_become_breached(http: httpx2.Asyn
         soon = (await http.get(f"{PATH}/versions/2/impact")).json()
     assert (impact["moved"], impact["become_breached"]) == (2, 1)
     assert impact["more_breached"] == [str(story.ticket_id)]
-    assert [(one["kind"], one["becomes_breached"]) for one in impact["examples"]][0] == ("response", True)
+    assert (impact["examples"][0]["kind"], impact["examples"][0]["becomes_breached"]) == ("response", True)
     assert (soon["moved"], soon["become_breached"]) == (2, 0)
 
 

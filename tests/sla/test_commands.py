@@ -161,7 +161,7 @@ async def test_a_clock_keeps_the_version_under_which_it_started(sla: Database) -
     early = Story(client="acme", severity=2)
     await tell(sla, early.opened())
     assert await timers(sla) == [("response", at(120)), ("resolution", at(2400))]
-    await record(sla, contract(contract_type="platino"))
+    await record(sla, contract(contract_type="platino", effective_from=at(100)))
     late = Story(client="acme", severity=2)
     await tell(sla, early.held(60), early.released(160), late.opened(200))
     before, after = await clocks_of(sla, early.ticket_id), await clocks_of(sla, late.ticket_id)
