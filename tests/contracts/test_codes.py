@@ -17,7 +17,7 @@ from shared.contracts.envelope import InvalidMessage
 from shared.contracts.inventory import Nature, Tier, UnknownReason
 from shared.contracts.open_copy import OPEN
 from shared.contracts.pages import PAGES
-from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome, ContractType, ResumedBecause
+from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome, ContractType, ResumedBecause, RetargetedBecause
 from shared.contracts.teams import Language, PersonState, TeamTarget, Weekday
 from shared.contracts.tickets import (
     Addressee,
