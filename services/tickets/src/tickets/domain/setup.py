@@ -15,7 +15,7 @@ _NAMED = 5
 
 Kind = Literal[
     "team-without-members", "team-without-lead", "team-without-rota", "rota-with-hole", "client-without-contract",
-    "client-without-installation",
+    "client-without-installation", "no-calendar",
 ]  # fmt: skip
 
 
@@ -55,6 +55,7 @@ class Found:
     rotas: Sequence[tuple[Subject, Rota]]
     without_contract: Sequence[Subject]
     without_installation: Sequence[Subject]
+    has_calendar: bool
 
 
 _IN_A_FILE = "or in a file with `python -m tickets load FILE`"
@@ -83,6 +84,13 @@ def lacks(found: Found, now: datetime) -> Iterator[Lack]:
     )
     for subject, rota in found.rotas:
         yield from _hole(subject, rota, now)
+    if not found.has_calendar:
+        yield Lack(
+            "no-calendar",
+            (),
+            "no calendar has come: nobody can say what is left of a clock, nor until when a ticket may come back",
+            "run `python -m sla migrate`, which loads the shipped ones, and see that the relay of sla runs",
+        )
     yield from _lack(
         "client-without-contract",
         found.without_contract,
