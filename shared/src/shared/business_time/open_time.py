@@ -35,7 +35,7 @@ class OpenTime(Protocol):
 
     def next_open(self, at: int) -> int | None:
         """The first open second that is not before `at`; None where it never opens again."""
-        ...
+        return at if self.is_open(at) else self.next_change(at)
 
     def next_change(self, at: int) -> int | None:
         """The first second after `at` at which it opens or closes; None where it stays as it is for good."""
@@ -44,10 +44,15 @@ class OpenTime(Protocol):
     def add_days(self, start: int, days: int) -> int:
         """The last closing of the so-manieth business day after that of `start`; `start` itself for none.
 
-        A business day is a date of the calendar's zone in which something is open.
+        A business day is a date of the calendar's zone on which a window begins of which something is open; a second in
+        the tail of an overnight window belongs to the date on which that began.
         """
         ...
 
     def stretches(self, start: int, end: int) -> Iterator[Stretch]:
         """The whole way from `start` to before `end`, open and closed in turn."""
-        ...
+        while start < end:
+            change = self.next_change(start)
+            until = end if change is None else min(change, end)
+            yield Stretch(start, until, self.is_open(start))
+            start = until
