@@ -1,4 +1,4 @@
-"""What of a contract this service goes by: how urgent its client is, and for how long a settled ticket may come back."""
+"""What of a contract this service goes by: how urgent its client is, and how long a settled ticket may come back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class KnownContract:
 
 
 def promised_s1_seconds(rules: Iterable[TargetRule]) -> int | None:
-    """The least that is promised for the resolution of any incident of severity 1, in whichever calendar; None for none.
+    """The least that is promised for the resolution of any incident of severity 1, in whichever calendar; else None.
 
     A rule for some products or modules promises nothing of the others, and one that names the severity comes before
     one for all of them.

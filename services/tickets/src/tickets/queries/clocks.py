@@ -29,8 +29,8 @@ class ReadingView(View):
     """
 
     state: str = Field(
-        description="in one word: `void`, `cancelled`, `breached`, `met`, `paused`, `closed` (it runs, and counts again "
-        "when business opens), `running`",
+        description="in one word: `void`, `cancelled`, `breached`, `met`, `paused`, `closed` (it runs, and counts "
+        "again when business opens), `running`",
         examples=["running"],
     )
     remaining_seconds: int | None = Field(description="of open time; negative when it is overdue")
