@@ -63,7 +63,7 @@ OF_ENDED = {
 }
 # What a job looks for must not cost it the whole table either.
 OF_TIME = {
-    "tickets_to_close": "USING btree (resolved_at, id) WHERE (status = 'resolved'::text)",
+    "tickets_to_close": "USING btree (closes_at, id) WHERE (closes_at IS NOT NULL)",
     "tickets_that_call": "USING btree (owner) WHERE ((status = 'closed'::text) AND (attention <> '[]'::jsonb))",
     "tickets_to_wake": "USING btree (wake_at, id) WHERE (wake_at IS NOT NULL)",
 }

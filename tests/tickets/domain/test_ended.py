@@ -1,4 +1,4 @@
-"""What was settled goes on for so many business days, and what should not have been opened ends without a resolution."""
+"""What was settled goes on for some business days, and what should not have been opened ends without a resolution."""
 
 from __future__ import annotations
 
