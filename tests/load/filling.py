@@ -140,8 +140,8 @@ class Story:
                 counted = 0 if course == "running" else chance.randint(60, 90_000)
                 yield (
                     UUID(int=number << 64 | 1 << 60 | nth), self.id(number), kind, 1, course, outcome, "contrato", 1,
-                    100_000, counted, self.opened(number), self.opened(number), None if course == "paused" else due, COUNTED_IN,
-                    1,
+                    100_000, counted, self.opened(number), self.opened(number), None if course == "paused" else due,
+                    COUNTED_IN, 1,
                 )  # fmt: skip
 
 
