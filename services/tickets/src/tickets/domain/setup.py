@@ -58,6 +58,12 @@ class Found:
     has_calendar: bool
 
 
+_NO_CALENDAR = Lack(
+    "no-calendar",
+    (),
+    "no calendar has come: nobody can say what is left of a clock that runs, and windows are those of office hours",
+    "run `python -m sla migrate`, which loads the shipped ones, and see that the relay of sla runs",
+)
 _IN_A_FILE = "or in a file with `python -m tickets load FILE`"
 
 
@@ -85,12 +91,7 @@ def lacks(found: Found, now: datetime) -> Iterator[Lack]:
     for subject, rota in found.rotas:
         yield from _hole(subject, rota, now)
     if not found.has_calendar:
-        yield Lack(
-            "no-calendar",
-            (),
-            "no calendar has come: nobody can say what is left of a clock, nor until when a ticket may come back",
-            "run `python -m sla migrate`, which loads the shipped ones, and see that the relay of sla runs",
-        )
+        yield _NO_CALENDAR
     yield from _lack(
         "client-without-contract",
         found.without_contract,
