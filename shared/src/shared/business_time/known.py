@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from shared.business_time.calendar import read_calendar
+from shared.business_time.calendar import Calendar, read_calendar
 from shared.business_time.index import Index
 from shared.business_time.open_time import OpenTime
 from shared.business_time.seconds import second
@@ -28,6 +28,14 @@ class In(NamedTuple):
     calendar: CalendarName
 
 
+class Calendars(Protocol):
+    """Where the hours of calendars come from."""
+
+    def hours(self, counted_in: Sequence[In]) -> OpenTime:
+        """What one calendar after another counts."""
+        ...
+
+
 class KnownCalendars:
     """Calendars by name, each with its index."""
 
@@ -41,6 +49,14 @@ class KnownCalendars:
     def learn(self, name: CalendarName, written: WrittenCalendar) -> None:
         """Takes up a version; one that is known stays as it is."""
         self._indices.setdefault(name, Index(read_calendar(written)))
+
+    def calendar(self, name: CalendarName) -> Calendar:
+        """One version. Raises KeyError for one that was not read."""
+        return self._indices[name].calendar
+
+    def forget(self) -> None:
+        """Knows nothing any more."""
+        self._indices.clear()
 
     def hours(self, counted_in: Sequence[In]) -> OpenTime:
         """What one calendar after another counts. Raises KeyError for one that was not read."""

@@ -67,15 +67,16 @@ _LOAD_WITH_HANDOVER = sql(f"""
 """)
 
 # What was taken meanwhile is seen as it is once its row is locked, and passed over then.
-_LOAD_NEXT = sql(f"""
+_NEXT = f"""
     SELECT {_HANDOVER_COLUMNS} FROM tickets.open_tickets o JOIN tickets.tickets t ON t.id = o.id
      WHERE o.assignee IS NULL AND o.status IN ('new', 'in_progress')
        AND t.assignee IS NULL AND t.status IN ('new', 'in_progress')
        AND o.team IN (SELECT m.id FROM tickets.teams m
                        WHERE m.members @> jsonb_build_array(CAST(:person AS text)) AND NOT m.retired
                          AND (CAST(:team AS text) IS NULL OR m.id = :team))
-     ORDER BY o.turn, o.turn_by, o.severity, o.priority, o.id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
-""")
+     ORDER BY o.turn, o.turn_by, o.severity, o.priority, o.id LIMIT 1 FOR UPDATE OF t
+"""
+_LOAD_NEXT, _WAIT_FOR_NEXT = sql(f"{_NEXT} SKIP LOCKED"), sql(_NEXT)
 
 # What the replicas say of the ids named.
 _REPLICAS = f"""
@@ -151,9 +152,11 @@ async def load_ticket_if_any(tx: Transaction, id: UUID) -> Ticket | None:
 async def load_next(tx: Transaction, person_id: str, team: str | None) -> Ticket | None:
     """The first ticket that nobody has in the queues of somebody's teams, locked; None where there is none.
 
-    Passes over what others are taking.
+    Passes over what others are taking; where nothing else is left it waits for that, since it may be no more than what
+    another service tells of the ticket.
     """
-    row = await tx.fetch_first(_LOAD_NEXT, {"person": person_id, "team": team})
+    asked = {"person": person_id, "team": team}
+    row = await tx.fetch_first(_LOAD_NEXT, asked) or await tx.fetch_first(_WAIT_FOR_NEXT, asked)
     return None if row is None else _ticket_of(row)
 
 
