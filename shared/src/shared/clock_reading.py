@@ -80,8 +80,9 @@ def _word(kept: Kept, missed: bool, ticking: bool) -> str:
         return kept.course
     if missed:
         return "breached"
-    if kept.outcome == "met":
-        return "met"
+    # Codes of a later release, too.
+    if kept.outcome != "pending":
+        return kept.outcome
     return "closed" if kept.course == "running" and not ticking else kept.course
 
 

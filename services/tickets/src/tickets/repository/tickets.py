@@ -24,9 +24,9 @@ from tickets.domain.opening import Handover, Opening
 from tickets.domain.routing import CALL_CENTRE, Coverage
 from tickets.domain.scheme import Scheme
 from tickets.domain.ticket import Ticket, TicketNotFound
-from tickets.domain.urgency import KnownContract
 from tickets.repository import history, queue
 from tickets.repository.catalogue import category, category_of
+from tickets.repository.contracts import contracts_in, contracts_of
 from tickets.repository.teams import coverages_of, covering
 from tickets.repository.urgency import in_force, scheme_in
 
@@ -79,12 +79,8 @@ _NEXT = f"""
 _LOAD_NEXT, _WAIT_FOR_NEXT = sql(f"{_NEXT} SKIP LOCKED"), sql(_NEXT)
 
 # What the replicas say of the ids named.
-_REPLICAS = """
-           (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', COALESCE((
-                       SELECT json_agg(json_build_object('id', k.id, 'contract_type', k.contract_type,
-                                  'valid_from', k.valid_from, 'valid_until', k.valid_until,
-                                  'promised_s1_seconds', k.promised_s1_seconds, 'product_ids', k.product_ids))
-                         FROM tickets.contracts k WHERE k.client_id = c.id AND NOT k.retired), '[]'))
+_REPLICAS = f"""
+           (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', {contracts_of("c.id")})
               FROM tickets.clients c WHERE c.id = :client_id)::text AS client,
            (SELECT p.retired FROM tickets.products p WHERE p.id = :product_id) AS product_retired,
            (SELECT json_build_object('product_id', m.product_id, 'client_id', m.client_id, 'retired', m.retired)
@@ -222,18 +218,7 @@ def _known(row: Row) -> Known:
 def _known_client(found: Any) -> KnownClient | None:
     if found is None:
         return None
-    contracts = tuple(
-        KnownContract(
-            id=one["id"],
-            contract_type=one["contract_type"],
-            valid_from=datetime.fromisoformat(one["valid_from"]),
-            valid_until=datetime.fromisoformat(one["valid_until"]) if one["valid_until"] else None,
-            promised_s1_seconds=one["promised_s1_seconds"],
-            product_ids=tuple(one["product_ids"]),
-        )
-        for one in found["contracts"]
-    )
-    return KnownClient(tier=found["tier"], retired=found["retired"], contracts=contracts)
+    return KnownClient(tier=found["tier"], retired=found["retired"], contracts=contracts_in(found["contracts"]))
 
 
 def _brief(snapshot: Any) -> EnvironmentBrief | None:
