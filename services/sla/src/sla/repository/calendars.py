@@ -25,15 +25,16 @@ _LAST = sql(f"""
 """)
 _IDS = sql("SELECT id FROM sla.calendars ORDER BY id")
 _TOUCH = sql("""
-    INSERT INTO sla.calendars (id, revision, changed_at, changed_by) VALUES (:id, 1, :now, :actor)
-    ON CONFLICT (id) DO UPDATE SET revision = sla.calendars.revision + 1, changed_at = excluded.changed_at,
-        changed_by = excluded.changed_by
+    INSERT INTO sla.calendars AS c (id, revision, changed_at, changed_by) VALUES (:id, 1, :now, :actor)
+    ON CONFLICT (id) DO UPDATE SET revision = c.revision + 1, changed_by = excluded.changed_by,
+        changed_at = greatest(excluded.changed_at, c.changed_at + interval '1 microsecond')
 """)
 _STORE_DRAFT = sql("""
-    INSERT INTO sla.calendar_drafts (calendar_id, version, name, facts, definition, changed_at, changed_by)
+    INSERT INTO sla.calendar_drafts AS d (calendar_id, version, name, facts, definition, changed_at, changed_by)
     VALUES (:id, :version, :name, :facts, :definition, :now, :actor)
     ON CONFLICT (calendar_id) DO UPDATE SET version = excluded.version, name = excluded.name, facts = excluded.facts,
-        definition = excluded.definition, changed_at = excluded.changed_at, changed_by = excluded.changed_by
+        definition = excluded.definition, changed_by = excluded.changed_by,
+        changed_at = greatest(excluded.changed_at, d.changed_at + interval '1 microsecond')
 """)
 _FORGET_DRAFT = sql("DELETE FROM sla.calendar_drafts WHERE calendar_id = :id")
 _INSERT_VERSION = sql("""
