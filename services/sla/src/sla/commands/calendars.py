@@ -64,7 +64,9 @@ async def import_year(tx: Transaction, cause: Cause, id: str, year: int, *, expe
     new = len(facts.days) - len(before.days)
     if new:
         await _store_draft(tx, cause, id, kept, facts)
-        await repository.note_years(tx, id, [year], cause.recorded_at, cause.actor)
+    noted = await repository.note_years(tx, id, [year], cause.recorded_at, cause.actor, anew=new > 0)
+    if noted and not new:
+        await repository.touch(tx, id, cause.recorded_at, cause.actor)
     return new
 
 

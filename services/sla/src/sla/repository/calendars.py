@@ -46,7 +46,7 @@ _NOTE_YEARS = sql("""
     INSERT INTO sla.calendar_years (calendar_id, year, imported_at, imported_by)
     SELECT :id, year, :now, :actor FROM unnest(CAST(:years AS int[])) AS g(year)
     ON CONFLICT (calendar_id, year) DO UPDATE SET imported_at = excluded.imported_at,
-        imported_by = excluded.imported_by, confirmed_at = NULL, confirmed_by = NULL
+        imported_by = excluded.imported_by, confirmed_at = NULL, confirmed_by = NULL WHERE :anew
 """)
 _CONFIRM_YEAR = sql("""
     UPDATE sla.calendar_years SET confirmed_at = :now, confirmed_by = :actor
@@ -122,10 +122,15 @@ async def insert_version(
     await tx.execute(_FORGET_DRAFT, {"id": version.calendar_id})
 
 
-async def note_years(tx: Transaction, id: str, years: Collection[int], now: datetime, actor: str) -> None:
-    """Notes that the days of these years were imported, and that nobody has confirmed them."""
-    if years:
-        await tx.execute(_NOTE_YEARS, {"id": id, "years": list(years), "now": now, "actor": actor})
+async def note_years(
+    tx: Transaction, id: str, years: Collection[int], now: datetime, actor: str, *, anew: bool = True
+) -> int:
+    """Notes that the days of these years were imported, and that nobody has confirmed them; of how many that is news.
+
+    Not `anew`: a year of which that was noted before stays as it is.
+    """
+    given = {"id": id, "years": list(years), "now": now, "actor": actor, "anew": anew}
+    return await tx.execute(_NOTE_YEARS, given) if years else 0
 
 
 async def confirm_year(tx: Transaction, id: str, year: int, now: datetime, actor: str) -> bool | None:
