@@ -258,7 +258,7 @@ async def test_an_impact_names_the_clocks_that_become_breached(http: httpx2.Asyn
         impact = (await http.get(f"{PATH}/versions/2/impact", params=params)).json()
         soon = (await http.get(f"{PATH}/versions/2/impact")).json()
     assert (impact["moved"], impact["become_breached"]) == (2, 1)
-    assert impact["more_breached"] == [str(story.ticket_id)]
+    assert impact["breached_tickets"] == [str(story.ticket_id)]
     assert (impact["examples"][0]["kind"], impact["examples"][0]["becomes_breached"]) == ("response", True)
     assert (soon["moved"], soon["become_breached"]) == (2, 0)
 

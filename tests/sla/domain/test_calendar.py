@@ -54,8 +54,10 @@ def test_a_date_with_two_rows_is_refused_and_both_are_named() -> None:
 
 
 def test_what_the_kernel_cannot_count_is_refused() -> None:
-    with pytest.raises(NeverOpen):
-        written_calendar(ZONE, WrittenWeek(), (), ())
+    once = DatedDay(NAVIDAD.date, "Navidad", "feriado", windows=(("09:00", "12:00"),))
+    for days in ((), (once,)):
+        with pytest.raises(NeverOpen, match="week"):
+            written_calendar(ZONE, WrittenWeek(), (), days)
     with pytest.raises(CalendarMakesNoSense, match="zone"):
         written_calendar("Marte/Olympus", OFFICE.weekly, (), ())
 

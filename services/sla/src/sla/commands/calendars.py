@@ -64,7 +64,9 @@ async def import_year(tx: Transaction, cause: Cause, id: str, year: int, *, expe
     new = len(facts.days) - len(before.days)
     if new:
         await _store_draft(tx, cause, id, kept, facts)
-        await repository.note_years(tx, id, [year], cause.recorded_at, cause.actor)
+    noted = await repository.note_years(tx, id, [year], cause.recorded_at, cause.actor, anew=new > 0)
+    if noted and not new:
+        await repository.touch(tx, id, cause.recorded_at, cause.actor)
     return new
 
 
@@ -101,6 +103,7 @@ async def record_calendars(tx: Transaction, cause: Cause, records: Sequence[Cale
     """Records the calendars of a file; how many changed. A new one counts at once, one that there is gets a draft."""
     await lock_records(tx)
     known = await repository.lock_calendars(tx, [one.id for one in records])
+    cause = under_lock(cause, None)
     changed = await _begin(tx, cause, [one for one in records if one.id not in known])
     for record in records:
         if record.id in known:
@@ -112,12 +115,12 @@ async def load_shipped_calendars(tx: Transaction, cause: Cause, records: Sequenc
     """Records the calendars that are not there; how many were new. What an admin made of one stays theirs."""
     await lock_records(tx)
     known = await repository.lock_calendars(tx, [one.id for one in records])
+    cause = under_lock(cause, None)
     return await _begin(tx, cause, [one for one in records if one.id not in known])
 
 
 async def _begin(tx: Transaction, cause: Cause, records: Sequence[CalendarRecord]) -> int:
     """The first version of new calendars, which counts for always."""
-    cause = under_lock(cause, None)
     for record in records:
         facts = _with_years(record.facts(), record.years())
         await repository.note_years(tx, record.id, record.years(), cause.recorded_at, cause.actor)

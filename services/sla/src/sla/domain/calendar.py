@@ -8,7 +8,7 @@ from datetime import date, datetime
 from itertools import pairwise
 from typing import Literal
 
-from shared.business_time.calendar import read_calendar
+from shared.business_time.calendar import NeverOpen, read_calendar
 from shared.business_time.seconds import begun_second, instant
 from shared.contracts.calendars import WrittenCalendar, WrittenWeek, WrittenWindows
 from shared.contracts.sla import CalendarRecorded
@@ -137,6 +137,8 @@ def written_calendar(
 
     Raises DayTwice, CalendarMakesNoSense, NeverOpen.
     """
+    if not any(windows for _, windows in weekly):
+        raise NeverOpen("no day of the week has a window, and single dates come to an end: give the week one")
     ordered = sorted(days, key=lambda day: day.date)
     for one, following in pairwise(ordered):
         if one.date == following.date:

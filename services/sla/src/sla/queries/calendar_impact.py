@@ -46,7 +46,7 @@ class Impact(BaseModel):
     moved: int = Field(description="how many of them would have another due, or other seconds counted")
     become_breached: int
     examples: list[MovedClock] = Field(description="some of those that move, those that become breached first")
-    more_breached: list[UUID] = Field(description="the tickets of all that become breached, at most a thousand")
+    breached_tickets: list[UUID] = Field(description="the tickets of all that become breached, at most a thousand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ async def preview_impact(tx: Reader, id: str, version: int, effective_from: date
         moved=moved,
         become_breached=len(breached),
         examples=[*breached, *examples][:_EXAMPLES],
-        more_breached=[one.ticket_id for one in breached][:_MOST_TICKETS],
+        breached_tickets=[one.ticket_id for one in breached][:_MOST_TICKETS],
     )
 
 

@@ -25,15 +25,16 @@ _LAST = sql(f"""
 """)
 _IDS = sql("SELECT id FROM sla.calendars ORDER BY id")
 _TOUCH = sql("""
-    INSERT INTO sla.calendars (id, revision, changed_at, changed_by) VALUES (:id, 1, :now, :actor)
-    ON CONFLICT (id) DO UPDATE SET revision = sla.calendars.revision + 1, changed_at = excluded.changed_at,
-        changed_by = excluded.changed_by
+    INSERT INTO sla.calendars AS c (id, revision, changed_at, changed_by) VALUES (:id, 1, :now, :actor)
+    ON CONFLICT (id) DO UPDATE SET revision = c.revision + 1, changed_by = excluded.changed_by,
+        changed_at = greatest(excluded.changed_at, c.changed_at + interval '1 microsecond')
 """)
 _STORE_DRAFT = sql("""
-    INSERT INTO sla.calendar_drafts (calendar_id, version, name, facts, definition, changed_at, changed_by)
+    INSERT INTO sla.calendar_drafts AS d (calendar_id, version, name, facts, definition, changed_at, changed_by)
     VALUES (:id, :version, :name, :facts, :definition, :now, :actor)
     ON CONFLICT (calendar_id) DO UPDATE SET version = excluded.version, name = excluded.name, facts = excluded.facts,
-        definition = excluded.definition, changed_at = excluded.changed_at, changed_by = excluded.changed_by
+        definition = excluded.definition, changed_by = excluded.changed_by,
+        changed_at = greatest(excluded.changed_at, d.changed_at + interval '1 microsecond')
 """)
 _FORGET_DRAFT = sql("DELETE FROM sla.calendar_drafts WHERE calendar_id = :id")
 _INSERT_VERSION = sql("""
@@ -45,7 +46,7 @@ _NOTE_YEARS = sql("""
     INSERT INTO sla.calendar_years (calendar_id, year, imported_at, imported_by)
     SELECT :id, year, :now, :actor FROM unnest(CAST(:years AS int[])) AS g(year)
     ON CONFLICT (calendar_id, year) DO UPDATE SET imported_at = excluded.imported_at,
-        imported_by = excluded.imported_by, confirmed_at = NULL, confirmed_by = NULL
+        imported_by = excluded.imported_by, confirmed_at = NULL, confirmed_by = NULL WHERE :anew
 """)
 _CONFIRM_YEAR = sql("""
     UPDATE sla.calendar_years SET confirmed_at = :now, confirmed_by = :actor
@@ -121,10 +122,15 @@ async def insert_version(
     await tx.execute(_FORGET_DRAFT, {"id": version.calendar_id})
 
 
-async def note_years(tx: Transaction, id: str, years: Collection[int], now: datetime, actor: str) -> None:
-    """Notes that the days of these years were imported, and that nobody has confirmed them."""
-    if years:
-        await tx.execute(_NOTE_YEARS, {"id": id, "years": list(years), "now": now, "actor": actor})
+async def note_years(
+    tx: Transaction, id: str, years: Collection[int], now: datetime, actor: str, *, anew: bool = True
+) -> int:
+    """Notes that the days of these years were imported, and that nobody has confirmed them; of how many that is news.
+
+    Not `anew`: a year of which that was noted before stays as it is.
+    """
+    given = {"id": id, "years": list(years), "now": now, "actor": actor, "anew": anew}
+    return await tx.execute(_NOTE_YEARS, given) if years else 0
 
 
 async def confirm_year(tx: Transaction, id: str, year: int, now: datetime, actor: str) -> bool | None:
