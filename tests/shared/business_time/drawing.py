@@ -19,6 +19,7 @@ from tests.shared.business_time.stepping import Written, second, zone
 from tests.shared.business_time.tzif import changes
 
 T = TypeVar("T")
+Pairs = list[tuple[str, str]]
 
 # A date left out, half hours, quarters, Ramadan, jumps at midnight, two hours at once, and the customer's own.
 ODD_ZONES = (
@@ -35,7 +36,7 @@ EVEN_FROM, EVEN_UNTIL, LAST_DRAWN_YEAR = second("1973-01-01T00:00Z"), second("20
 EARLIEST, LATEST = second("1900-01-20T00:00Z"), second("2500-12-10T00:00Z")
 
 
-def every(*windows: tuple[str, str], days: tuple[str, ...] = WEEK) -> dict[str, list[tuple[str, str]]]:
+def every(*windows: tuple[str, str], days: tuple[str, ...] = WEEK) -> dict[str, Pairs]:
     """The same windows on several days of the week."""
     return {day: list(windows) for day in days}
 
@@ -85,18 +86,18 @@ def moments(draw: st.DrawFn, name: str, first: int = EVEN_FROM, last: int = EVEN
 def calendars(draw: st.DrawFn, name: str, at: int) -> Written:
     """A calendar of a zone whose windows and dates lie around a second."""
     wall = datetime.fromtimestamp(at, zone(name))
-    windows = _windows(wall.hour * 60 + wall.minute)
+    some = windows(wall.hour * 60 + wall.minute)
     dates = st.integers(-4, 6).map(lambda days: (wall.date() + timedelta(days=days)).isoformat())
-    weekly = draw(st.dictionaries(st.sampled_from(WEEK), windows, max_size=7))
+    weekly = draw(st.dictionaries(st.sampled_from(WEEK), some, max_size=7))
     if draw(st.integers(0, 4)) == 0:
-        everyday = draw(windows)
+        everyday = draw(some)
         weekly = dict.fromkeys(WEEK, everyday)
     return {
         "timezone": name,
         "weekly": weekly,
         "holidays": draw(st.lists(dates, max_size=3, unique=True)),
-        "special_days": draw(st.dictionaries(dates, windows, max_size=2)),
-        "breaks": draw(st.dictionaries(dates, windows, max_size=2)),
+        "special_days": draw(st.dictionaries(dates, some, max_size=2)),
+        "breaks": draw(st.dictionaries(dates, some, max_size=2)),
     }
 
 
@@ -117,7 +118,7 @@ def cases_anywhere(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def _windows(draw: st.DrawFn, minute: int) -> list[list[str]]:
+def windows(draw: st.DrawFn, minute: int) -> Pairs:
     """Windows that do not overlap, the last one perhaps through the night."""
     near = st.integers(minute - 90, minute + 90).map(lambda each: each % 1441)
     usual = st.sampled_from([0, 1, 60, 119, 120, 121, 150, 180, 360, 540, 1080, 1320, 1380, 1439, 1440])
@@ -127,7 +128,7 @@ def _windows(draw: st.DrawFn, minute: int) -> list[list[str]]:
         pairs.append((marks[-1], draw(st.integers(0, marks[-1] - 1))))
     if draw(st.integers(0, 7)) == 0:
         pairs = [(0, 1440)]
-    return [[_reading(opening), _reading(closing)] for opening, closing in pairs]
+    return [(_reading(opening), _reading(closing)) for opening, closing in pairs]
 
 
 def _reading(minute: int) -> str:
