@@ -258,7 +258,7 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_tickets
             async with sla.begin() as tx:
                 await apply(tx, [story.held(1500) for story in stories])
     # One of each keeps the tickets themselves.
-    assert (len(opening), len(holding), len(nothing)) == (1 + 4, 1 + 2, 1 + 1)
+    assert (len(opening), len(holding), len(nothing)) == (1 + 5, 1 + 2, 1 + 1)
 
 
 async def test_a_worker_is_woken_only_for_an_alarm_within_its_sleep(sla: Database) -> None:
