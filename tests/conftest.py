@@ -20,7 +20,7 @@ from tests.support import servers
 from tests.support.databases import Database, fresh_database
 
 # Folders whose tests need neither PostgreSQL nor Kafka: alone they start in no time.
-WITHOUT_SERVERS = {"rules", "contracts", "domain", "business_time", "telemetry", "deploy", "containers"}
+WITHOUT_SERVERS = {"rules", "contracts", "domain", "business_time", "telemetry", "deploy", "containers", "mutation"}
 # Folders whose tests start processes, brokers and whole installations.
 LONGEST = {"journeys", "runner", "messaging"}
 PARTITIONS = 3

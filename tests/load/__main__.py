@@ -1,4 +1,4 @@
-"""python -m tests.load [names…]: starts its own servers and system, measures, prints, and writes JSON."""
+"""python -m tests.load [names…]: starts the servers and systems that it needs, measures, prints, and writes JSON."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -20,6 +21,7 @@ import asyncpg
 from shared import clock
 from shared.telemetry import logs
 from tests.load import (
+    calendars,
     consuming,
     growing,
     machine,
@@ -40,6 +42,8 @@ from tests.support.databases import CHECKOUT
 RESULTS = CHECKOUT / ".desk" / "bench"
 Measure = Callable[[Scene, Options], list[Table]]
 
+# Arithmetic alone, which no server disturbs: first, and where nothing else is asked for none is started.
+OF_THE_KERNEL: dict[str, Callable[[], list[Table]]] = {"calendars": calendars.measure_calendars}
 # In this order, whatever the order of the names: first with everything running, then with tickets' api alone.
 OF_THE_SYSTEM: dict[str, Measure] = {
     "reaction": reaction.measure_reaction,
@@ -59,7 +63,7 @@ OF_THE_RUNTIME: dict[str, Measure] = {
 }
 # A whole installation from nothing, beside whatever else is on the machine.
 OF_THE_INSTALLATION: dict[str, Measure] = {"up": starting.measure_up}
-ALL = {**OF_THE_SYSTEM, **OF_THE_READER, **OF_THE_RUNTIME, **OF_THE_INSTALLATION}
+ALL = (*OF_THE_KERNEL, *OF_THE_SYSTEM, *OF_THE_READER, *OF_THE_RUNTIME, *OF_THE_INSTALLATION)
 
 
 def main() -> None:
@@ -67,6 +71,14 @@ def main() -> None:
     names, options = _read_arguments()
     logs.configure("bench", "bench", "warning")
     results: dict[str, Any] = {"began_at": clock.now().isoformat(), "options": asdict(options), "benchmarks": {}}
+    for name in [each for each in OF_THE_KERNEL if each in names]:
+        results["benchmarks"][name] = _run(name, OF_THE_KERNEL[name])
+    if not set(names) <= set(OF_THE_KERNEL):
+        _run_with_servers(names, options, results)
+    print(f"\nwritten to {_write(results).relative_to(CHECKOUT)}")
+
+
+def _run_with_servers(names: list[str], options: Options, results: dict[str, Any]) -> None:
     with ExitStack() as stack:
         started = servers.start()
         stack.callback(started.stop)
@@ -79,14 +91,13 @@ def main() -> None:
             with ExitStack() as system:
                 system.callback(scene.close)
                 for name in [each for each in group if each in names]:
-                    results["benchmarks"][name] = _run(name, scene, options)
-    print(f"\nwritten to {_write(results).relative_to(CHECKOUT)}")
+                    results["benchmarks"][name] = _run(name, partial(group[name], scene, options))
 
 
-def _run(name: str, scene: Scene, options: Options) -> dict[str, Any]:
+def _run(name: str, measure: Callable[[], list[Table]]) -> dict[str, Any]:
     print(f"{name} ...", file=sys.stderr, flush=True)
     before = machine.describe()
-    tables = ALL[name](scene, options)
+    tables = measure()
     after = machine.describe()
     for table in tables:
         print(table.text(), flush=True)

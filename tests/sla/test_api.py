@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import httpx2
+import pytest
 
 from tests.sla.telling import RESOLUTION, Story, at, frozen, tell
 from tests.support.databases import Database
+
+
+@pytest.fixture
+async def sla(day_and_night: Database) -> Database:
+    return day_and_night
 
 
 def shown(seconds: float) -> str:

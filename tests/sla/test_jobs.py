@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -36,12 +35,10 @@ from tests.support.statements import counted
 HALF = {"seconds": RESPONSE // 2, "said_as": "50%"}
 FOUR_FIFTHS = {"seconds": RESPONSE * 4 // 5, "said_as": "80%"}
 
-Make = Callable[[str], Awaitable[Database]]
-
 
 @pytest.fixture
-async def sla(database: Make) -> Database:
-    return await database("sla")
+async def sla(day_and_night: Database) -> Database:
+    return day_and_night
 
 
 async def fire(sla: Database, now: datetime) -> int:
@@ -240,7 +237,7 @@ async def test_a_clock_that_cannot_be_judged_is_set_aside_and_the_others_go_on(s
     async with sla.connect(OWNER) as owner:
         terms = await owner.fetchval("SELECT terms::text FROM sla.clocks WHERE id = $1", guilty)
         await owner.execute("UPDATE sla.clocks SET terms = '{}' WHERE id = $1", guilty)
-    (job,) = JOBS
+    job = next(one for one in JOBS if one.name == "sla-timers")
     assert isinstance(job, Job)
     loop = JobLoop(job, sla.engine, lambda: None)
     with frozen(RESPONSE / 2 + 1):

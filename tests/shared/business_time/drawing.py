@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from shared.business_time.calendar import NeverOpen, read_calendar
 from shared.business_time.index import Index
+from shared.business_time.zones import zone_names
 from shared.contracts.calendars import WrittenCalendar
-from tests.shared.business_time.stepping import Written, zone
+from tests.shared.business_time.stepping import Written, second, zone
 from tests.shared.business_time.tzif import changes
 
 T = TypeVar("T")
+Pairs = list[tuple[str, str]]
 
-# Days that were left out, half hours, quarters, Ramadan, changes at midnight, two hours at once, and the customer's own.
+# A date left out, half hours, quarters, Ramadan, jumps at midnight, two hours at once, and the customer's own.
 ODD_ZONES = (
     "Africa/Casablanca", "America/Argentina/Buenos_Aires", "America/Argentina/San_Luis", "America/Argentina/Ushuaia",
     "America/Santiago", "America/Sao_Paulo", "America/St_Johns", "America/Havana", "Antarctica/Troll", "Asia/Beirut",
@@ -27,8 +29,16 @@ ODD_ZONES = (
     "Europe/Dublin", "Pacific/Apia", "Pacific/Chatham", "Pacific/Kwajalein", "UTC",
 )  # fmt: skip
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WORKING = WEEK[:5]
 # From here on windows and offsets of the odd zones keep to whole minutes.
-FIRST_EVEN_YEAR, LAST_DRAWN_YEAR = 1973, 2060
+EVEN_FROM, EVEN_UNTIL, LAST_DRAWN_YEAR = second("1973-01-01T00:00Z"), second("2060-01-01T00:00Z"), 2060
+# Any year of the reach, but for a few days at both ends.
+EARLIEST, LATEST = second("1900-01-20T00:00Z"), second("2500-12-10T00:00Z")
+
+
+def every(*windows: tuple[str, str], days: tuple[str, ...] = WEEK) -> dict[str, Pairs]:
+    """The same windows on several days of the week."""
+    return {day: list(windows) for day in days}
 
 
 def sizes(few: int, many: int) -> pytest.MarkDecorator:
@@ -64,29 +74,30 @@ def indexed(written: Written) -> Index:
 
 
 @st.composite
-def moments(draw: st.DrawFn, name: str) -> int:
+def moments(draw: st.DrawFn, name: str, first: int = EVEN_FROM, last: int = EVEN_UNTIL) -> int:
     """Any second, and often one near which the zone's clock jumps."""
-    jumps = [each.at for each in changes(name, LAST_DRAWN_YEAR) if each.at > EVEN_FROM]
+    jumps = [each.at for each in changes(name, LAST_DRAWN_YEAR) if first < each.at < last]
     if jumps and draw(st.integers(0, 3)):
         return draw(st.sampled_from(jumps)) + draw(st.integers(-100_000, 100_000) | st.integers(-2, 2))
-    return draw(st.integers(EVEN_FROM, EVEN_UNTIL))
+    return draw(st.integers(first, last))
 
 
 @st.composite
 def calendars(draw: st.DrawFn, name: str, at: int) -> Written:
     """A calendar of a zone whose windows and dates lie around a second."""
     wall = datetime.fromtimestamp(at, zone(name))
-    windows = _windows(wall.hour * 60 + wall.minute)
+    some = windows(wall.hour * 60 + wall.minute)
     dates = st.integers(-4, 6).map(lambda days: (wall.date() + timedelta(days=days)).isoformat())
-    weekly = draw(st.dictionaries(st.sampled_from(WEEK), windows, max_size=7))
+    weekly = draw(st.dictionaries(st.sampled_from(WEEK), some, max_size=7))
     if draw(st.integers(0, 4)) == 0:
-        weekly = dict.fromkeys(WEEK, draw(windows))
+        everyday = draw(some)
+        weekly = dict.fromkeys(WEEK, everyday)
     return {
         "timezone": name,
         "weekly": weekly,
         "holidays": draw(st.lists(dates, max_size=3, unique=True)),
-        "special_days": draw(st.dictionaries(dates, windows, max_size=2)),
-        "breaks": draw(st.dictionaries(dates, windows, max_size=2)),
+        "special_days": draw(st.dictionaries(dates, some, max_size=2)),
+        "breaks": draw(st.dictionaries(dates, some, max_size=2)),
     }
 
 
@@ -99,7 +110,15 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def _windows(draw: st.DrawFn, minute: int) -> list[list[str]]:
+def cases_anywhere(draw: st.DrawFn) -> Case:
+    """A calendar of any zone that there is around any second of any year; offsets have seconds then."""
+    name = draw(st.sampled_from(sorted(zone_names())))
+    at = draw(moments(name, EARLIEST, LATEST))
+    return Case(draw(calendars(name, at)), at)
+
+
+@st.composite
+def windows(draw: st.DrawFn, minute: int) -> Pairs:
     """Windows that do not overlap, the last one perhaps through the night."""
     near = st.integers(minute - 90, minute + 90).map(lambda each: each % 1441)
     usual = st.sampled_from([0, 1, 60, 119, 120, 121, 150, 180, 360, 540, 1080, 1320, 1380, 1439, 1440])
@@ -109,15 +128,8 @@ def _windows(draw: st.DrawFn, minute: int) -> list[list[str]]:
         pairs.append((marks[-1], draw(st.integers(0, marks[-1] - 1))))
     if draw(st.integers(0, 7)) == 0:
         pairs = [(0, 1440)]
-    return [[_reading(opening), _reading(closing)] for opening, closing in pairs]
+    return [(_reading(opening), _reading(closing)) for opening, closing in pairs]
 
 
 def _reading(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
-
-
-def _second(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * 86_400
-
-
-EVEN_FROM, EVEN_UNTIL = _second(date(FIRST_EVEN_YEAR, 1, 1)), _second(date(LAST_DRAWN_YEAR, 1, 1))

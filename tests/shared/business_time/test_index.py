@@ -10,7 +10,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from shared.business_time.open_time import Stretch
-from tests.shared.business_time.drawing import Case, cases, holds, sizes
+from tests.shared.business_time.drawing import Case, cases, cases_anywhere, holds, sizes
 from tests.shared.business_time.stepping import Stepped, TooFar
 
 NEAR = st.integers(-200_000, 200_000) | st.integers(-3, 3)
@@ -39,6 +39,17 @@ def test_every_second_is_open_as_the_wall_clock_says(examples: int) -> None:
             assert index.is_open(at) == slow.is_open(at), at
 
     holds(examples, cases(), law)
+
+
+@sizes(30, 3_000)
+def test_every_second_is_open_as_the_wall_clock_says_in_any_zone_and_year(examples: int) -> None:
+    def law(case: Case) -> None:
+        index, slow = case.index(), Stepped([(None, case.written)], 1)
+        seconds = range(case.at - 1_000, case.at + 2_000)
+        assert [index.is_open(at) for at in seconds] == [slow.is_open(at) for at in seconds]
+        assert index.between(seconds.start, seconds.stop) == slow.between(seconds.start, seconds.stop)
+
+    holds(examples, cases_anywhere(), law)
 
 
 @sizes(150, 10_000)

@@ -184,12 +184,13 @@ SWITCHES: Pieces[Row] = Pieces(
 
 async def _missed_switches(tx: Transaction, told: Sequence[Told]) -> list[Told]:
     """What switches clocks that stood while a version of their calendar was activated, and are to run again."""
-    reopened = {one.ticket_id: one.cause for one in told if one.fact.kind is FactKind.REOPEN}
+    reopened = {one.ticket_id: one for one in told if one.fact.kind is FactKind.REOPEN}
     ended = await clock_rows.ended_clocks(tx, reopened) if reopened else []
     versions = await known_calendars.lock_activated(tx, {one.calendar_id for one in ended}) if ended else {}
     return [
-        Told(one.ticket_id, fact, reopened[one.ticket_id])
+        Told(one.ticket_id, fact, reopened[one.ticket_id].cause)
         for one in ended
+        if reopened[one.ticket_id].fact.concerns in (None, one.kind)
         for fact in switches(one.id, one.kind, one.calendar_version, versions[one.calendar_id], one.since)
     ]
 

@@ -33,15 +33,18 @@ def fold(
     The order of `facts` and repeated fact ids make no difference. Facts before the start count as if they came with it.
     Time by itself is judged up to the last fact and up to `judged_until`, never up to a present that nobody gave.
     A fact that makes no difference judges it too: else an earlier one, told later, could take back what time had done.
+    So does a switch that was told late, up to when that was: what it makes late is dated then.
     """
     mine = sorted(_once(terms, facts), key=Fact.order)
     course = [fact for fact in mine if fact.kind is not FactKind.SWITCH]
     start = next((fact for fact in course if fact.kind is FactKind.START), None)
     if start is None:
         return None
-    until = course[-1].occurred_at if judged_until is None else max(course[-1].occurred_at, judged_until)
+    switches = [fact for fact in mine if fact.kind is FactKind.SWITCH]
+    given = [course[-1].occurred_at, judged_until, *(one.told_at for one in switches if _told_late(one))]
+    until = max(at for at in given if at is not None)
     stages = []
-    for known, since, to in _stages([fact for fact in mine if fact.kind is FactKind.SWITCH]):
+    for known, since, to in _stages(switches):
         counted_in = _counted_in(terms, start, known)
         walk = _Walk(terms, calendars.hours(counted_in), counted_in, second(start.occurred_at))
         stages.append((since, to, walk.whole(course, until if to is None else min(to, until))))
@@ -66,7 +69,7 @@ _Stage = tuple[list[Fact], datetime | None, datetime | None]
 def _stages(switches: Sequence[Fact]) -> Iterator[_Stage]:
     """A new stage begins with each switch that was told later than it holds from; mostly there is one."""
     late = sorted(
-        ((fact.told_at, fact) for fact in switches if fact.told_at is not None and fact.told_at > fact.occurred_at),
+        ((fact.told_at, fact) for fact in switches if fact.told_at is not None and _told_late(fact)),
         key=lambda told: (told[0], told[1].order()),
     )
     known = [fact for fact in switches if fact not in {one for _, one in late}]
@@ -76,6 +79,10 @@ def _stages(switches: Sequence[Fact]) -> Iterator[_Stage]:
         known.append(fact)
         since = told_at
     yield known, since, None
+
+
+def _told_late(switch: Fact) -> bool:
+    return switch.told_at is not None and switch.told_at > switch.occurred_at
 
 
 def _as_it_was_learnt(stages: Sequence[tuple[datetime | None, datetime | None, Clock]]) -> Clock:

@@ -1,0 +1,1 @@
+"""Changes of the arithmetic that the tests must notice."""

@@ -1,0 +1,31 @@
+"""Whatever is changed in the arithmetic of business time, a test notices; what it cannot notice is explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.mutants import Part, explained, unnoticed
+
+# Half an hour for both, where nothing else runs.
+KERNEL = Part(
+    "kernel", ("shared/src/shared",), ("shared/business_time/*",), ("tests/shared/business_time",), minutes=20
+)
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(1_500)
+@pytest.mark.parametrize("part", [KERNEL], ids=lambda part: part.name)
+def test_every_change_is_noticed_or_explained(part: Part, tmp_path: Path) -> None:
+    left, reasons = unnoticed(part, tmp_path), explained()
+    told = "\n".join(
+        f'[[survivor]]  # {state}\nfunction = "{mutant.function}"\nwas = """{mutant.was}"""\nnow = """{mutant.now}"""\n'
+        for mutant, state in left.items()
+        if mutant not in reasons
+    )
+    assert not told, f"no test notices these; add one, or say in survivors.toml why nothing can:\n{told}"
+
+
+def test_each_explanation_says_why() -> None:
+    assert all(len(why) > 20 for why in explained().values())
