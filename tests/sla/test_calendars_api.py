@@ -140,6 +140,7 @@ async def test_a_new_calendar_is_drafted_and_its_first_version_counts_for_always
         ({"weekly": {}}, "calendar-never-open"),
         ({"weekly": {"mon": [["09:00", "12:00"], ["11:00", "18:00"]]}}, "calendar-makes-no-sense"),
         ({"weekly": {"mon": [["9", "18"]]}}, "invalid-request"),
+        ({"weekly": {"lunes": [["09:00", "18:00"]]}}, "invalid-request"),
         ({"days": [{"date": "2027-01-01", "name": name, "kind": "feriado"} for name in "ab"]}, "day-twice"),
         ({"days": [{"date": "2027-01-01", "name": "x", "kind": "fiesta"}]}, "invalid-request"),
     ],

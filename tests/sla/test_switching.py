@@ -8,12 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from shared.contracts.calendars import WrittenWeek
 from shared.contracts.envelope import Cause
 from shared.db.statement import sql
 from sla.commands import calendars, clocks
 from sla.commands.calendars import Begin
-from sla.documents import CalendarFacts
+from sla.documents import CalendarFacts, WeekFacts
 from tests.sla.telling import Story, at, clocks_of, fire_all, frozen, names, published, tell
 from tests.support.databases import Database
 
@@ -22,12 +21,12 @@ HOUR = 3600
 NINE_TO_SIX, EIGHT_TO_EIGHT = (("09:00", "18:00"),), (("08:00", "20:00"),)
 
 
-def week(windows: Any, days: str = "mon tue wed thu fri") -> WrittenWeek:
-    return WrittenWeek(**dict.fromkeys(days.split(), windows))
+def week(windows: Any, days: str = "mon tue wed thu fri") -> WeekFacts:
+    return WeekFacts(**dict.fromkeys(days.split(), windows))
 
 
 async def activate(
-    sla: Database, weekly: WrittenWeek, seconds: float, *, begins: float | None = None, calendar: str = "comercial"
+    sla: Database, weekly: WeekFacts, seconds: float, *, begins: float | None = None, calendar: str = "comercial"
 ) -> int:
     """Another version of the calendar, without holidays, recorded at an instant of the story."""
     facts = CalendarFacts(name="Comercial", timezone="America/Argentina/Buenos_Aires", weekly=weekly)

@@ -18,6 +18,7 @@ from sla.domain.target import (
     IncompleteTargets,
     Judged,
     ResponseAfterResolution,
+    TooManyToldApart,
     UnknownCalendar,
     check_targets,
     is_for,
@@ -146,6 +147,14 @@ def test_the_tickets_of_a_product_are_compared_too() -> None:
     of_module = rule("response", 11 * HOUR, severities=(1,), module_ids=("kontar-fe",))
     with pytest.raises(ResponseAfterResolution, match=r"module kontar-fe"):
         check_targets((*TARGETS, of_module), HOURS, NOW)
+
+
+def test_products_that_the_same_rules_name_are_one_case_and_too_many_cases_are_refused() -> None:
+    alike = rule("resolution", 9 * HOUR, severities=(1,), product_ids=tuple(f"p-{number}" for number in range(500)))
+    check_targets((*TARGETS, alike), HOURS, NOW)
+    apart = tuple(rule("resolution", 9 * HOUR, product_ids=(f"p-{number}",)) for number in range(400))
+    with pytest.raises(TooManyToldApart, match="400 groups of products"):
+        check_targets((*TARGETS, *apart), HOURS, NOW)
 
 
 def test_a_response_in_office_hours_may_be_due_after_a_resolution_by_day_and_night() -> None:

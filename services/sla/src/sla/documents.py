@@ -61,6 +61,12 @@ class YearlyDayFacts(_Written):
     breaks: WrittenWindows = Field(default=(), description="closed then, whatever else is said")
 
 
+class WeekFacts(WrittenWeek):
+    """The windows that begin on each day of the week; a day that is left out is closed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class CalendarFacts(_Written):
     """When business is open."""
 
@@ -68,7 +74,7 @@ class CalendarFacts(_Written):
     timezone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
         description="an IANA time zone", examples=["America/Argentina/Buenos_Aires"]
     )
-    weekly: WrittenWeek
+    weekly: WeekFacts
     closed_on: tuple[DayKind, ...] = Field(
         default=(), max_length=10, description="the kinds of day on which no window begins"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import get_args
 
@@ -21,6 +21,8 @@ SEVERITIES = PRIORITIES = (1, 2, 3, 4)
 # So far ahead two calendars are compared.
 COMPARED_SECONDS = 366 * 24 * 60 * 60
 _MOST_NAMED = 4
+# So many are told apart by their product and module at most: each of them is compared.
+_MOST_TOLD_APART = 400
 
 Targets = tuple[TargetRule, ...]
 # What each calendar that is in force counts, by its id.
@@ -39,6 +41,13 @@ class ResponseAfterResolution(Invalid):
 
     code = "response-after-resolution"
     title = "The first response is promised later than the resolution"
+
+
+class TooManyToldApart(Invalid):
+    """Rules that nobody can look through promise what nobody has read."""
+
+    code = "too-many-told-apart"
+    title = "The rules tell too many products and modules apart"
 
 
 class UnknownCalendar(Invalid):
@@ -105,7 +114,7 @@ def check_targets(targets: Targets, hours: Hours, start: int) -> None:
     """Refuses rules that leave a ticket without a target, name no calendar that counts, or promise a response later
     than the resolution; calendars are compared from the second `start` on for a year.
 
-    Raises IncompleteTargets, UnknownCalendar, ResponseAfterResolution.
+    Raises IncompleteTargets, UnknownCalendar, ResponseAfterResolution, TooManyToldApart.
     """
     for calendar_id in {rule.calendar_id: None for rule in targets}:
         require_calendar(calendar_id, hours)
@@ -137,8 +146,8 @@ def _check_complete(targets: Targets) -> None:
 
 def _check_order(targets: Targets, hours: Hours, start: int) -> None:
     compared: set[tuple[int, str, int, str]] = set()
-    for judged in _named(targets):
-        response, resolution = (rule_for(targets, clock, judged) for clock in ("response", "resolution"))
+    for judged, rules in _named(targets):
+        response, resolution = (rule_for(rules, clock, judged) for clock in ("response", "resolution"))
         pair = (response.seconds, response.calendar_id, resolution.seconds, resolution.calendar_id)
         if pair not in compared and (too_late := _too_late(response, resolution, hours, start)) is not None:
             raise ResponseAfterResolution(
@@ -176,12 +185,24 @@ def _plain() -> Iterator[Judged]:
         yield Judged(kind, severity, priority)
 
 
-def _named(targets: Targets) -> Iterator[Judged]:
-    """Every ticket that the rules tell apart, also by the products and modules that they name."""
+def _named(targets: Targets) -> Iterator[tuple[Judged, Targets]]:
+    """Every ticket that the rules tell apart, also by the products and modules that they name, with those of its."""
     products = [None, *_told_apart([rule.product_ids for rule in targets])]
     modules = [None, *_told_apart([rule.module_ids for rule in targets])]
-    for judged, product_id, module_id in product(_plain(), products, modules):
-        yield Judged(judged.kind, judged.severity, judged.priority, product_id, module_id)
+    if len(products) * len(modules) > _MOST_TOLD_APART:
+        raise TooManyToldApart(
+            f"The rules tell {len(products) - 1} groups of products and {len(modules) - 1} of modules apart: put those "
+            "that are promised the same into one rule."
+        )
+    for product_id, module_id in product(products, modules):
+        rules = tuple(
+            rule
+            for rule in targets
+            if (not rule.product_ids or product_id in rule.product_ids)
+            and (not rule.module_ids or module_id in rule.module_ids)
+        )
+        for one in _plain():
+            yield replace(one, product_id=product_id, module_id=module_id), rules
 
 
 def _told_apart(named: Sequence[tuple[str, ...]]) -> list[str]:
