@@ -104,7 +104,9 @@ def test_the_example_fits_its_message_with_headers_key_and_data(type_name: str) 
 @pytest.mark.parametrize("type_name", TYPES)
 def test_the_example_of_another_type_does_not_fit(type_name: str) -> None:
     message = WHOLE["components"]["messages"][type_name]
-    other = example(next(name for name in TYPES if TOPIC_OF[name].owner != TOPIC_OF[type_name].owner))
+    # A fact of another owner; a record may have all that a smaller one has.
+    facts = (name for name in TYPES if TOPIC_OF[name].cleanup != "compact")
+    other = example(next(name for name in facts if TOPIC_OF[name].owner != TOPIC_OF[type_name].owner))
     assert not validator(WHOLE, message["headers"]).is_valid(other["headers"])
     assert not validator(WHOLE, message["payload"]).is_valid(other["value"])
     assert not validator(WHOLE, message["bindings"]["kafka"]["key"]).is_valid("somebody")

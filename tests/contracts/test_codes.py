@@ -17,7 +17,7 @@ from shared.contracts.envelope import InvalidMessage
 from shared.contracts.inventory import Nature, Tier, UnknownReason
 from shared.contracts.open_copy import OPEN
 from shared.contracts.pages import PAGES
-from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome, ContractType, ResumedBecause
+from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome, ContractType, ResumedBecause, RetargetedBecause
 from shared.contracts.teams import Language, PersonState, TeamTarget, Weekday
 from shared.contracts.tickets import (
     Addressee,
@@ -63,8 +63,11 @@ WRITTEN = {
     "ClockState.outcome": ClockOutcome,
     "ClockState.pause_reason": HoldReason,
     "SlaClockResumed.because": ResumedBecause,
-    "ContractRecorded.contract_type": ContractType,
-    "ContractRecorded.pausing_holds": HoldReason,
+    "SlaClockRetargeted.because": RetargetedBecause,
+    "ContractVersion.contract_type": ContractType,
+    "Terms.pausing_holds": HoldReason,
+    "TargetRule.clock": ClockKind,
+    "TargetRule.kinds": Kind,
     "TaskBrief.status": TaskStatus,
     "DevTaskStatusChanged.previous_status": TaskStatus,
     "PersonRecorded.state": PersonState,

@@ -12,15 +12,19 @@ from fastapi import FastAPI
 from shared.contract_choice import Standing
 from shared.contracts.devlink import TaskStatus
 from shared.contracts.inventory import Nature, Tier
-from shared.contracts.sla import ContractType
+from shared.contracts.sla import ClockKind, ContractType
 from shared.contracts.teams import Language, PersonState, TeamTarget, Weekday
 from shared.contracts.tickets import AttentionReason, Channel, HoldReason, Kind, ParticipantRole, Relation, Target
 from shared.http.routers import routers_of
+from sla.domain.calendar import DayKind
 from tests.contracts.messages import is_code
 from tests.rules.source import SERVICES
 
 # What a rule of priority may ask for, in a body as in a file.
 CONDITIONS = {"ConditionFacts.kind": Kind, "ConditionFacts.contract": Standing}
+# What calendars and targets may say, in a body as in a file.
+CALENDARS = {"DayFacts.kind": DayKind, "YearlyDayFacts.kind": DayKind}
+TARGETS = {"TargetFacts.clock": ClockKind, "TargetFacts.kinds": Kind}
 # Each service → what callers send it, and the words that each closed field takes.
 BODIES: dict[str, dict[str, Any]] = {
     "tickets": {
@@ -40,7 +44,14 @@ BODIES: dict[str, dict[str, Any]] = {
         "ShiftFacts.day": Weekday,
         "TeamFacts.target": TeamTarget,
     },
-    "sla": {"ContractFacts.contract_type": ContractType, "ContractFacts.pausing_holds": HoldReason},
+    "sla": {
+        **CALENDARS,
+        "CalendarFacts.closed_on": DayKind,
+        **TARGETS,
+        "ContractTypeFacts.pausing_holds": HoldReason,
+        "ContractFacts.contract_type": ContractType,
+        "ContractFacts.pausing_holds": HoldReason,
+    },
     "inventory": {"ClientFacts.tier": Tier, "ModuleFacts.nature": Nature},
     "devlink": {"Move.status": TaskStatus},
 }
@@ -53,6 +64,9 @@ FILES: dict[str, dict[str, Any]] = {
         "ShiftFacts.day": Weekday,
     },
     "sla": {
+        **CALENDARS,
+        "CalendarRecord.closed_on": DayKind,
+        **TARGETS,
         "ContractTypeRecord.id": ContractType,
         "ContractTypeRecord.pausing_holds": HoldReason,
         "ContractRecord.contract_type": ContractType,

@@ -76,6 +76,7 @@ AFTER: dict[str, dict[str, Any]] = {
     "desk.sla-clock.started.v1": {"course": "running", "outcome": "pending", "elapsed_seconds": 0},
     "desk.sla-clock.paused.v1": {"course": "paused", "outcome": "pending", "due_at": None},
     "desk.sla-clock.resumed.v1": {"course": "running", "outcome": "pending", "pause_reason": None},
+    "desk.sla-clock.retargeted.v1": {"course": "running", "outcome": "pending"},
     "desk.sla-clock.warned.v1": {"course": "running", "outcome": "pending"},
     "desk.sla-clock.breached.v1": {"course": "running", "outcome": "breached"},
     "desk.sla-clock.met.v1": {"course": "stopped", "outcome": "met", "breached_at": None},

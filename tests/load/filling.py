@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from shared.contracts.calendars import WrittenCalendar, WrittenWeek
 from shared.db.engine import make_engine
 from shared.db.transaction import begin
 from shared.spelling import search_key
@@ -42,6 +43,13 @@ TOLD = json.dumps(
     }
 )  # fmt: skip
 CHANGES = "{}"
+# What every clock counts in: office hours, so that each has windows to be found in.
+COUNTED_IN = json.dumps([{"from_at": "2020-01-01T00:00:00Z", "calendar_id": "comercial", "calendar_version": 1}])
+_OFFICE = (("09:00", "18:00"),)
+_COMERCIAL = WrittenCalendar(
+    timezone="America/Argentina/Buenos_Aires",
+    weekly=WrittenWeek(mon=_OFFICE, tue=_OFFICE, wed=_OFFICE, thu=_OFFICE, fri=_OFFICE),
+)
 _SYLLABLES = ("ba", "cor", "de", "fi", "gue", "lo", "mar", "ni", "pa", "que", "ras", "sol", "tu", "ven", "xa", "zo")
 
 
@@ -99,7 +107,7 @@ class Story:
                 self.id(number), f"T-{number:06d}", 2, status, "incident", client, product, chance.randint(1, 4), False,
                 chance.randint(1, 4), title, search_key(title), "Aparece un error y la pantalla queda en blanco. " * 4,
                 "phone", at, at, "ana", "ana", at, at, level, target, chance.choice(PEOPLE), settled, settled,
-                *((None, None) if settled is None else ("error-corregido", "Corregido.")), cancelled,
+                *((None, None) if settled is None else ("error-corregido", "Corregido.")), cancelled, settled,
             )  # fmt: skip
 
     def ended(self, number: int) -> tuple[str, datetime | None, datetime | None]:
@@ -132,7 +140,8 @@ class Story:
                 counted = 0 if course == "running" else chance.randint(60, 90_000)
                 yield (
                     UUID(int=number << 64 | 1 << 60 | nth), self.id(number), kind, 1, course, outcome, "contrato", 1,
-                    100_000, counted, self.opened(number), self.opened(number), None if course == "paused" else due, 1,
+                    100_000, counted, self.opened(number), self.opened(number), None if course == "paused" else due,
+                    COUNTED_IN, 1,
                 )  # fmt: skip
 
 
@@ -141,7 +150,7 @@ _COLUMNS = {
         "id", "number", "version", "status", "kind", "client_id", "product_id", "severity", "severity_to_review",
         "priority", "title", "title_key", "description", "channel", "reported_at", "opened_at", "opened_by",
         "owner", "last_fact_at", "course_at", "level", "target", "assignee", "resolved_at", "closed_at",
-        "resolution_code", "resolution_text", "cancelled_at",
+        "resolution_code", "resolution_text", "cancelled_at", "reopenable_until",
     ),
     "history": (
         "ticket_id", "fact_id", "type", "source", "occurred_at", "recorded_at", "actor", "origin", "correlation_id",
@@ -149,7 +158,7 @@ _COLUMNS = {
     ),
     "clocks": (
         "id", "ticket_id", "kind", "cycle", "course", "outcome", "contract_id", "contract_version", "target_seconds",
-        "elapsed_seconds", "started_at", "since", "due_at", "sequence",
+        "elapsed_seconds", "started_at", "since", "due_at", "counted_in", "sequence",
     ),
 }  # fmt: skip
 _INDEXES = """
@@ -172,6 +181,10 @@ _PRODUCTS = """
     INSERT INTO tickets.products (id, name, retired, sequence)
     SELECT id, 'Producto ' || id, false, 1 FROM unnest($1::text[]) id ON CONFLICT DO NOTHING
 """
+_CALENDARS = """
+    INSERT INTO tickets.calendars (id, calendar_id, version, name, calendar, retired, sequence)
+    VALUES ('comercial-v1', 'comercial', 1, 'Comercial', $1, false, 1) ON CONFLICT DO NOTHING
+"""
 
 
 async def fill(owner_url: str, count: int) -> Filled:
@@ -181,6 +194,7 @@ async def fill(owner_url: str, count: int) -> Filled:
         story = Story(count)
         await connection.execute(_CLIENTS, [*CLIENTS, SMALL_CLIENT])
         await connection.execute(_PRODUCTS, PRODUCTS)
+        await connection.execute(_CALENDARS, _COMERCIAL.model_dump_json())
         await connection.execute("TRUNCATE tickets.tickets, tickets.history, tickets.clocks, tickets.open_tickets")
         # Indexes are made faster than they grow.
         indexes = await connection.fetch(_INDEXES, _TABLES)

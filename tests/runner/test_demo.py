@@ -15,7 +15,7 @@ from runner.cli import app
 from runner.demo import story
 from runner.demo.choice import Choice, choice_of
 from runner.demo.desk import Desk, NotAnswered, NotUp, Refused
-from runner.demo.story import ReactionMissing, Trail, play, recorded_after_ms, span, who_has_it
+from runner.demo.story import ReactionMissing, Trail, left_of, play, recorded_after_ms, span, who_has_it
 from shared.contracts.tickets import Addressee, AttentionReason
 
 URLS = {"tickets": "http://tickets", "inventory": "http://inventory", "sla": "http://sla", "devlink": "http://devlink"}
@@ -90,6 +90,13 @@ def test_the_search_uses_the_first_words_of_the_name_without_punctuation() -> No
 )
 def test_what_is_left_is_said_as_people_say_it(seconds: int, said: str) -> None:
     assert span(seconds) == said
+
+
+def test_what_is_closed_says_until_when_as_the_clock_on_the_wall_has_it() -> None:
+    monday = {"remaining_seconds": 7200, "state": "closed", "ticking_changes_at": "2026-11-09T12:00:00+00:00"}
+    assert left_of(monday) == "2 h 00 min, cerrado hasta el lunes 09:00"
+    assert left_of(monday | {"state": "running"}) == "2 h 00 min"
+    assert left_of(monday | {"remaining_seconds": None, "state": "running"}) == "pendiente"
 
 
 def _entry(fact: str, kind: str, recorded_at: str, cause: str | None = None) -> dict[str, Any]:

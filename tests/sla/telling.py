@@ -31,7 +31,8 @@ from shared.contracts.tickets import (
 from shared.db.transaction import Transaction
 from shared.ids import new_id
 from shared.messaging.reactions import collect
-from sla import commands, subscribers
+from sla import subscribers
+from sla.commands import clocks as commands
 from tests.support.briefs import JUDGED, ticket_brief
 from tests.support.databases import Database
 

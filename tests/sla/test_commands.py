@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
 import pytest
 
 from shared.contracts.envelope import Cause
-from sla import commands
-from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
-from sla.domain.target import IncompleteTargets
+from shared.load import read_document
+from sla.commands import clocks, documents
+from sla.commands import contracts as commands
+from sla.documents import CalendarRecord, ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
+from sla.domain.target import UnknownCalendar
+from sla.repository import contracts as contract_rows
 from tests.sla.telling import (
     RESOLUTION,
     RESPONSE,
@@ -26,20 +30,16 @@ from tests.sla.telling import (
     tell,
     timers,
 )
-from tests.support.databases import Database
+from tests.support.databases import CHECKOUT, Database
 from tests.support.statements import counted
 
 Make = Callable[[str], Awaitable[Database]]
 CAUSE = Cause(actor="bruno", occurred_at=ZERO, recorded_at=ZERO, correlation_id="request-1")
 TARGETS = tuple(
-    TargetFacts(severity=severity, response_seconds=600 * severity, resolution_seconds=6000 * severity)
+    TargetFacts(clock=clock, seconds=seconds * severity, calendar_id="24x7", severities=(severity,))
+    for clock, seconds in (("response", 600), ("resolution", 6000))
     for severity in (1, 2, 3, 4)
 )
-
-
-@pytest.fixture
-async def sla(database: Make) -> Database:
-    return await database("sla")
 
 
 def contract(**changes: Any) -> ContractRecord:
@@ -53,25 +53,62 @@ async def record(sla: Database, *records: ContractRecord) -> list[int]:
 
 
 async def test_an_installation_begins_with_the_targets_of_the_defaults(sla: Database) -> None:
-    async with sla.connect() as connection:
-        rows = await connection.fetch(
-            "SELECT id, promises->'targets'->0->>'resolution_seconds' AS s1 FROM sla.contract_types ORDER BY 1"
-        )
-    assert {row["id"]: int(row["s1"]) // 3600 for row in rows} == {"platino": 4, "oro": 8, "plata": 16, "basico": 32}
+    async with sla.begin() as tx:
+        types, _ = await contract_rows.type_versions(tx)
+    resolution = {
+        name: [rule.seconds // 3600 for rule in versions[-1].promises.targets if rule.clock == "resolution"]
+        for name, versions in types.items()
+    }
+    assert resolution == {
+        "platino": [4, 16, 40, 80, 80],
+        "oro": [8, 24, 60, 120, 120],
+        "plata": [16, 32, 80, 160, 160],
+        "basico": [32, 60, 120, 200, 200],
+    }
+
+
+async def test_defaults_loaded_again_leave_what_an_admin_made_of_them(sla: Database) -> None:
+    defaults = read_document(CHECKOUT / "services/sla/src/sla/defaults.yaml", Document)
+    assert isinstance(defaults, Document)
+    async with sla.begin() as tx:
+        assert await documents.load_defaults(tx, CAUSE, defaults) == 0
+    changed = next(one for one in defaults.contract_types if one.id == "oro").model_copy(update={"reopen_days": 9})
+    async with sla.begin() as tx:
+        assert await commands.record_contract_types(tx, CAUSE, [changed]) == 1
+        assert await documents.load_defaults(tx, CAUSE, defaults) == 0
+        types, _ = await contract_rows.type_versions(tx)
+    assert [one.promises.reopen_days for one in types["oro"]] == [5, 9]
+
+
+async def test_a_calendar_of_a_file_counts_at_once_when_it_is_new_and_is_drafted_when_it_is_known(
+    sla: Database,
+) -> None:
+    noche: dict[str, Any] = {"id": "noche", "name": "Noche", "timezone": "UTC", "weekly": {"mon": [["22:00", "06:00"]]}}
+    first = Document(calendars=[CalendarRecord(**noche)])
+    second = Document(calendars=[CalendarRecord(**noche | {"name": "Nocturno"})])
+    for document, changed in ((first, 1), (first, 0), (second, 1), (second, 0)):
+        async with sla.begin() as tx:
+            assert await documents.load_document(tx, CAUSE, document) == changed
+    assert await sla.count("SELECT count(*) FROM sla.calendar_versions WHERE calendar_id = 'noche'") == 1
+    assert await sla.count("SELECT version FROM sla.calendar_drafts WHERE calendar_id = 'noche'") == 2
 
 
 async def test_a_contract_takes_what_it_does_not_say_from_its_type_and_is_published_whole(sla: Database) -> None:
     assert await record(sla, contract(pausing_holds=["third-party"])) == [1]
     (told,) = await published(sla, "contract:acme-2026")
-    assert told["type"] == "contract.recorded"
-    assert (told["client_id"], told["contract_type"], told["pausing_holds"]) == ("acme", "oro", ["third-party"])
-    assert [target["resolution_seconds"] // 3600 for target in told["targets"]] == [8, 24, 60, 120]
+    assert (told["type"], told["client_id"]) == ("contract.recorded", "acme")
+    (version,) = told["versions"]
+    assert (version["contract_type"], version["terms"]["pausing_holds"]) == ("oro", ["third-party"])
+    assert [one["seconds"] // 3600 for one in version["terms"]["targets"] if one["clock"] == "resolution"] == [
+        8, 24, 60, 120, 120,
+    ]  # fmt: skip
 
 
 async def test_an_equal_contract_changes_and_publishes_nothing(sla: Database) -> None:
-    await record(sla, contract(targets=TARGETS))
-    assert await record(sla, contract(targets=TARGETS[::-1])) == []
-    assert len(await published(sla)) == 1
+    await record(sla, contract(pausing_holds=["third-party", "agreed-date"], product_ids=("kontar", "factela")))
+    again = contract(pausing_holds=["agreed-date", "third-party"], product_ids=("factela", "kontar"))
+    assert await record(sla, again) == []
+    assert len(await published(sla, "contract:acme-2026")) == 1
     assert await sla.count("SELECT count(*) FROM sla.contracts") == 1
 
 
@@ -79,12 +116,14 @@ async def test_a_change_is_a_further_version_beside_the_earlier_one(sla: Databas
     await record(sla, contract())
     assert await record(sla, contract(contract_type="plata")) == [2]
     assert await sla.count("SELECT count(*) FROM sla.contracts") == 2
-    assert [one["contract_type"] for one in await published(sla)] == ["oro", "plata"]
+    told = [[each["contract_type"] for each in one["versions"]] for one in await published(sla, "contract:acme-2026")]
+    assert told == [["oro"], ["oro", "plata"]]
 
 
-async def test_incomplete_targets_are_refused_and_nothing_is_stored(sla: Database) -> None:
-    with pytest.raises(IncompleteTargets, match="S4 has no target"):
-        await record(sla, contract(id="good"), contract(targets=TARGETS[:3]))
+async def test_what_makes_no_sense_is_refused_and_nothing_is_stored(sla: Database) -> None:
+    wrong = TargetFacts(clock="response", seconds=60, calendar_id="lunar")
+    with pytest.raises(UnknownCalendar, match="lunar"):
+        await record(sla, contract(id="good"), contract(targets=(wrong,)))
     assert await sla.count("SELECT count(*) FROM sla.contracts") == 0
 
 
@@ -102,17 +141,27 @@ async def test_changing_a_type_changes_no_contract_in_force(sla: Database) -> No
     async with sla.begin() as tx:
         assert await commands.record_contract_types(tx, CAUSE, [faster]) == 1
         assert await commands.record_contract_types(tx, CAUSE, [faster]) == 0
+    assert await record(sla, contract()) == []
     story = Story(client="acme")
     await tell(sla, story.opened())
     assert (await clocks_of(sla, story.ticket_id))["resolution"]["target_seconds"] == 8 * 3600
 
 
+async def test_what_the_database_holds_of_versions_cannot_be_changed_by_the_service(sla: Database) -> None:
+    await record(sla, contract())
+    async with sla.connect() as connection:
+        for table in ("contracts", "contract_types", "calendar_versions"):
+            for statement in (f"UPDATE sla.{table} SET version = 9", f"DELETE FROM sla.{table}"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.execute(statement)
+
+
 async def test_a_clock_keeps_the_version_under_which_it_started(sla: Database) -> None:
-    await record(sla, contract(targets=TARGETS, warnings=WarningFacts(response=(10,), resolution=(20,))))
+    await record(sla, contract(targets=TARGETS, warnings=WarningFacts(response=("10%",), resolution=("20%",))))
     early = Story(client="acme", severity=2)
     await tell(sla, early.opened())
     assert await timers(sla) == [("response", at(120)), ("resolution", at(2400))]
-    await record(sla, contract(contract_type="platino"))
+    await record(sla, contract(contract_type="platino", effective_from=at(100)))
     late = Story(client="acme", severity=2)
     await tell(sla, early.held(60), early.released(160), late.opened(200))
     before, after = await clocks_of(sla, early.ticket_id), await clocks_of(sla, late.ticket_id)
@@ -154,7 +203,7 @@ async def test_a_contract_is_for_the_products_that_it_names(sla: Database) -> No
     found = [(await clocks_of(sla, story.ticket_id))["resolution"]["contract_id"] for story in stories]
     assert found == ["acme-kontar", "acme-all", "acme-all"]
     (told,) = await published(sla, "contract:acme-kontar")
-    assert told["product_ids"] == ["kontar"]
+    assert told["versions"][0]["product_ids"] == ["kontar"]
 
 
 async def test_a_caller_whom_nobody_could_identify_has_the_default_targets(sla: Database) -> None:
@@ -181,8 +230,8 @@ async def test_a_contract_of_its_own_decides_which_holds_pause(sla: Database) ->
 
 async def test_without_defaults_no_clock_starts_and_the_reason_is_said(sla: Database) -> None:
     async with sla.connect("test_owner") as connection:
-        await connection.execute("DELETE FROM sla.contract_types")
-    with frozen(0), pytest.raises(commands.NoDefaultTargets, match="migrate"):
+        await connection.execute("DELETE FROM sla.contract_types WHERE id = 'basico'")
+    with frozen(0), pytest.raises(clocks.NoDefaultTargets, match="migrate"):
         async with sla.begin() as tx:
             await apply(tx, [Story().opened()])
 
@@ -191,9 +240,9 @@ async def test_a_file_of_many_contracts_takes_few_statements_and_the_second_time
     document = Document(contracts=[contract(id=f"c-{number}", client_id=f"k-{number}") for number in range(60)])
     with counted(sla.engine) as first:
         async with sla.begin() as tx:
-            assert await commands.load_document(tx, CAUSE, document) == 60
+            assert await documents.load_document(tx, CAUSE, document) == 60
     with counted(sla.engine) as second:
         async with sla.begin() as tx:
-            assert await commands.load_document(tx, CAUSE, document) == 0
-    assert (len(first), len(second)) == (4, 2)
-    assert len(await published(sla)) == 60
+            assert await documents.load_document(tx, CAUSE, document) == 0
+    assert (len(first), len(second)) == (8, 3)
+    assert len([one for one in await published(sla) if one["type"] == "contract.recorded"]) == 60

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 
 from tests.sla.telling import (
@@ -20,12 +18,10 @@ from tests.sla.telling import (
 )
 from tests.support.databases import Database
 
-Make = Callable[[str], Awaitable[Database]]
-
 
 @pytest.fixture
-async def sla(database: Make) -> Database:
-    return await database("sla")
+async def sla(day_and_night: Database) -> Database:
+    return day_and_night
 
 
 async def test_both_clocks_of_a_cancelled_ticket_are_cancelled_and_nobody_is_warned_of_it_any_more(

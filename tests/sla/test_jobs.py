@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from shared import clock, set_aside
 from shared.db.statement import sql
 from shared.jobs import Job, JobLoop
-from sla import commands
+from sla.commands import clocks as commands
 from sla.jobs import JOBS
 from tests.sla.telling import (
     RESOLUTION,
@@ -36,12 +35,10 @@ from tests.support.statements import counted
 HALF = {"seconds": RESPONSE // 2, "said_as": "50%"}
 FOUR_FIFTHS = {"seconds": RESPONSE * 4 // 5, "said_as": "80%"}
 
-Make = Callable[[str], Awaitable[Database]]
-
 
 @pytest.fixture
-async def sla(database: Make) -> Database:
-    return await database("sla")
+async def sla(day_and_night: Database) -> Database:
+    return day_and_night
 
 
 async def fire(sla: Database, now: datetime) -> int:

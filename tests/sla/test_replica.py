@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -11,12 +10,10 @@ from shared.contracts.tickets import TicketBrief
 from tests.sla.telling import Story, kept_ticket, tell
 from tests.support.databases import Database
 
-Make = Callable[[str], Awaitable[Database]]
-
 
 @pytest.fixture
-async def sla(database: Make) -> Database:
-    return await database("sla")
+async def sla(day_and_night: Database) -> Database:
+    return day_and_night
 
 
 async def test_the_ticket_is_kept_as_its_latest_event_left_it_whatever_the_order(sla: Database) -> None:

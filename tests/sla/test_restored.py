@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +10,10 @@ import pytest
 from tests.sla.telling import RESOLUTION, Story, fire_all, tell
 from tests.support.databases import Database, dumped
 
-Make = Callable[[str], Awaitable[Database]]
-
 
 @pytest.fixture
-async def sla(database: Make) -> Database:
-    return await database("sla")
+async def sla(day_and_night: Database) -> Database:
+    return day_and_night
 
 
 async def look(sla: Database, share: float) -> None:

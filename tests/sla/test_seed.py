@@ -10,7 +10,7 @@ import yaml
 
 from shared.contracts.envelope import Cause
 from shared.load import read_document
-from sla import commands
+from sla.commands import documents as commands
 from sla.documents import Document
 from tests.sla.telling import ZERO, published
 from tests.support.databases import CHECKOUT, Database
@@ -45,7 +45,7 @@ def test_each_contract_belongs_to_a_demo_client_of_its_tier(seed: Document, tier
 
 
 def test_terms_differ_beyond_the_type(seed: Document) -> None:
-    assert len([one for one in seed.contracts if one.targets is not None]) >= 4
+    assert len([one for one in seed.contracts if one.targets]) >= 4
     assert len({one.pausing_holds for one in seed.contracts}) >= 5
 
 
@@ -57,4 +57,4 @@ async def test_the_seed_loads_once_and_the_second_time_changes_nothing(
         assert await commands.load_document(tx, CAUSE, seed) == len(seed.contracts)
     async with sla.begin() as tx:
         assert await commands.load_document(tx, CAUSE, seed) == 0
-    assert len(await published(sla)) == len(seed.contracts)
+    assert len([one for one in await published(sla) if one["type"] == "contract.recorded"]) == len(seed.contracts)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from shared.contracts.envelope import Received
-from sla import commands
+from sla.commands import clocks as commands
 from tests.sla.telling import (
     RESOLUTION,
     RESPONSE,
@@ -28,12 +28,10 @@ from tests.sla.telling import (
 from tests.support.databases import Database
 from tests.support.statements import counted
 
-Make = Callable[[str], Awaitable[Database]]
-
 
 @pytest.fixture
-async def sla(database: Make) -> Database:
-    return await database("sla")
+async def sla(day_and_night: Database) -> Database:
+    return day_and_night
 
 
 async def test_opening_a_ticket_starts_both_clocks_at_reported_at(sla: Database) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts.devlink import TaskBrief
-from shared.contracts.sla import ClockState
+from shared.contracts.sla import ClockState, CountedIn
 from shared.contracts.tickets import Groups, ImpactAnswers, TicketBrief
 
 REPORTED_AT = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
@@ -64,6 +64,8 @@ def clock_state(clock_id: UUID, **changes: Any) -> ClockState:
         "pause_reason": None,
         "warned_as": None,
         "breached_at": None,
+        "would_have_been_at": None,
+        "counted_in": (CountedIn(from_at=REPORTED_AT, calendar_id="24x7", calendar_version=1),),
     }
     return ClockState(clock_id=clock_id, **(usual | changes))
 

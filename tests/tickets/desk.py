@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count, groupby
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from shared.contracts.calendars import WrittenCalendar, WrittenWeek
 from shared.contracts.envelope import Cause, Event, Received
 from shared.contracts.inventory import ClientRecorded, InstallationRecorded, ModuleRecorded, ProductRecorded
-from shared.contracts.sla import ContractRecorded, PromisedTarget
+from shared.contracts.sla import (
+    CalendarRecorded,
+    ContractRecorded,
+    ContractTypeRecorded,
+    ContractVersion,
+    TargetRule,
+    Terms,
+)
 from shared.contracts.tickets import ImpactAnswers
 from shared.contracts.topics import topic_of
 from shared.db.statement import sql
@@ -59,11 +67,40 @@ def received(data: Event, *, sequence: int | None = None, at: datetime = NOW, id
     )
 
 
-def contract(id: str, client: str, type: Any, s1_hours: int, **changes: Any) -> ContractRecorded:
-    """A contract with one promised target."""
-    target = PromisedTarget(severity=1, response_seconds=HOUR, resolution_seconds=s1_hours * HOUR)
-    start = changes.pop("valid_from", NOW - timedelta(days=100))
-    return ContractRecorded(id=id, client_id=client, contract_type=type, valid_from=start, targets=(target,), **changes)
+def terms(s1_hours: int, **changes: Any) -> Terms:
+    """What is promised: an hour to answer, so many to resolve what is S1."""
+    targets = (
+        TargetRule(clock="response", seconds=HOUR, calendar_id="24x7"),
+        TargetRule(clock="resolution", seconds=s1_hours * HOUR, calendar_id="24x7", severities=(1,)),
+    )
+    usual: dict[str, Any] = {"reporting_calendar": "comercial", "reopen_days": 5, "objection_days": 3}
+    return Terms(targets=targets, **(usual | changes))
+
+
+def contract(
+    id: str, client: str, type: Any, s1_hours: int, *, retired: bool = False, **changes: Any
+) -> ContractRecorded:
+    """A contract of one version, which is as old as it."""
+    usual = {"valid_from": NOW - timedelta(days=100), "terms": terms(s1_hours)}
+    given = usual | changes
+    version = ContractVersion(version=1, contract_type=type, **({"effective_from": given["valid_from"]} | given))
+    return ContractRecorded(id=id, client_id=client, versions=(version,), retired=retired)
+
+
+def calendar(id: str, version: int = 1, *, effective_from: datetime | None = None, **written: Any) -> CalendarRecorded:
+    """A version of a calendar; whoever needs another one takes another id, as a process keeps what it has read."""
+    zone = {"timezone": "America/Argentina/Buenos_Aires"}
+    return CalendarRecorded(
+        id=f"{id}-v{version}", calendar_id=id, version=version, name=id.title(), effective_from=effective_from,
+        calendar=WrittenCalendar(**(zone | written)),
+    )  # fmt: skip
+
+
+_DAY, _OFFICE = (("00:00", "24:00"),), (("09:00", "18:00"),)
+ALWAYS = WrittenWeek(**dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), _DAY))
+WEEKDAYS = WrittenWeek(**dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), _OFFICE))
+# A Monday, and a Tuesday.
+HOLIDAYS = (date(2026, 11, 23), date(2026, 12, 8))
 
 
 REFERENCE: tuple[Event, ...] = (
@@ -84,6 +121,9 @@ REFERENCE: tuple[Event, ...] = (
         id="molinos-gestion", client_id="molinos", product_id="gestion", product_version="8.2.1",
         modules=("facturacion", "balanza"),
     ),
+    calendar("24x7", weekly=ALWAYS),
+    calendar("comercial", weekly=WEEKDAYS, holidays=HOLIDAYS),
+    ContractTypeRecorded(id="basico", name="Básico", version=1, terms=terms(32)),
     contract("c-molinos", "molinos", "oro", 8),
     contract("c-aguero", "aguero", "plata", 16),
     contract("c-aguero-2025", "aguero", "platino", 2, valid_until=NOW - timedelta(days=1)),

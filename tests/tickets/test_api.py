@@ -19,6 +19,8 @@ from tests.tickets.door import CALL, Desk, at, id_in, opened
 from tickets.api.lists import BY_DUE
 from tickets.queries.tickets import TicketForCaller
 
+ALWAYS = json.dumps([{"from_at": "2026-11-02T14:03:00Z", "calendar_id": "24x7", "calendar_version": 1}])
+
 
 async def test_opening_answers_number_place_and_version(http: Desk, ana: httpx2.AsyncClient) -> None:
     answer = await ana.post("/tickets", json=CALL)
@@ -327,9 +329,9 @@ async def test_a_ticket_with_two_running_resolution_clocks_is_handed_on_with_the
         for due_at in dues:
             await connection.execute(
                 "INSERT INTO tickets.clocks (id, ticket_id, kind, cycle, course, outcome, contract_version, "
-                "target_seconds, elapsed_seconds, started_at, since, due_at, sequence) "
-                "VALUES ($1, $2, 'resolution', 1, 'running', 'pending', 0, 36000, 0, now(), now(), $3, 1)",
-                new_id(), id_in(place), due_at,
+                "target_seconds, elapsed_seconds, started_at, since, due_at, counted_in, sequence) "
+                "VALUES ($1, $2, 'resolution', 1, 'running', 'pending', 0, 36000, 0, now(), now(), $3, $4, 1)",
+                new_id(), id_in(place), due_at, ALWAYS,
             )  # fmt: skip
     handed_on = await ana.post(f"{place}/escalate", json={"target": "analysts", "reason": "excede"}, headers=at("*"))
     assert handed_on.status_code == 200, handed_on.text

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,13 @@ from tickets.commands.tickets import Done
 from tickets.domain.closing import ReopenWindowPassed
 from tickets.domain.workflow import ActionNotAllowed, TicketAlreadyCancelled
 
-RESOLVED, FIVE_DAYS = NOW + timedelta(hours=1), timedelta(days=5)
+# A Monday at noon, and six in the evening of the next Monday.
+RESOLVED, REOPENABLE_UNTIL = NOW + timedelta(hours=1), datetime(2026, 11, 9, 21, 0, tzinfo=UTC)
+
+
+NOT_SETTLED = (
+    "resolution_code", "resolution_text", "resolved_at", "reopenable_until", "closes_at", "closed_at",
+)  # fmt: skip
 
 
 async def settled(desk: Database, *, close: bool = True) -> UUID:
@@ -80,7 +86,7 @@ async def test_a_reopening_is_stored_told_and_kept(desk: Database, status: str, 
     assert (done.ticket.version, row["version"], row["status"], row["course_at"], row["last_fact_at"]) == (
         version, version, "in_progress", then, then,
     )  # fmt: skip
-    assert {row[name] for name in ("resolution_code", "resolution_text", "resolved_at", "closed_at")} == {None}
+    assert {row[name] for name in NOT_SETTLED} == {None}
     event, entry = await last_told(desk)
     assert (event["type"], event["topic"], event["id"]) == ("desk.ticket.reopened.v1", "desk.tickets.v1", done.facts[0])
     value = json.loads(event["value"])
@@ -92,29 +98,29 @@ async def test_a_reopening_is_stored_told_and_kept(desk: Database, status: str, 
 
 
 @pytest.mark.parametrize("close", [True, False])
-async def test_five_days_after_the_resolution_it_is_still_reopened_and_a_microsecond_later_nothing_happens(
+async def test_five_business_days_after_it_is_still_reopened_and_a_microsecond_later_nothing_happens(
     desk: Database, close: bool
 ) -> None:
     late, in_time = await settled(desk, close=close), await settled(desk, close=close)
-    resolved_at = (await row_of(desk, late))["resolved_at"]
     before = await row_of(desk, late), await counts(desk)
-    with time_machine.travel(resolved_at + FIVE_DAYS + STEP, tick=False), pytest.raises(ReopenWindowPassed):
+    assert (before[0]["reopenable_until"], before[0]["closes_at"] is None) == (REOPENABLE_UNTIL, close)
+    with time_machine.travel(REOPENABLE_UNTIL + STEP, tick=False), pytest.raises(ReopenWindowPassed):
         await reopen(desk, late)
     assert (await row_of(desk, late), await counts(desk)) == before
-    with time_machine.travel(resolved_at + FIVE_DAYS, tick=False):
+    with time_machine.travel(REOPENABLE_UNTIL, tick=False):
         assert (await reopen(desk, in_time)).ticket.status == "in_progress"
 
 
-async def test_a_resolution_that_was_told_late_may_be_reopened_for_five_days_after_it_happened(desk: Database) -> None:
+async def test_the_window_of_a_resolution_that_was_told_late_counts_from_when_it_happened(desk: Database) -> None:
     ticket_id = (await open_one(desk)).ticket.id
     told_at = RESOLVED + timedelta(days=2)
     with time_machine.travel(told_at, tick=False):
         async with desk.begin() as tx:
             dated = replace(cause(told_at), occurred_at=RESOLVED)
             await commands.resolve_ticket(tx, dated, ticket_id, code="configuracion", text="x", late_reason="sin línea")
-    with time_machine.travel(RESOLVED + FIVE_DAYS + STEP, tick=False), pytest.raises(ReopenWindowPassed):
+    with time_machine.travel(REOPENABLE_UNTIL + STEP, tick=False), pytest.raises(ReopenWindowPassed):
         await reopen(desk, ticket_id)
-    with time_machine.travel(RESOLVED + FIVE_DAYS, tick=False):
+    with time_machine.travel(REOPENABLE_UNTIL, tick=False):
         assert (await reopen(desk, ticket_id)).ticket.version == 3
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,11 +26,12 @@ from tickets.commands import waking
 from tickets.jobs import JOBS
 from tickets.repository.waking import CLOSING_JOB, HOLDS_JOB
 
-MONDAY, THREE_DAYS = NOW + timedelta(days=4), timedelta(days=3)
-RESOLVED = NOW + timedelta(hours=1)
+MONDAY = NOW + timedelta(days=4)
+# A Monday at noon, and six in the evening of that Thursday.
+RESOLVED, CLOSES = NOW + timedelta(hours=1), datetime(2026, 11, 5, 21, 0, tzinfo=UTC)
 JOB = {job.name: job for job in JOBS}
 # What each job is about: from when on it acts, and what it tells.
-DUE = {HOLDS_JOB: MONDAY, CLOSING_JOB: RESOLVED + THREE_DAYS}
+DUE = {HOLDS_JOB: MONDAY, CLOSING_JOB: CLOSES}
 TELLS = {HOLDS_JOB: "desk.ticket.released.v1", CLOSING_JOB: "desk.ticket.closed.v1"}
 
 
@@ -90,30 +91,32 @@ async def test_a_hold_ends_at_its_hour_and_not_before_and_calls_for_it_as_one_co
     assert (entry["actor"], entry["occurred_at"]) == ("system:tickets", MONDAY)
 
 
-async def test_what_was_resolved_closes_three_days_later_and_not_before(desk: Database) -> None:
+async def test_what_was_resolved_closes_three_business_days_later_and_not_before(desk: Database) -> None:
     ticket_id = await waiting_for(desk, CLOSING_JOB)
-    assert await works(desk, CLOSING_JOB, RESOLVED + THREE_DAYS - STEP) == 0
+    assert await works(desk, CLOSING_JOB, CLOSES - STEP) == 0
     assert (await stored(desk, ticket_id))["status"] == "resolved"
-    assert await works(desk, CLOSING_JOB, RESOLVED + THREE_DAYS) == 1
-    assert await works(desk, CLOSING_JOB, RESOLVED + THREE_DAYS + timedelta(days=1)) == 0
+    assert await works(desk, CLOSING_JOB, CLOSES) == 1
+    assert await works(desk, CLOSING_JOB, CLOSES + timedelta(days=1)) == 0
     row = await stored(desk, ticket_id)
-    assert (row["status"], row["version"], row["closed_at"]) == ("closed", 3, RESOLVED + THREE_DAYS)
+    assert (row["status"], row["version"], row["closed_at"], row["closes_at"]) == ("closed", 3, CLOSES, None)
     (entry,) = await facts(desk, "desk.ticket.closed.v1")
     assert (entry["actor"], entry["data"]["because"]) == ("system:tickets", "no-objection")
     assert await desk.count("SELECT count(*) FROM tickets.open_tickets") == 0
 
 
-async def test_what_came_back_closes_three_days_after_it_was_settled_again(desk: Database) -> None:
+async def test_what_came_back_closes_three_business_days_after_it_was_settled_again(desk: Database) -> None:
     ticket_id = await waiting_for(desk, CLOSING_JOB)
     again = RESOLVED + timedelta(days=2)
     with frozen(again):
         async with desk.begin() as tx:
             await commands.reopen_ticket(tx, cause(), ticket_id, reason="sigue igual")
         async with desk.begin() as tx:
-            done = await commands.resolve_ticket(tx, cause(), ticket_id, code="configuracion", text="x")
-    assert done.ticket.resolved_at is not None
-    assert await works(desk, CLOSING_JOB, RESOLVED + THREE_DAYS) == 0
-    assert await works(desk, CLOSING_JOB, done.ticket.resolved_at + THREE_DAYS) == 1
+            await commands.resolve_ticket(tx, cause(), ticket_id, code="configuracion", text="x")
+    # From Wednesday on: Thursday, Friday, Monday.
+    closes = datetime(2026, 11, 9, 21, 0, tzinfo=UTC)
+    assert await works(desk, CLOSING_JOB, CLOSES) == 0
+    assert await works(desk, CLOSING_JOB, closes - STEP) == 0
+    assert await works(desk, CLOSING_JOB, closes) == 1
 
 
 async def test_a_hold_that_somebody_ended_before_its_hour_is_not_ended_again(desk: Database) -> None:

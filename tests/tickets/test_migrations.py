@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -14,6 +16,8 @@ from sqlalchemy import Connection
 from shared.db.statement import sql
 from tests.support.databases import Database
 from tests.support.earlier import carried_over
+from tickets.domain.contract import ClosingDays, KnownContract
+from tickets.repository.contracts import contracts_in
 from tickets.tables import house, replicas, tickets, urgency
 
 # One metadata, to which each file adds its tables.
@@ -63,7 +67,7 @@ OF_ENDED = {
 }
 # What a job looks for must not cost it the whole table either.
 OF_TIME = {
-    "tickets_to_close": "USING btree (resolved_at, id) WHERE (status = 'resolved'::text)",
+    "tickets_to_close": "USING btree (closes_at, id) WHERE (closes_at IS NOT NULL)",
     "tickets_that_call": "USING btree (owner) WHERE ((status = 'closed'::text) AND (attention <> '[]'::jsonb))",
     "tickets_to_wake": "USING btree (wake_at, id) WHERE (wake_at IS NOT NULL)",
 }
@@ -174,6 +178,44 @@ async def test_the_queue_has_what_it_is_narrowed_to_and_the_urgent_first(postgre
         ]
         when = "DISTINCT reported_at = '2026-11-01Z' AND last_fact_at = '2026-11-03Z'"
         assert await rows(f"SELECT {when} FROM tickets.open_tickets") == [(True,)]
+
+
+# As before 0013: a contract without versions, a clock that counts day and night, a ticket that is resolved and one that
+# is closed.
+BEFORE_BUSINESS_HOURS = (
+    """INSERT INTO tickets.contracts (id, client_id, contract_type, valid_from, promised_s1_seconds, product_ids,
+              retired, sequence) VALUES ('c-1', 'molinos', 'oro', '2026-01-01Z', 28800, '["gestion"]', false, 7)""",
+    f"""INSERT INTO tickets.clocks (id, ticket_id, kind, cycle, course, outcome, contract_version, target_seconds,
+               elapsed_seconds, started_at, since, sequence)
+        VALUES ('{OPEN}', '{OPEN}', 'response', 1, 'paused', 'pending', 1, 1, 1, '2026-11-02Z', '2026-11-02Z', 1)""",
+    *(
+        f"""INSERT INTO tickets.tickets (id, number, version, status, opened_at, opened_by, last_fact_at, course_at,
+                   owner, level, kind, client_id, severity, severity_to_review, priority, title, title_key, description,
+                   channel, reported_at, resolution_code, resolution_text, resolved_at, closed_at)
+            VALUES ('{ticket_id}', 'T-00000{ticket_id[-1]}', 1, '{status}', now(), 'ana', now(), now(), 'ana', 1,
+                   'incident', 'molinos', 2, false, 2, 'x', 'x', '', 'phone', now(), 'c', 'x', '2026-11-02Z',
+                   {closed})"""
+        for ticket_id, status, closed in ((OPEN, "resolved", "NULL"), (CLOSED, "closed", "'2026-11-03Z'"))
+    ),
+)
+
+
+async def test_what_was_agreed_is_a_first_version_and_what_was_resolved_keeps_its_windows(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    async with carried_over(postgres_url, tmp_path, "tickets", "0013", BEFORE_BUSINESS_HOURS) as rows:
+        ((document,),) = await rows("SELECT versions FROM tickets.contracts")
+        (version,) = contracts_in([{"id": "c-1", "versions": json.loads(str(document))}])
+        begun = datetime(2026, 1, 1, tzinfo=UTC)
+        assert version == KnownContract(
+            "c-1", 1, begun, "oro", begun, None, 28800, ClosingDays("comercial", 5, 3), ("gestion",)
+        )
+        ((counted_in,),) = await rows("SELECT counted_in FROM tickets.clocks")
+        assert [(one["calendar_id"], one["calendar_version"]) for one in json.loads(str(counted_in))] == [("24x7", 1)]
+        windows = "reopenable_until = '2026-11-07Z', closes_at = '2026-11-05Z', closes_at IS NULL"
+        assert await rows(f"SELECT {windows} FROM tickets.tickets ORDER BY id") == [
+            (True, True, False), (True, None, True),
+        ]  # fmt: skip
 
 
 async def test_the_serving_role_cannot_delete_a_ticket(database: MakeDatabase) -> None:

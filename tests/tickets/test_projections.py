@@ -11,6 +11,7 @@ import pytest
 
 from shared.contracts.envelope import Received
 from shared.contracts.inventory import ClientRecorded
+from shared.contracts.sla import CountedIn
 from shared.db.transaction import Transaction
 from shared.messaging.reactions import collect
 from tests.support.databases import Database
@@ -49,7 +50,11 @@ async def test_the_whole_story_in_order_gives_the_rows_written_by_hand(desk: Dat
     (environment,) = found["environments"]
     assert (environment["state"], environment["sequence"]) == ("resolved", 101)
     assert environment["data"]["product_version"] == "8.2.1"
-    pinned = {"ticket_id": TICKET, "cycle": 1, "contract_id": "c-molinos", "contract_version": 3, "started_at": NOW}
+    pinned = {
+        "ticket_id": TICKET, "cycle": 1, "contract_id": "c-molinos", "contract_version": 3, "started_at": NOW,
+        "would_have_been_at": None,
+        "counted_in": [{"from_at": "2026-11-02T14:03:00.250000Z", "calendar_id": "24x7", "calendar_version": 1}],
+    }  # fmt: skip
     assert found["clocks"] == [
         {
             **pinned, "id": RESPONSE, "kind": "response", "course": "stopped", "outcome": "met", "target_seconds": 3600,
@@ -110,6 +115,7 @@ async def test_the_latest_event_of_a_clock_leaves_all_of_its_state_and_nothing_o
                 for one in events:
                     await projections.apply(tx, [one])
                 (row,) = await rows(tx, "SELECT * FROM tickets.clocks")
+            row["counted_in"] = tuple(CountedIn(**one).model_dump() for one in row["counted_in"])
             assert {name: row[name] for name in expected if name != "clock_id"} | {"clock_id": row["id"]} == expected
             assert (row["ticket_id"], row["sequence"]) == (TICKET, 99)
 

@@ -58,6 +58,14 @@ async def test_a_new_installation_lacks_people_leads_rotas_contracts_and_install
     assert "PUT /v1/teams/{id}" in found["team-without-members"]["action"]
 
 
+async def test_without_any_calendar_nobody_can_say_what_is_left(desk: Database, ana: httpx2.AsyncClient) -> None:
+    async with desk.connect("test_owner") as owner:
+        await owner.execute("TRUNCATE tickets.calendars")
+    lack = (await lacks(ana))["no-calendar"]
+    assert lack["says"].startswith("no calendar has come")
+    assert "python -m sla migrate" in lack["action"]
+
+
 async def test_a_hole_in_a_rota_is_told_as_long_as_it_is_near(desk: Database, ana: httpx2.AsyncClient) -> None:
     await load(desk, people=PEOPLE, teams=[GESTION], rotas=[NIGHTS])
     assert (await lacks(ana))["rota-with-hole"]["says"] == (

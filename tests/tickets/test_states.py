@@ -19,7 +19,10 @@ _CONSTRAINTS = """
     SELECT conname, pg_get_expr(conbin, conrelid) AS holds FROM pg_constraint
      WHERE conrelid = 'tickets.tickets'::regclass AND contype = 'c' AND convalidated
 """
-_INSTANTS = ("held_at", "wake_at", "first_responded_at", "resolved_at", "closed_at", "cancelled_at")
+_INSTANTS = (
+    "held_at", "wake_at", "first_responded_at", "resolved_at", "reopenable_until", "closes_at", "closed_at",
+    "cancelled_at",
+)  # fmt: skip
 _FLAGS = ", ".join(f"{name} IS NOT NULL" for name in THERE_OR_NOT)
 
 

@@ -13,6 +13,7 @@ from tickets.commands import tickets as commands
 from tickets.commands.teams import record_teams
 from tickets.documents import PatternFacts, TeamRecord
 from tickets.domain.hands import NobodyToAsk, NothingToTake, NotOfTheTeam
+from tickets.repository import queue
 
 AT_ONCE, WAITING = 50, 30
 
@@ -68,13 +69,23 @@ async def test_fifty_at_once_never_get_the_same_ticket_and_leave_none(desk: Data
     taken = await asyncio.gather(*(one(number) for number in range(AT_ONCE)))
     counted = Counter(number for number in taken if number is not None)
     assert set(counted.values()) == {1}
-    # Whoever found every ticket locked by somebody else asks again.
-    while await one(0) is not None:
-        pass
+    assert len(counted) == WAITING, "whoever found every ticket locked waits, and is told nothing is left when it is so"
     async with desk.begin() as tx:
         assert await rows(tx, "SELECT count(*) AS left FROM tickets.tickets WHERE assignee IS NULL") == [{"left": 0}]
         assigned = await rows(tx, "SELECT count(*) AS n FROM tickets.history WHERE type = 'desk.ticket.assigned.v1'")
     assert assigned == [{"n": WAITING}]
+
+
+async def test_a_ticket_of_which_something_is_told_just_now_is_waited_for(desk: Database) -> None:
+    """The only one that waits is locked by what applies an event about it: that is no reason to say that none does."""
+    await staff(desk, "bruno")
+    ticket = (await open_one(desk)).ticket
+    async with desk.begin() as telling:
+        await queue.lock_tickets(telling, [ticket.id])
+        taking = asyncio.create_task(take(desk, "bruno"))
+        await asyncio.sleep(0.3)  # in which it would have been answered
+        assert not taking.done()
+    assert await taking == ticket.number
 
 
 async def test_work_is_given_to_the_team_that_has_the_ticket_and_anybody_may_take_it(desk: Database) -> None:

@@ -12,6 +12,7 @@ from shared.contracts.inventory import EnvironmentResolved, EnvironmentUnknown, 
 from shared.contracts.sla import (
     ClockEvent,
     ClockState,
+    CountedIn,
     SlaClockBreached,
     SlaClockCancelled,
     SlaClockMet,
@@ -49,11 +50,17 @@ def resolved(ticket_id: UUID, sequence: int) -> Received[Any]:
     return received(data, sequence=sequence)
 
 
+def counted_in(calendar_id: str, version: int = 1, from_at: datetime = NOW) -> tuple[CountedIn, ...]:
+    """One version of a calendar, all the way."""
+    return (CountedIn(from_at=from_at, calendar_id=calendar_id, calendar_version=version),)
+
+
 def clock(clock_id: UUID = RESOLUTION, *, hours: float = 24, **changes: Any) -> ClockState:
     """A clock of the contract of molinos as it starts, with what is otherwise."""
     usual: dict[str, Any] = {
         "kind": "response" if clock_id == RESPONSE else "resolution", "contract_id": "c-molinos", "contract_version": 3,
         "target_seconds": int(hours * HOUR), "started_at": NOW, "since": NOW, "due_at": later(60 * hours),
+        "counted_in": counted_in("24x7"),
     }  # fmt: skip
     return clock_state(clock_id, **(usual | changes))
 

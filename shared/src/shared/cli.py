@@ -7,7 +7,8 @@ import importlib
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
@@ -46,13 +47,15 @@ class Service:
     a relay does not carry an HTTP framework and `migrate` starts in a second. What a module offers is fixed: the
     routers of `api`, the reactions of `subscribers`, `jobs.JOBS`, `documents.Document` with `load_document` of
     `commands`, or of `commands.documents` where that is a package; `load_defaults` beside it where what a customer
-    changed of the defaults stays changed.
+    changed of the defaults stays changed. `filters` are commands that make lines of output from lines of input and need
+    nothing else, each by the `module:function` that does it.
     """
 
     name: str
     title: str
     settings: type[ServiceSettings]
     roles: tuple[Role, ...]
+    filters: Mapping[str, str] = field(default_factory=dict)
 
     def module(self, role: str) -> ModuleType | None:
         """The module of a role, imported now; None when the service has nothing to do there."""
@@ -154,6 +157,8 @@ def _application(service: Service) -> typer.Typer:
         _configure(service, "load")
         typer.echo(f"{service.name}: {asyncio.run(service.load_file(file))} rows changed")
 
+    for name, place in service.filters.items():
+        app.command(name, help=f"lines in, lines out: {place.partition(':')[2].replace('_', ' ')}")(_filter(place))
     app.add_typer(messaging_commands(service), name="messaging", help="lag, backlog, leader, and parked messages")
     app.add_typer(work_commands(service), name="work", help="work that was set aside so that the rest could go on")
     app.add_typer(config_commands(service), name="config", help="the settings, and whether production may have them")
@@ -180,6 +185,15 @@ def _runner(service: Service, part: str) -> Any:
         require_fit(service.name, settings, os.environ)
         parts = Parts(name=service.name, title=service.title, settings=settings, module=service.module)
         uvloop.run(parts.run(part))
+
+    return run
+
+
+def _filter(place: str) -> Any:
+    def run() -> None:
+        module, _, function = place.partition(":")
+        for line in getattr(importlib.import_module(module), function)(sys.stdin):
+            typer.echo(line)
 
     return run
 

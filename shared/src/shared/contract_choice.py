@@ -50,11 +50,14 @@ class Choice(Generic[C]):
 def choose_contract(versions: Iterable[C], product_id: str | None, reported_at: datetime) -> Choice[C]:
     """The contract of a client for a product at the instant of the report (model.md, *Which contract?*).
 
-    Of each contract the version that held then. In force before ended; one that names the product before one that covers everything; then the one that began last,
-    of ended ones the one that ended last. Where nobody could say the product, every contract of the client may be the
-    one, and those that cover everything come first. `versions` are those of one client's contracts, in any order.
+    Of each contract the version that held then. In force before ended; one that names the product before one that
+    covers everything; then the one that began last, of ended ones the one that ended last. Where nobody could say the
+    product, every contract of the client may be the one, and those that cover everything come first. `versions` are
+    those of one client's contracts, in any order.
     """
-    covering = [one for one in agreed_at(versions, reported_at) if _covers(one, product_id) and one.valid_from <= reported_at]
+    covering = [
+        one for one in agreed_at(versions, reported_at) if _covers(one, product_id) and one.valid_from <= reported_at
+    ]
     in_force = [one for one in covering if one.valid_until is None or reported_at < one.valid_until]
     if in_force:
         return Choice(max(in_force, key=lambda one: (_fits(one, product_id), one.valid_from, one.id)), "in-force")

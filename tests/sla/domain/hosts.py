@@ -7,10 +7,10 @@ from uuid import UUID
 
 from shared.contracts.envelope import Cause, Origin, Sealed
 from shared.contracts.sla import ClockEvent
-from sla import commands
+from sla.commands import clocks as commands
 from sla.domain.clock import Clock, Fact, Terms
 from sla.domain.ticket_clock import TicketClock
-from tests.sla.domain.lives import at
+from tests.sla.domain.lives import CALENDARS, at
 
 
 def ticket_clock(terms: Terms, *, origin: Origin = "live") -> TicketClock:
@@ -43,13 +43,15 @@ class Host:
     def hear(self, fact: Fact, now: float) -> list[ClockEvent]:
         """A fact arrives; the events that this brings."""
         self.heard.append(fact)
-        happened = self.clock.refold(self.heard, at(now))
+        happened = self.clock.refold(self.heard, at(now), CALENDARS)
         cause = replace(_cause(now), occurred_at=fact.occurred_at, causation_id=str(fact.fact_id))
         return self._tell(commands._sealed([(self.clock, cause, happened)]))
 
     def look(self, now: float) -> list[ClockEvent]:
         """The timers find the clock as it is now; the events that this brings."""
-        return self._tell(commands._sealed([(self.clock, _cause(now), self.clock.pass_time(at(now)))], by_time=True))
+        return self._tell(
+            commands._sealed([(self.clock, _cause(now), self.clock.pass_time(at(now), CALENDARS))], by_time=True)
+        )
 
     def published(self) -> list[ClockEvent]:
         """What left this host: nothing is told again under an id under which something was told before."""

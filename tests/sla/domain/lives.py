@@ -8,12 +8,32 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from shared.business_time.known import CalendarName, In, KnownCalendars
+from shared.contracts.calendars import WrittenCalendar
 from shared.contracts.sla import ClockKind, Threshold
 from shared.contracts.tickets import HoldReason
 from sla.domain.clock import Fact, FactKind, Terms, share
 
 ZERO = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOLDS: tuple[HoldReason, ...] = ("waiting-for-client", "agreed-date", "third-party", "development")
+
+DAY_AND_NIGHT = CalendarName("24x7", 1)
+
+
+def calendars(**by_name: WrittenCalendar) -> KnownCalendars:
+    """What a service knows: the calendar that never closes, and others by id, version 1, or by `id_2`."""
+    known = KnownCalendars()
+    whole = (("00:00", "24:00"),)
+    week = dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), whole)
+    known.learn(DAY_AND_NIGHT, WrittenCalendar.model_validate({"timezone": "UTC", "weekly": week}))
+    for name, written in by_name.items():
+        calendar_id, _, version = name.partition("_")
+        known.learn(CalendarName(calendar_id, int(version or 1)), written)
+    return known
+
+
+CALENDARS = calendars()
+ALWAYS = CALENDARS.hours([In(ZERO, DAY_AND_NIGHT)])
 
 
 def at(seconds: float) -> datetime:
@@ -38,12 +58,12 @@ def before(left: int, target: int) -> Threshold:
 
 def resolution(target: int = 10, holds: Sequence[HoldReason] = ("waiting-for-client",)) -> Terms:
     """Terms of a resolution clock that only the client's own waiting pauses."""
-    return Terms("resolution", target, frozenset(holds), shares(target, 50, 75, 90))
+    return Terms("resolution", target, frozenset(holds), shares(target, 50, 75, 90), DAY_AND_NIGHT)
 
 
 def response(target: int = 10) -> Terms:
     """Terms of a response clock, which nothing pauses."""
-    return Terms("response", target, frozenset(), shares(target, 50, 80))
+    return Terms("response", target, frozenset(), shares(target, 50, 80), DAY_AND_NIGHT)
 
 
 _counter = iter(range(1, 1_000_000))
@@ -78,4 +98,4 @@ def terms_of_any_kind(draw: st.DrawFn) -> Terms:
     ahead_of_it = draw(st.sets(st.integers(1, target - 1), max_size=2)) if target > 1 else set()
     thresholds = [*shares(target, 50, 75, 90), *(before(left, target) for left in ahead_of_it)]
     thresholds.sort(key=lambda threshold: threshold.seconds)
-    return Terms("resolution", target, draw(st.frozensets(st.sampled_from(HOLDS))), tuple(thresholds))
+    return Terms("resolution", target, draw(st.frozensets(st.sampled_from(HOLDS))), tuple(thresholds), DAY_AND_NIGHT)

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from shared.contracts.envelope import Cause
 from shared.instants import under_lock
-from sla.domain.clock import Fact, FactKind, Terms, fold, share
+from sla.domain.clock import Fact, FactKind, Terms, share
+from sla.domain.fold import fold
 from tests.sla.domain.hosts import ticket_clock
-from tests.sla.domain.lives import ZERO
+from tests.sla.domain.lives import CALENDARS, DAY_AND_NIGHT, ZERO
 
-TERMS = Terms("resolution", 12, frozenset({"waiting-for-client"}), (share(50, 12), share(75, 12)))
+TERMS = Terms("resolution", 12, frozenset({"waiting-for-client"}), (share(50, 12), share(75, 12)), DAY_AND_NIGHT)
 # What hosts say that take requests within a few seconds of each other, each clock wrong by up to two.
 _readings = st.lists(st.floats(-2, 14).map(lambda seconds: ZERO + timedelta(seconds=seconds)), max_size=9)
 
@@ -41,7 +42,7 @@ def test_the_clock_ends_as_the_ticket_does_in_whatever_order_the_facts_arrive(
     facts = accepted(readings)
     is_held = len(facts) % 2 == 0
     chance.shuffle(facts)
-    folded = fold(TERMS, facts)
+    folded = fold(TERMS, facts, CALENDARS)
     assert folded is not None
     assert folded.clock.course == ("paused" if is_held else "running")
 
@@ -54,6 +55,6 @@ def test_what_time_does_is_never_dated_before_a_fact_that_was_heard(
     clock, heard = ticket_clock(TERMS), []
     for fact, late in zip(accepted(readings), lateness, strict=False):
         heard.append(fact)
-        clock.refold(heard, fact.occurred_at)
-        for happening in clock.pass_time(fact.occurred_at + timedelta(seconds=late)):
+        clock.refold(heard, fact.occurred_at, CALENDARS)
+        for happening in clock.pass_time(fact.occurred_at + timedelta(seconds=late), CALENDARS):
             assert happening.at >= fact.occurred_at.replace(microsecond=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,14 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.sla import Threshold
-from sla.domain.clock import Clock, Fact, FactKind, Folded, Terms, advance, fold, reached, share
-from tests.sla.domain.lives import ZERO, at, fact, lives, resolution, response, terms_of_any_kind
+from sla.domain.clock import Clock, Fact, FactKind, Folded, Terms, advance, reached, share
+from sla.domain.fold import fold
+from tests.sla.domain.lives import (
+    ALWAYS,
+    CALENDARS,
+    DAY_AND_NIGHT,
+    ZERO,
+    at,
+    fact,
+    lives,
+    resolution,
+    response,
+    terms_of_any_kind,
+)
 
 RANKS = ("start", "reopen", "resume", "retarget", "pause", "stop", "cancel")
 
 
 def explained(terms: Terms, *facts: Fact, judged_until: datetime | None = None) -> Folded:
-    found = fold(terms, facts, judged_until)
+    found = fold(terms, facts, CALENDARS, judged_until)
     assert found is not None
     return found
 
@@ -52,7 +64,9 @@ def moved(terms: Terms, course: str, hold: str | None, by: Fact) -> tuple[str, s
             return (course, hold)
 
 
-def play(terms: Terms, facts: Sequence[Fact], horizon: int) -> dict[str, object]:
+def play(
+    terms: Terms, facts: Sequence[Fact], horizon: int, is_open: Callable[[int], bool] = lambda _: True
+) -> dict[str, object]:
     """Second by second: which facts hold when the second begins, does it count, is the target used up or exceeded."""
     start = min(int((one.occurred_at - ZERO).total_seconds()) for one in facts if one.kind == "start")
     later = [one for one in facts if one.kind != "start"]
@@ -72,7 +86,7 @@ def play(terms: Terms, facts: Sequence[Fact], horizon: int) -> dict[str, object]
             if max(start, int((one.occurred_at - ZERO).total_seconds())) != second:
                 continue
             course, hold = moved(terms, course, hold, one)
-        if course == "running" and second < horizon:
+        if course == "running" and second < horizon and is_open(second):
             elapsed, last_count = elapsed + 1, second
     return {
         "course": course,
@@ -89,7 +103,7 @@ def seen(clock: Clock, horizon: int) -> dict[str, object]:
         "course": clock.course,
         "outcome": clock.outcome,
         "hold": clock.hold,
-        "elapsed": clock.elapsed_seconds(at(horizon)),
+        "elapsed": clock.elapsed_seconds(ALWAYS, at(horizon)),
         "breached_at": clock.breached_at,
         "warned": clock.warned_seconds,
     }
@@ -107,12 +121,12 @@ def test_any_order_and_any_repetition_fold_to_the_same_clock(
 ) -> None:
     shuffled = data.draw(st.permutations(facts))
     repeated = data.draw(st.lists(st.sampled_from(facts), max_size=4))
-    assert fold(terms, [*repeated, *shuffled]) == fold(terms, facts)
+    assert fold(terms, [*repeated, *shuffled], CALENDARS) == fold(terms, facts, CALENDARS)
 
 
 @given(terms_of_any_kind(), lives(), st.integers(0, 70))
 def test_time_passing_on_a_clock_equals_folding_again(terms: Terms, facts: list[Fact], until: int) -> None:
-    assert advance(folded(terms, *facts), terms, at(until)) == folded(terms, *facts, judged_until=at(until))
+    assert advance(folded(terms, *facts), terms, ALWAYS, at(until)) == folded(terms, *facts, judged_until=at(until))
 
 
 @given(terms_of_any_kind(), lives(), st.integers(0, 30))
@@ -124,7 +138,7 @@ def test_the_intervals_cover_the_whole_life_and_add_up(terms: Terms, facts: list
     counted = sum(
         ((interval.until or end) - interval.from_at).total_seconds() for interval in found.intervals if interval.counted
     )
-    assert counted == found.clock.elapsed_seconds(end)
+    assert counted == found.clock.elapsed_seconds(ALWAYS, end)
 
 
 @given(terms_of_any_kind(), lives())
@@ -132,9 +146,9 @@ def test_a_running_clock_runs_out_exactly_at_its_due(terms: Terms, facts: list[F
     clock = folded(terms, *facts)
     if clock.course == "running" and clock.breached_at is None:
         assert clock.due_at is not None
-        assert clock.elapsed_seconds(clock.due_at) == terms.target_seconds
-        assert advance(clock, terms, clock.due_at).breached_at is None
-        assert advance(clock, terms, clock.due_at + timedelta(microseconds=1)).breached_at == clock.due_at
+        assert clock.elapsed_seconds(ALWAYS, clock.due_at) == terms.target_seconds
+        assert advance(clock, terms, ALWAYS, clock.due_at).breached_at is None
+        assert advance(clock, terms, ALWAYS, clock.due_at + timedelta(microseconds=1)).breached_at == clock.due_at
 
 
 @given(terms_of_any_kind(), lives())
@@ -149,7 +163,7 @@ def test_thresholds_are_reached_in_ascending_order_and_each_once(terms: Terms, f
 
 
 def test_without_its_start_there_is_no_clock() -> None:
-    assert fold(resolution(), [fact("pause", 3, "waiting-for-client"), fact("stop", 9)]) is None
+    assert fold(resolution(), [fact("pause", 3, "waiting-for-client"), fact("stop", 9)], CALENDARS) is None
 
 
 def test_a_clock_starts_when_the_client_reported() -> None:
@@ -170,7 +184,7 @@ def test_a_stop_a_microsecond_after_the_due_is_a_breach_at_the_due() -> None:
 def test_a_hold_that_the_contract_allows_pauses_and_keeps_what_is_left() -> None:
     held = folded(resolution(10), fact("start", 0), fact("pause", 4, "waiting-for-client"))
     assert (held.course, held.counted_seconds, held.due_at) == ("paused", 4, None)
-    assert held.elapsed_seconds(at(1000)) == 4
+    assert held.elapsed_seconds(ALWAYS, at(1000)) == 4
     released = folded(resolution(10), fact("start", 0), fact("pause", 4, "waiting-for-client"), fact("resume", 104))
     assert released.due_at == at(110)
 
@@ -267,7 +281,7 @@ def test_reopening_concerns_the_resolution_and_leaves_the_response_stopped() -> 
 
 def test_a_late_breach_stands_when_its_ticket_is_reopened() -> None:
     clock = folded(resolution(10), fact("start", 0), fact("stop", 12), fact("reopen", 50))
-    assert (clock.course, clock.outcome, clock.breached_at, clock.due_at) == ("running", "breached", at(10), at(48))
+    assert (clock.course, clock.outcome, clock.breached_at, clock.due_at) == ("running", "breached", at(10), at(10))
 
 
 def test_a_clock_that_runs_or_rests_is_cancelled_with_its_ticket() -> None:
@@ -281,8 +295,8 @@ def test_a_clock_that_runs_or_rests_is_cancelled_with_its_ticket() -> None:
 def test_a_cancelled_clock_counts_nothing_more_and_reaches_nothing_more() -> None:
     terms = resolution(10)
     clock = folded(terms, fact("start", 0), fact("cancel", 4))
-    assert (clock.elapsed_seconds(at(1000)), reached(clock, terms, at(1000))) == (4, ())
-    assert advance(clock, terms, at(1000)) == clock
+    assert (clock.elapsed_seconds(ALWAYS, at(1000)), reached(clock, terms, ALWAYS, at(1000))) == (4, ())
+    assert advance(clock, terms, ALWAYS, at(1000)) == clock
 
 
 def test_a_breach_that_there_was_stands_when_the_ticket_is_cancelled() -> None:
@@ -317,7 +331,7 @@ def test_thresholds_are_whole_seconds_rounded_up() -> None:
     terms = resolution(15)
     assert [(one.seconds, one.said_as) for one in terms.thresholds] == [(8, "50%"), (12, "75%"), (14, "90%")]
     clock = folded(terms, fact("start", 0))
-    assert [(one.threshold.said_as, one.at) for one in reached(clock, terms, at(12))] == [
+    assert [(one.threshold.said_as, one.at) for one in reached(clock, terms, ALWAYS, at(12))] == [
         ("50%", at(8)),
         ("75%", at(12)),
     ]
@@ -326,18 +340,18 @@ def test_thresholds_are_whole_seconds_rounded_up() -> None:
 def test_thresholds_of_the_same_second_are_reached_together_and_each_once() -> None:
     terms = resolution(2)
     running = folded(terms, fact("start", 0))
-    later = advance(running, terms, at(2))
-    assert [(one.threshold.said_as, one.at) for one in reached(running, terms, at(2))] == [
+    later = advance(running, terms, ALWAYS, at(2))
+    assert [(one.threshold.said_as, one.at) for one in reached(running, terms, ALWAYS, at(2))] == [
         ("50%", at(1)),
         ("75%", at(2)),
         ("90%", at(2)),
     ]
-    assert (later.warned_seconds, reached(later, terms, at(9))) == (2, ())
+    assert (later.warned_seconds, reached(later, terms, ALWAYS, at(9))) == (2, ())
 
 
 def test_a_threshold_may_be_said_as_a_time_before_the_target_as_well_as_a_share_of_it() -> None:
     half, soon = share(50, 7200), Threshold(seconds=7200 - 1800, said_as="30min before")
-    terms = Terms("resolution", 7200, frozenset({"waiting-for-client"}), (half, soon))
+    terms = Terms("resolution", 7200, frozenset({"waiting-for-client"}), (half, soon), DAY_AND_NIGHT)
     found = explained(
         terms,
         fact("start", 0),

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from shared.contracts.sla import ClockEvent, Threshold
 from sla.domain.clock import Fact, FactKind, Terms, share
 from tests.sla.domain.hosts import Host, ticket_clock
-from tests.sla.domain.lives import ZERO, at, seconds_of
+from tests.sla.domain.lives import DAY_AND_NIGHT, ZERO, at, seconds_of
 
 # Two of the thresholds lie on the same second: they are two facts.
 THRESHOLDS = (share(50, 12), share(75, 12), Threshold(seconds=9, said_as="3s before"))
-TERMS = Terms("resolution", 12, frozenset({"waiting-for-client"}), THRESHOLDS)
+TERMS = Terms("resolution", 12, frozenset({"waiting-for-client"}), THRESHOLDS, DAY_AND_NIGHT)
 # After this every clock that runs has run out, whatever it was held for.
 END = 200.0
 
@@ -59,7 +59,8 @@ _gaps = st.one_of(st.integers(1, 15).map(float), st.floats(0.01, 15).map(lambda 
 _instants = st.just(0.0) | st.integers(0, 40).map(float)
 _lives = st.lists(st.tuples(st.sampled_from([FactKind.PAUSE, FactKind.RESUME]), _gaps), max_size=7).map(facts_of)
 _lives_with_ends = st.lists(
-    st.tuples(st.sampled_from([one for one in FactKind if one is not FactKind.START]), _gaps), max_size=7
+    st.tuples(st.sampled_from([one for one in FactKind if one not in (FactKind.START, FactKind.SWITCH)]), _gaps),
+    max_size=7,
 ).map(facts_of)
 
 

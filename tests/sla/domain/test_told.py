@@ -15,6 +15,8 @@ from shared.contracts.tickets import HoldReason
 from sla.domain.clock import Clock, Fact, Terms
 from tests.sla.domain.hosts import Host, ticket_clock
 from tests.sla.domain.lives import (
+    ALWAYS,
+    CALENDARS,
     at,
     fact,
     lives,
@@ -97,7 +99,7 @@ def test_the_latest_event_that_left_means_what_is_kept(terms: Terms, steps: Sequ
         assert said_of(told) == expected_of(host.stored, terms, origin)
         # `since` and what was counted may both be told otherwise: as much of a pause was added as was taken away.
         for later in (END, END + 1, END * 1000):
-            assert remaining(told, at(later)) == terms.target_seconds - host.stored.elapsed_seconds(at(later))
+            assert remaining(told, at(later)) == terms.target_seconds - host.stored.elapsed_seconds(ALWAYS, at(later))
 
 
 # --- decisions, by hand ----------------------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ def test_what_is_cancelled_has_no_alarm_and_warns_nobody_any_more(held: Sequence
     generation = host.clock.generation
     (event,) = host.hear(fact("cancel", 9.5), 9.5)
     assert (names([event]), event.clock.course, event.clock.outcome) == (["cancelled"], "cancelled", "pending")
-    assert (host.clock.alarm(), host.clock.to_arm) == (None, None)
+    assert (host.clock.alarm(CALENDARS), host.clock.to_arm) == (None, None)
     # The alarm that is set is void from now on; that of a paused clock was before.
     assert host.clock.generation == generation + (0 if held else 1)
     assert host.look(1000) == []
@@ -259,14 +261,14 @@ def test_a_reopened_clock_warns_of_what_is_still_ahead_and_ends_again() -> None:
     resumed = host.published()[-1].clock
     assert (resumed.since, resumed.elapsed_seconds, resumed.due_at) == (at(50), 6, at(54))
     assert (resumed.outcome, resumed.warned_as) == ("pending", "50%")
-    assert host.clock.alarm() == at(52)
+    assert host.clock.alarm(CALENDARS) == at(52)
     assert [event.clock.warned_as for event in host.look(52)] == ["75%"]
     (met,) = host.hear(fact("stop", 53), 53)
     assert (names([met]), met.clock.outcome, met.clock.elapsed_seconds) == (["met"], "met", 9)
-    assert host.clock.alarm() is None
+    assert host.clock.alarm(CALENDARS) is None
 
 
 def test_reopening_says_nothing_of_the_response() -> None:
     host = host_that_heard(START, RESOLVED, terms=response(10))
     assert host.hear(REOPENED, 50) == []
-    assert (host.stored.course, host.clock.alarm()) == ("stopped", None)
+    assert (host.stored.course, host.clock.alarm(CALENDARS)) == ("stopped", None)

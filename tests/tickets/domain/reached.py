@@ -19,7 +19,7 @@ from tickets.domain.ticket import Ticket
 # the rest whether it is there.
 THERE_OR_NOT = (
     "assignee", "hold_note", "held_at", "wake_at", "first_responded_at", "resolution_code", "resolution_text",
-    "resolved_at", "closed_at", "cancelled_at",
+    "resolved_at", "reopenable_until", "closes_at", "closed_at", "cancelled_at",
 )  # fmt: skip
 State = tuple[Status, int, Target | None, str | None, tuple[bool, ...]]
 Way = Callable[[Ticket], tuple[Ticket, object]]

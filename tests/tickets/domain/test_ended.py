@@ -1,4 +1,4 @@
-"""What was settled goes on for five days, and what should not have been opened ends without a resolution."""
+"""What was settled goes on for some business days, and what should not have been opened ends without a resolution."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from shared.errors import Conflict
 from shared.instants import STEP
 from shared.lateness import OccurredBeforeItBegan
 from tests.tickets.domain.acting import DO
-from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, new_ticket, ticket_in
-from tickets.domain.closing import REOPEN_WITHIN, ReopenWindowPassed
+from tests.tickets.domain.tickets import (
+    IN_FIVE_BUSINESS_DAYS,
+    IN_THREE_BUSINESS_DAYS,
+    NOTHING_KNOWN,
+    NOW,
+    new_ticket,
+    ticket_in,
+)
+from tickets.domain.closing import ReopenWindowPassed
 from tickets.domain.ticket import Ticket
 from tickets.domain.workflow import ActionNotAllowed, TicketAlreadyCancelled
-
-FIVE_DAYS = timedelta(days=5)
 
 
 def settled(status: Status) -> Ticket:
@@ -42,19 +47,25 @@ def test_a_reopened_ticket_goes_on_where_it_was_as_if_it_had_not_been_settled(st
 
 
 @pytest.mark.parametrize("status", ["resolved", "closed"])
-def test_a_ticket_is_reopened_until_five_days_after_its_resolution_whenever_it_was_closed(status: Status) -> None:
-    assert REOPEN_WITHIN == FIVE_DAYS
-    reopened, _ = settled(status).reopen("x", at=NOW + FIVE_DAYS)
-    assert reopened.status == "in_progress"
+def test_a_ticket_is_reopened_until_its_window_ends_whenever_it_was_closed(status: Status) -> None:
+    before = settled(status)
+    assert before.reopenable_until == IN_FIVE_BUSINESS_DAYS
+    assert before.closes_at == (IN_THREE_BUSINESS_DAYS if status == "resolved" else None)
+    reopened, _ = before.reopen("x", at=IN_FIVE_BUSINESS_DAYS)
+    assert (reopened.status, reopened.reopenable_until, reopened.closes_at) == ("in_progress", None, None)
     with pytest.raises(ReopenWindowPassed) as refused:
-        settled(status).reopen("x", at=NOW + FIVE_DAYS + STEP)
-    assert "T-000001 was resolved more than 5 days ago: open a new one and name it there" in refused.value.message
-    assert refused.value.extra == {"resolved_at": NOW.isoformat()}
+        before.reopen("x", at=IN_FIVE_BUSINESS_DAYS + STEP)
+    until = "2026-11-09T21:00:00+00:00"
+    assert f"T-000001 could be reopened until {until}: open a new one and name it there" in refused.value.message
+    assert refused.value.extra == {"reopenable_until": until}
 
 
-def test_what_is_settled_again_may_be_reopened_for_five_days_from_then() -> None:
-    ticket, _ = settled("resolved").reopen("sigue fallando", at=NOW + FIVE_DAYS)
+def test_what_is_settled_again_has_its_windows_anew() -> None:
+    ticket, _ = settled("resolved").reopen("sigue fallando", at=IN_FIVE_BUSINESS_DAYS)
     ticket, _ = ticket.resolve("configuracion", "ahora sí", at=NOW + timedelta(days=8))
+    assert (ticket.reopenable_until, ticket.closes_at) == (
+        IN_FIVE_BUSINESS_DAYS + timedelta(days=8), IN_FIVE_BUSINESS_DAYS + timedelta(days=4),
+    )  # fmt: skip
     ticket, _ = ticket.reopen("otra vez", at=NOW + timedelta(days=13))
     assert (ticket.status, ticket.resolved_at) == ("in_progress", None)
 

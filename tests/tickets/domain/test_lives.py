@@ -31,7 +31,7 @@ from shared.contracts.tickets import (
 from shared.errors import Conflict, Forbidden, Invalid
 from shared.instants import STEP
 from tests.tickets.domain.acting import LINK
-from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, new_ticket
+from tests.tickets.domain.tickets import NOTHING_KNOWN, NOW, closing_after, new_ticket
 from tickets.domain.attention import CALLS
 from tickets.domain.completing import Naming, asked_of, complete, completed_groups
 from tickets.domain.escalation import LEVEL_OF, Reach
@@ -270,7 +270,7 @@ class TicketLife(RuleBasedStateMachine):
     @rule(by=PEOPLE)
     def reopen(self, by: str) -> None:
         resolved_at = self.ticket.resolved_at
-        may = resolved_at is not None and self.at - resolved_at <= timedelta(days=5)
+        may = resolved_at is not None and self.at <= closing_after(resolved_at, 5)
         assert self.take(Ticket.reopen, "x", at=self.at, by=by) == may
 
     @rule(by=PEOPLE)
@@ -285,6 +285,8 @@ class TicketLife(RuleBasedStateMachine):
         assert ticket.wake_at is None or ticket.status == "on_hold"
         assert ticket.hold_reason != "agreed-date" or ticket.wake_at is not None
         assert (ticket.resolved_at is not None) == (ticket.status in ("resolved", "closed"))
+        assert (ticket.reopenable_until is not None) == (ticket.resolved_at is not None)
+        assert (ticket.closes_at is not None) == (ticket.status == "resolved")
         assert (ticket.closed_at is not None) == (ticket.status == "closed")
         assert (ticket.cancelled_at is not None) == (ticket.status == "cancelled")
         assert ticket.level == (LEVEL_OF[ticket.target] if ticket.target else 1)

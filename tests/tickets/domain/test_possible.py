@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -14,7 +13,7 @@ from shared.instants import STEP
 from tests.shared.http.issuer import LocalIssuer
 from tests.shared.http.test_permissions import app_of
 from tests.tickets.domain.test_workflow import EXPECTED, LEVEL_AFTER, STATES, possible_by_hand
-from tests.tickets.domain.tickets import NOW, ticket_in
+from tests.tickets.domain.tickets import IN_FIVE_BUSINESS_DAYS, NOW, ticket_in
 from tickets.domain.completing import Naming
 from tickets.domain.possible import Possible, Standing, possibilities
 from tickets.domain.workflow import LEVELS, RULES, Action
@@ -29,7 +28,7 @@ MAY_DERIVE: set[Role] = {"analyst", "liaison", "supervisor"}
 def standing(status: Status, level: int, *, immediate: bool = False) -> Standing:
     """A ticket in a state on a level, resolved just now if at all."""
     ticket = ticket_in(status, level)
-    return Standing(ticket.number, status, level, ticket.target, immediate, ticket.resolved_at, NOW, Naming())
+    return Standing(ticket.number, status, level, ticket.target, immediate, ticket.reopenable_until, NOW, Naming())
 
 
 def refusal(status: Status, level: int, action: Action, role: Role, *, immediate: bool) -> str | None:
@@ -85,11 +84,15 @@ def test_what_is_refused_says_what_would_be_possible_or_what_is_missing(status: 
                     assert ways_out[status] in told
 
 
-def test_a_ticket_is_offered_for_reopening_until_five_days_after_its_resolution() -> None:
+def test_a_ticket_is_offered_for_reopening_until_its_window_ends_and_then_told_when_that_was() -> None:
     at = standing("closed", 1)
     permitted = permissions_of(["agent"])
-    for passed, code in ((timedelta(days=5), None), (timedelta(days=5) + STEP, "reopen-window-passed")):
-        assert said_of(possibilities(replace(at, now=NOW + passed), permitted))["reopen"] == code
+    assert said_of(possibilities(replace(at, now=IN_FIVE_BUSINESS_DAYS), permitted))["reopen"] is None
+    found = possibilities(replace(at, now=IN_FIVE_BUSINESS_DAYS + STEP), permitted)
+    (refused,) = [one for one in found if one.action == "reopen"]
+    assert refused.code == "reopen-window-passed"
+    assert refused.problem is not None
+    assert "could be reopened until 2026-11-09T21:00:00+00:00" in refused.problem
 
 
 def test_each_action_has_a_door_that_asks_for_the_permission_of_the_table() -> None:

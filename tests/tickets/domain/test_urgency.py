@@ -13,10 +13,10 @@ from shared.contracts.tickets import ImpactAnswers
 from tests.tickets.domain.shipped import SHIPPED
 from tests.tickets.domain.tickets import NOW as OPENED
 from tests.tickets.domain.tickets import OPENING, new_ticket
+from tickets.domain.contract import ClosingDays, KnownContract
 from tickets.domain.scheme import Facts
 from tickets.domain.ticket import Ticket
 from tickets.domain.urgency import (
-    KnownContract,
     NoScheme,
     ReasonMissing,
     Stated,
@@ -55,8 +55,10 @@ def test_derived_and_chosen_are_both_kept_and_only_another_one_needs_a_reason(
 
 def test_the_contract_of_the_product_decides() -> None:
     since = NOW - timedelta(days=300)
-    general = KnownContract("general", "plata", since, None, 16 * 3600)
-    kontar = KnownContract("kontar", "platino", since, NOW - timedelta(days=9), 4 * 3600, ("kontar",))
+    days = ClosingDays("comercial", 5, 3)
+    general = KnownContract("general", 1, since, "plata", since, None, 16 * 3600, days)
+    ended = NOW - timedelta(days=9)
+    kontar = KnownContract("kontar", 1, since, "platino", since, ended, 4 * 3600, days, ("kontar",))
     found, choice = facts_of("oro", [general, kontar], "kontar", "question", NOW - timedelta(days=10))
     assert (choice.contract, choice.standing) == (kontar, "in-force")
     assert found == Facts("oro", "question", "in-force", "platino", 4 * 3600)

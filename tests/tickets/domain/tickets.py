@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,9 @@ from tickets.domain.opening import Handover, Opening
 from tickets.domain.ticket import Ticket
 
 NOW = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
+# What is usual, counted from that Monday.
+IN_THREE_BUSINESS_DAYS = datetime(2026, 11, 5, 21, 0, tzinfo=UTC)
+IN_FIVE_BUSINESS_DAYS = datetime(2026, 11, 9, 21, 0, tzinfo=UTC)
 NOTHING_KNOWN = Handover(environment=None, resolution_due_at=None)
 
 OPENING = Opening(
@@ -36,6 +39,16 @@ OPENING = Opening(
     priority_rule="contrato-plata",
     urgency_scheme="de-fabrica",
 )
+
+
+def closing_after(resolved_at: datetime, days: int) -> datetime:
+    """Six in the evening of Buenos Aires, so many weekdays later; counted day by day."""
+    there = resolved_at.astimezone(timezone(timedelta(hours=-3)))
+    day = there.replace(hour=18, minute=0, second=0, microsecond=0)
+    while days:
+        day += timedelta(days=1)
+        days -= day.weekday() < 5
+    return day
 
 
 def new_ticket(**opening: Any) -> Ticket:

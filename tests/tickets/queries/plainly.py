@@ -120,6 +120,7 @@ def a_clock(chance: Random, row: Mapping[str, Any], kind: str) -> dict[str, Any]
         "target_seconds": 9000, "elapsed_seconds": chance.randrange(0, 9000, 60), "started_at": row["reported_at"],
         "since": row["opened_at"], "due_at": None if course == "paused" else due,
         "breached_at": due if late else None, "sequence": 1,
+        "counted_in": json.dumps([{"from_at": NOW.isoformat(), "calendar_id": "24x7", "calendar_version": 1}]),
     }  # fmt: skip
 
 

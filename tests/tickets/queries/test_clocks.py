@@ -49,7 +49,11 @@ async def test_a_clock_is_shown_as_its_owner_told_it(desk: Database) -> None:
     ticket_id = await with_clocks(desk, told.breached)
     assert await only_clock(desk, ticket_id, later(1470)) == {
         "id": str(RESOLUTION), "kind": "resolution", "cycle": 1, "state": "breached", "course": "running",
-        "outcome": "breached", "due_at": "2026-11-03T14:23:00.25+00:00", "remaining_seconds": -600,
+        "outcome": "breached", "due_at": "2026-11-03T14:23:00.25+00:00", "remaining_seconds": -601,
+        "overdue_wall_seconds": 601, "ticking": True, "ticking_changes_at": None, "would_have_been_at": None,
+        "counted_in": [
+            {"from_at": "2026-11-02T14:03:00.250000Z", "calendar_id": "24x7", "calendar_version": 1},
+        ],
         "since": "2026-11-02T14:33:00.25+00:00", "pause_reason": None, "target_seconds": 86_400, "elapsed_seconds": 600,
         "started_at": "2026-11-02T14:03:00.25+00:00", "contract_id": "c-molinos", "contract_version": 3,
         "warned_as": "75%", "breached_at": "2026-11-03T14:23:00.25+00:00",
@@ -59,11 +63,13 @@ async def test_a_clock_is_shown_as_its_owner_told_it(desk: Database) -> None:
 @pytest.mark.parametrize(
     ("event", "now", "due", "remaining"),
     [
-        (told.started, later(60), later(1440), 23 * HOUR),
-        (told.started, later(60) + timedelta(milliseconds=1), later(1440), 23 * HOUR - 1),
+        # A second that has begun counts; it began in the first quarter of one.
+        (told.started, later(60), later(1440), 23 * HOUR - 1),
+        (told.started, later(60) - timedelta(milliseconds=250), later(1440), 23 * HOUR),
+        (told.started, later(60) - timedelta(milliseconds=249), later(1440), 23 * HOUR - 1),
         (told.paused, later(600), None, 85_800),
-        (told.resumed, later(60), later(1460), 1400 * 60),
-        (told.breached, later(1470), later(1460), -600),
+        (told.resumed, later(60), later(1460), 1400 * 60 - 1),
+        (told.breached, later(1470), later(1460), -601),
         (told.stopped, later(9999), later(1460), -2400),
         (told.cancelled, later(9999), later(1440), 85_200),
     ],
@@ -155,7 +161,7 @@ async def test_a_kind_of_clock_that_this_release_does_not_know_is_shown_and_runs
         ("workaround", "running"), ("resolution", "running"),
     ]  # fmt: skip
     next_due = (await in_the_queue(desk))["next_due"]
-    assert (next_due["kind"], next_due["remaining_seconds"]) == ("workaround", HOUR)
+    assert (next_due["kind"], next_due["remaining_seconds"]) == ("workaround", HOUR - 1)
 
 
 @pytest.mark.parametrize("due", [None, later(90)])
@@ -177,7 +183,7 @@ async def test_a_clock_that_runs_without_a_due_breaks_nothing(desk: Database) ->
     ticket_id = (await open_one(desk)).ticket.id
     state = clock(elapsed_seconds=1000, due_at=None)
     await tell(desk, told.of_clock(SlaClockResumed, ticket_id, 1, state, NOW, because="corrected"))
-    assert (await only_clock(desk, ticket_id))["remaining_seconds"] == 24 * HOUR - 1000
+    assert (await only_clock(desk, ticket_id))["remaining_seconds"] == 24 * HOUR - 1001
     assert (await in_the_queue(desk))["next_due"] is None
 
 
@@ -211,4 +217,4 @@ async def test_a_second_cycle_of_a_clock_is_one_more_clock(desk: Database) -> No
     assert [(one["id"], one["cycle"], one["state"]) for one in (await view(desk, ticket_id))["clocks"]] == [
         (str(RESPONSE), 1, "met"), (str(RESOLUTION), 1, "met"), (str(UUID(int=99)), 2, "running"),
     ]  # fmt: skip
-    assert (await in_the_queue(desk))["next_due"]["remaining_seconds"] == 2 * HOUR
+    assert (await in_the_queue(desk))["next_due"]["remaining_seconds"] == 2 * HOUR - 1

@@ -77,7 +77,8 @@ async def test_pages_by_due_are_in_the_order_of_the_queue(desk: Database, limit:
         "pending", "pending", "running", "running", "running", "running", "paused", "paused", "ended", "pending",
     ]  # fmt: skip
     assert found[3]["next_due"] == {
-        "kind": "resolution", "at": "2026-11-02T16:03:00.25+00:00", "remaining_seconds": 7200, "breached": False,
+        "kind": "resolution", "at": "2026-11-02T16:03:00.25+00:00", "breached": False, "state": "running",
+        "remaining_seconds": 7199, "overdue_wall_seconds": None, "ticking": True, "ticking_changes_at": None,
     }  # fmt: skip
     assert [row["number"] for row in found if row["next_due"] is None] == [*numbers[:2], *numbers[6:]]
 

@@ -88,11 +88,12 @@ async def test_a_page_of_open_and_ended_ones_begins_in_both_where_their_indexes_
 _MANY_ENDED = """
     INSERT INTO tickets.tickets (id, number, version, status, kind, client_id, severity, severity_to_review, priority,
         title, title_key, description, channel, reported_at, opened_at, opened_by, owner, last_fact_at, course_at,
-        level, cancelled_at, closed_at, resolved_at, resolution_code, resolution_text)
+        level, cancelled_at, closed_at, resolved_at, reopenable_until, resolution_code, resolution_text)
     SELECT gen_random_uuid(), 'C-' || n, 1, CASE WHEN cancelled THEN 'cancelled' ELSE 'closed' END, 'incident',
            'molinos', 2, false, 2, md5(n::text), md5(n::text), '', 'phone', at, at, 'ana', 'ana', at, at, 1,
            CASE WHEN cancelled THEN at END, CASE WHEN NOT cancelled THEN at END, CASE WHEN NOT cancelled THEN at END,
-           CASE WHEN NOT cancelled THEN 'configuracion' END, CASE WHEN NOT cancelled THEN 'listo' END
+           CASE WHEN NOT cancelled THEN at END, CASE WHEN NOT cancelled THEN 'configuracion' END,
+           CASE WHEN NOT cancelled THEN 'listo' END
       FROM (SELECT n, n % 500 = 0 AS cancelled, CAST($1 AS timestamptz) AS at FROM generate_series(1, 5000) n) numbered
 """
 # One of them is another's in every respect, and was closed and written about a day later.

@@ -46,7 +46,7 @@ async def test_a_fresh_ticket_shows_what_was_registered_and_what_is_pending(desk
         "team_name": "Mesa de ayuda", "owner": "ana", "owner_name": None, "assignee": None, "assignee_name": None,
         "reported_at": at, "reported_late_reason": None, "opened_at": at, "opened_by": "ana",
         "first_responded_at": None, "participants": [], "attention": [], "hold": None, "resolution": None,
-        "closed_at": None, "cancelled_at": None,
+        "reopenable_until": None, "closes_at": None, "closed_at": None, "cancelled_at": None,
         "environment": {"state": "pending", "data": None}, "earlier_environments": [], "clocks": [], "tasks": [],
         "related": [], "history_goes_on": False, "server_time": at,
     }  # fmt: skip
@@ -58,11 +58,14 @@ async def test_what_the_caller_could_not_say_is_null(desk: Database) -> None:
     assert groups == {"client": {"id": "molinos", "name": "Molinos del Paraná"}, "product": None, "module": None}
 
 
-async def test_the_view_is_one_statement_however_much_there_is_to_show(desk: Database) -> None:
+async def test_the_view_is_one_statement_however_much_there_is_to_show_once_its_calendars_are_known(
+    desk: Database,
+) -> None:
     done = await open_one(desk)
     async with desk.begin() as tx:
         for event in told.whole_story(done.ticket.id):
             await deliver(tx, [event])
+    await view(desk, done.ticket.id)
     with round_trips(desk.engine) as sent:
         await view(desk, done.ticket.id)
     assert [one.split(" ")[0] for one in sent] == ["BEGIN", "SELECT", "COMMIT"]
@@ -124,6 +127,11 @@ async def test_hold_and_resolution_are_shown_with_their_words(desk: Database) ->
     assert held["hold"] == {"reason": "waiting-for-client", "note": "¿desde cuándo?", "since": since, "wake_at": None}
     assert (solved["hold"], solved["status"]) == (None, "resolved")
     assert solved["resolution"] == {"code": "configuracion", "text": "era el certificado", "at": at}
+    # Six in the evening of the third and the fifth business day after that Monday.
+    assert (held["closes_at"], held["reopenable_until"]) == (None, None)
+    assert (solved["closes_at"], solved["reopenable_until"]) == (
+        "2026-11-05T21:00:00+00:00", "2026-11-09T21:00:00+00:00",
+    )  # fmt: skip
 
 
 async def test_a_ticket_that_does_not_exist_is_not_found(desk: Database) -> None:

@@ -10,7 +10,7 @@ from pydantic import create_model
 
 from shared.db.statement import sql
 from tests.support.databases import Database
-from tickets.queries.written import View, array_of, literal, object_of
+from tickets.queries.written import View, array_of, literal, object_of, spliced
 
 
 class Shown(View):
@@ -45,6 +45,17 @@ async def test_a_view_may_have_more_fields_than_a_function_takes_arguments(desk:
 def test_what_is_given_by_hand_must_be_a_field() -> None:
     with pytest.raises(ValueError, match="Shown has no thrice"):
         object_of(Shown, "r", twice="1", thrice="2")
+    with pytest.raises(ValueError, match="Shown has no thrice"):
+        object_of(Shown, "r", left_out=("twice", "thrice"))
+
+
+async def test_what_is_left_out_is_spliced_in_afterwards(desk: Database) -> None:
+    written = object_of(Shown, "r", left_out=("twice",))
+    async with desk.begin() as tx:
+        found = await tx.fetch_value(sql(f"SELECT {written}::text FROM {_ROWS} LIMIT 1"))
+    whole = Shown.model_validate_json(spliced(found, {"twice": 2}))
+    assert whole == Shown(number=1, name="uno", twice=2)
+    assert json.loads(spliced(found, {"más": None}))["más"] is None
 
 
 async def test_a_word_is_taken_literally_whatever_signs_it_has(desk: Database) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from runner.demo.choice import PAUSING, Choice, choose
 from runner.demo.desk import Desk
@@ -32,6 +33,9 @@ BECAUSE = {
     "released": "salió la corrección", "declined": "Desarrollo no lo hace", "tell-client": "falta avisar al cliente",
     "breached": "venció un reloj", "hold-ended": "terminó la espera",
 }  # fmt: skip
+# When business opens again is said as the clock on the wall of the desk has it.
+_WALL = ZoneInfo("America/Argentina/Buenos_Aires")
+_DAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 
 
 class ReactionMissing(RunnerError):
@@ -149,7 +153,7 @@ class _Story:
         await self._see(step, paused)
         step = await self._act("agent", "reanuda: el cliente contestó", "release")
         resumed = Expected(
-            "reloj de resolución en marcha", SlaClockResumed.type, _clock("resolution", "running"), _left
+            "reloj de resolución en marcha", SlaClockResumed.type, _clock("resolution", "running", "closed"), _left
         )
         await self._see(step, resumed)
 
@@ -303,10 +307,21 @@ def _say_nothing(_text: str) -> None:
     """For whoever watches the trail instead."""
 
 
-def _clock(kind: str, state: str) -> Condition:
+def left_of(clock: dict[str, Any]) -> str:
+    """What is left of a clock as people say it: 3 h 59 min, cerrado hasta el lunes 09:00."""
+    if clock["remaining_seconds"] is None:
+        return "pendiente"
+    left = span(clock["remaining_seconds"])
+    if clock["state"] != "closed" or clock["ticking_changes_at"] is None:
+        return left
+    opens = _instant(clock["ticking_changes_at"]).astimezone(_WALL)
+    return f"{left}, cerrado hasta el {_DAYS[opens.weekday()]} {opens:%H:%M}"
+
+
+def _clock(kind: str, *states: str) -> Condition:
     def holds(view: View) -> bool:
         clock = clock_of(view, kind)
-        return clock is not None and clock["state"] == state
+        return clock is not None and clock["state"] in states
 
     return holds
 
@@ -322,13 +337,13 @@ def _environment(view: View) -> str:
 
 
 def _dues(view: View) -> str:
-    left = [span(clock["remaining_seconds"]) for kind in ("response", "resolution") if (clock := clock_of(view, kind))]
+    left = [left_of(clock) for kind in ("response", "resolution") if (clock := clock_of(view, kind))]
     return f"(respuesta {left[0]}, resolución {left[1]})"
 
 
 def _left(view: View) -> str:
     clock = clock_of(view, "resolution")
-    return f"(quedan {span(clock['remaining_seconds'])})" if clock else ""
+    return f"(quedan {left_of(clock)})" if clock else ""
 
 
 def _task(view: View) -> str:

@@ -8,6 +8,7 @@ service = Service(
     title="Contracts, and the clocks of every ticket",
     settings=Settings,
     roles=("api", "subscribers", "jobs", "documents"),
+    filters={"simulate": "sla.queries.simulations:simulate_lines"},
 )
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from shared import clock
 from shared.contracts.envelope import Received
 from shared.contracts.sla import ClockKind
 from shared.contracts.tickets import (
+    TicketBrief,
     TicketCancelled,
     TicketEvent,
     TicketHeld,
@@ -19,9 +20,11 @@ from shared.contracts.tickets import (
 )
 from shared.db.transaction import Transaction
 from shared.messaging.reactions import projects, reacts_to
-from sla import commands, projections
-from sla.commands import OpenedTicket, Told
+from sla import projections
+from sla.commands import clocks as commands
+from sla.commands.clocks import OpenedTicket, Told
 from sla.domain.clock import Fact, FactKind
+from sla.domain.target import Judged
 
 ACTOR = "system:sla"
 
@@ -40,15 +43,23 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
         OpenedTicket(
             ticket_id=event.data.ticket_id,
             client_id=event.data.ticket.groups.client_id,
-            product_id=event.data.ticket.groups.product_id,
-            kind=event.data.ticket.kind,
-            severity=event.data.ticket.severity,
+            judged=_judged(event.data.ticket),
             start=Fact(event.id, FactKind.START, event.data.ticket.reported_at, event.sequence),
             cause=event.cause(actor=ACTOR, recorded_at=now),
         )
         for event in events
     ]
     await commands.start_clocks(tx, opened, now)
+
+
+def _judged(ticket: TicketBrief) -> Judged:
+    return Judged(
+        kind=ticket.kind,
+        severity=ticket.severity,
+        priority=ticket.priority,
+        product_id=ticket.groups.product_id,
+        module_id=ticket.groups.module_id,
+    )
 
 
 # What each event means to a clock, and to which of the two when it is not both. The first answer to the client stops

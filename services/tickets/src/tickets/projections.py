@@ -21,12 +21,19 @@ from shared.contracts.inventory import (
     ModuleRecorded,
     ProductRecorded,
 )
-from shared.contracts.sla import ClockEvent, ClockState, ContractRecorded
+from shared.contracts.sla import (
+    CalendarRecorded,
+    ClockEvent,
+    ClockState,
+    ContractRecorded,
+    ContractTypeRecorded,
+    ContractVersion,
+)
 from shared.contracts.topics import DEVLINK, SLA
 from shared.db.transaction import Transaction
 from shared.projection import Projection, Projections, Row
 from shared.spelling import search_key, sort_key
-from tickets.domain.closing import REOPEN_WITHIN
+from tickets.domain.contract import promised_s1_seconds
 from tickets.repository import queue
 
 
@@ -38,9 +45,9 @@ CLIENT = _record("clients", "name", "name_key", "tax_id", "tax_key", "tier", "ci
 PRODUCT = _record("products", "name")
 MODULE = _record("modules", "name", "product_id", "nature", "client_id")
 INSTALLATION = _record("installations", "client_id", "product_id", "product_version", "modules")
-CONTRACT = _record(
-    "contracts", "client_id", "contract_type", "valid_from", "valid_until", "promised_s1_seconds", "product_ids"
-)
+CONTRACT = _record("contracts", "client_id", "versions")
+CONTRACT_TYPE = _record("contract_types", "name", "version", "terms")
+CALENDAR = _record("calendars", "calendar_id", "version", "name", "effective_from", "calendar")
 ENVIRONMENT = Projection("environments", key=("ticket_id", "classification"), groups={"sequence": ("state", "data")})
 CLOCK = Projection(
     "clocks",
@@ -80,9 +87,22 @@ def _installation(event: Received[InstallationRecorded]) -> Row:
 
 
 def _contract(event: Received[ContractRecorded]) -> Row:
-    row = _state(event, "client_id", "contract_type", "valid_from", "valid_until", "product_ids")
-    promised = [target.resolution_seconds for target in event.data.targets if target.severity == 1]
-    return {**row, "promised_s1_seconds": min(promised, default=None)}
+    return {**_state(event, "client_id"), "versions": [_version(one) for one in event.data.versions]}
+
+
+def _version(version: ContractVersion) -> dict[str, Any]:
+    """What of a version is read here: every opening reads those of its client."""
+    terms = version.terms.model_dump(include={"reporting_calendar", "reopen_days", "objection_days"})
+    promised = promised_s1_seconds(version.terms.targets)
+    return {**version.model_dump(mode="json", exclude={"terms"}), **terms, "promised_s1_seconds": promised}
+
+
+def _contract_type(event: Received[ContractTypeRecorded]) -> Row:
+    return _state(event, "name", "version", "terms")
+
+
+def _calendar(event: Received[CalendarRecorded]) -> Row:
+    return _state(event, "calendar_id", "version", "name", "effective_from", "calendar")
 
 
 def _environment(event: Received[EnvironmentResolved | EnvironmentUnknown]) -> Row:
@@ -112,7 +132,7 @@ async def _with_the_queue(tx: Transaction, tables: Collection[str]) -> AsyncIter
     """
     locked: list[UUID] = []
     if CLOCK.table in tables:
-        locked = await queue.lock_every_open(tx, resolved_since=clock.now() - REOPEN_WITHIN)
+        locked = await queue.lock_every_open(tx, clock.now())
     yield
     await queue.refresh_open(tx, locked)
 
@@ -125,6 +145,8 @@ PROJECTIONS = Projections(
         ModuleRecorded: (MODULE, _module),
         InstallationRecorded: (INSTALLATION, _installation),
         ContractRecorded: (CONTRACT, _contract),
+        ContractTypeRecorded: (CONTRACT_TYPE, _contract_type),
+        CalendarRecorded: (CALENDAR, _calendar),
         EnvironmentResolved: (ENVIRONMENT, _environment),
         EnvironmentUnknown: (ENVIRONMENT, _environment),
         **dict.fromkeys(SLA.events, (CLOCK, _clock)),

@@ -12,7 +12,7 @@ from shared.contracts.envelope import Part
 # A window from its opening to its closing, both as wall-clock readings: what closes at or before its opening closes on
 # the next day, and 24:00 is the end of the day.
 Reading = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", examples=["09:00"])]
-WrittenWindow = Annotated[tuple[Reading, Reading], Field(examples=[["09:00", "18:00"]])]
+WrittenWindow = Annotated[tuple[Reading, ...], Field(min_length=2, max_length=2, examples=[["09:00", "18:00"]])]
 WrittenWindows = Annotated[tuple[WrittenWindow, ...], Field(max_length=24)]
 
 

@@ -1,19 +1,34 @@
-"""Targets: what is promised for each severity, in seconds."""
+"""Targets: which rule holds for a ticket, and whether the rules say something for every ticket."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import get_args
 
-from shared.contracts.sla import ClockKind, PromisedTarget
+from shared.business_time.open_time import OpenTime
+from shared.business_time.seconds import instant
+from shared.contracts.sla import ClockKind, TargetRule
+from shared.contracts.tickets import Kind, Priority, Severity
 from shared.errors import Invalid
 
-SEVERITIES = (1, 2, 3, 4)
+CLOCKS: tuple[ClockKind, ...] = get_args(ClockKind)
+KINDS: tuple[str, ...] = get_args(Kind)
+# The scales of the two; their types say from where to where.
+SEVERITIES = PRIORITIES = (1, 2, 3, 4)
 
-Targets = tuple[PromisedTarget, ...]
+# So far ahead two calendars are compared.
+COMPARED_SECONDS = 366 * 24 * 60 * 60
+_MOST_NAMED = 4
+
+Targets = tuple[TargetRule, ...]
+# What each calendar that is in force counts, by its id.
+Hours = Mapping[str, OpenTime]
 
 
 class IncompleteTargets(Invalid):
-    """A severity without a target, or with two: a ticket of it would have no clock, or two truths."""
+    """A ticket for which no rule is would have no clock."""
 
     code = "incomplete-targets"
     title = "The targets are not complete"
@@ -26,32 +41,152 @@ class ResponseAfterResolution(Invalid):
     title = "The first response is promised later than the resolution"
 
 
-def complete_targets(targets: Iterable[PromisedTarget]) -> Targets:
-    """The targets ordered by severity, S1 first.
+class UnknownCalendar(Invalid):
+    """What is counted in no calendar would never be due."""
 
-    Raises IncompleteTargets unless each severity has exactly one, ResponseAfterResolution where response > resolution.
+    code = "unknown-calendar"
+    title = "There is no calendar of this id that counts"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What of a ticket its targets depend on; `product_id` and `module_id` are None where nobody could say them."""
+
+    kind: str
+    severity: Severity
+    priority: Priority
+    product_id: str | None = None
+    module_id: str | None = None
+
+    def __str__(self) -> str:
+        named = [f"product {self.product_id}"] if self.product_id else []
+        named += [f"module {self.module_id}"] if self.module_id else []
+        return " ".join([self.kind, f"S{self.severity}", f"P{self.priority}", *named])
+
+
+def is_for(rule: TargetRule, judged: Judged) -> bool:
+    """Whether a rule is for such a ticket: what it names holds, and what it does not name may be anything."""
+    return (
+        (not rule.kinds or judged.kind in rule.kinds)
+        and (not rule.product_ids or judged.product_id in rule.product_ids)
+        and (not rule.module_ids or judged.module_id in rule.module_ids)
+        and (not rule.severities or judged.severity in rule.severities)
+        and (not rule.priorities or judged.priority in rule.priorities)
+    )
+
+
+def specificity(rule: TargetRule) -> tuple[bool, bool, bool, bool, bool]:
+    """How narrow a rule is: one that names the module comes before any that does not, then the product, the kind, the
+    severity, the priority."""
+    return (
+        bool(rule.module_ids),
+        bool(rule.product_ids),
+        bool(rule.kinds),
+        bool(rule.severities),
+        bool(rule.priorities),
+    )
+
+
+def matching(targets: Iterable[TargetRule], clock: ClockKind, judged: Judged) -> list[TargetRule]:
+    """The rules of one clock that are for such a ticket, first the one that holds: the most specific, then in order."""
+    found = [rule for rule in targets if rule.clock == clock and is_for(rule, judged)]
+    return sorted(found, key=specificity, reverse=True)
+
+
+def rule_for(targets: Iterable[TargetRule], clock: ClockKind, judged: Judged) -> TargetRule:
+    """The rule that holds. Raises IncompleteTargets where there is none."""
+    found = matching(targets, clock, judged)
+    if not found:
+        raise IncompleteTargets(f"No target of the {clock} clock is for {judged}: add a rule that is.")
+    return found[0]
+
+
+def check_targets(targets: Targets, hours: Hours, start: int) -> None:
+    """Refuses rules that leave a ticket without a target, name no calendar that counts, or promise a response later
+    than the resolution; calendars are compared from the second `start` on for a year.
+
+    Raises IncompleteTargets, UnknownCalendar, ResponseAfterResolution.
     """
-    ordered = tuple(sorted(targets, key=lambda target: target.severity))
-    found = [target.severity for target in ordered]
-    if found != list(SEVERITIES):
-        raise IncompleteTargets(_what_is_wrong(found))
-    for target in ordered:
-        if target.response_seconds > target.resolution_seconds:
-            raise ResponseAfterResolution(
-                f"S{target.severity} promises the first response in {target.response_seconds} s and the resolution in "
-                f"{target.resolution_seconds} s: give the response at most as long as the resolution."
+    for calendar_id in {rule.calendar_id: None for rule in targets}:
+        require_calendar(calendar_id, hours)
+    _check_complete(targets)
+    _check_order(targets, hours, start)
+
+
+def require_calendar(calendar_id: str, hours: Hours) -> None:
+    """Raises UnknownCalendar unless a version of the calendar counts."""
+    if calendar_id not in hours:
+        known = ", ".join(sorted(hours)) or "none so far"
+        raise UnknownCalendar(
+            f"No version of a calendar {calendar_id} counts: activate one first, or name one of those that count: "
+            f"{known}."
+        )
+
+
+def _check_complete(targets: Targets) -> None:
+    for clock in CLOCKS:
+        missing = [judged for judged in _plain() if not matching(targets, clock, judged)]
+        if missing:
+            named = ", ".join(map(str, missing[:_MOST_NAMED]))
+            more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+            raise IncompleteTargets(
+                f"The {clock} clock has no target for {named}{more}: add rules that name no product and no module for "
+                "them."
             )
-    return ordered
 
 
-def seconds_for(targets: Targets, clock: ClockKind, kind: str, severity: int) -> int:
-    """The target of one clock in seconds. A question has the targets of S4, whatever it was registered as."""
-    target = targets[SEVERITIES.index(4 if kind == "question" else severity)]
-    return target.response_seconds if clock == "response" else target.resolution_seconds
+def _check_order(targets: Targets, hours: Hours, start: int) -> None:
+    compared: set[tuple[int, str, int, str]] = set()
+    for judged in _named(targets):
+        response, resolution = (rule_for(targets, clock, judged) for clock in ("response", "resolution"))
+        pair = (response.seconds, response.calendar_id, resolution.seconds, resolution.calendar_id)
+        if pair not in compared and (too_late := _too_late(response, resolution, hours, start)) is not None:
+            raise ResponseAfterResolution(
+                f"For {judged} the first response is due after {response.seconds} s of {response.calendar_id} and the "
+                f"resolution after {resolution.seconds} s of {resolution.calendar_id}: {too_late}. Give the response "
+                "at most as long as the resolution."
+            )
+        compared.add(pair)
 
 
-def _what_is_wrong(found: list[int]) -> str:
-    missing = [f"S{severity}" for severity in SEVERITIES if severity not in found]
-    doubled = [f"S{severity}" for severity in SEVERITIES if found.count(severity) > 1]
-    problems = [f"{name} has no target" for name in missing] + [f"{name} has more than one" for name in doubled]
-    return f"{', '.join(problems)}: give exactly one target for each of S1, S2, S3 and S4."
+def _too_late(response: TargetRule, resolution: TargetRule, hours: Hours, start: int) -> str | None:
+    """Why a response may be due after the resolution; None where it never is."""
+    if response.calendar_id == resolution.calendar_id:
+        return "that is longer" if response.seconds > resolution.seconds else None
+    sooner, later = hours[response.calendar_id], hours[resolution.calendar_id]
+    for reported in _starts([(sooner, response.seconds), (later, resolution.seconds)], start):
+        first, then = sooner.add(reported, response.seconds), later.add(reported, resolution.seconds)
+        if first > then:
+            return f"what is reported at {instant(reported).isoformat()} would be resolved {first - then} s earlier"
+    return None
+
+
+def _starts(counted: Sequence[tuple[OpenTime, int]], start: int) -> Iterator[int]:
+    """Where the distance between two dues may change: at an edge of either calendar, where a due lies at one, and right
+    after. Between two of these both dues stand, or both move on with the report, or one of them does."""
+    end = start + COMPARED_SECONDS
+    for hours, seconds in counted:
+        for stretch in hours.stretches(start, end):
+            for at in (stretch.start, hours.add(stretch.start, -seconds)):
+                yield from (at, at + 1)
+
+
+def _plain() -> Iterator[Judged]:
+    for kind, severity, priority in product(KINDS, SEVERITIES, PRIORITIES):
+        yield Judged(kind, severity, priority)
+
+
+def _named(targets: Targets) -> Iterator[Judged]:
+    """Every ticket that the rules tell apart, also by the products and modules that they name."""
+    products = [None, *_told_apart([rule.product_ids for rule in targets])]
+    modules = [None, *_told_apart([rule.module_ids for rule in targets])]
+    for judged, product_id, module_id in product(_plain(), products, modules):
+        yield Judged(judged.kind, judged.severity, judged.priority, product_id, module_id)
+
+
+def _told_apart(named: Sequence[tuple[str, ...]]) -> list[str]:
+    """Of everything that is named one of each that the same rules name."""
+    by_rules: dict[tuple[int, ...], str] = {}
+    for each in sorted({one for names in named for one in names}):
+        by_rules.setdefault(tuple(number for number, names in enumerate(named) if each in names), each)
+    return list(by_rules.values())

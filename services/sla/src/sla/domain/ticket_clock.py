@@ -8,35 +8,27 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from shared.business_time.known import CalendarName, Calendars
+from shared.business_time.open_time import OpenTime
 from shared.contracts.envelope import Origin
 from shared.contracts.sla import (
     ClockEvent,
     ClockKind,
     ClockState,
+    CountedIn,
     ResumedBecause,
     SlaClockBreached,
     SlaClockCancelled,
     SlaClockMet,
     SlaClockPaused,
     SlaClockResumed,
+    SlaClockRetargeted,
     SlaClockStarted,
     SlaClockStopped,
     SlaClockWarned,
 )
-from sla.domain.clock import (
-    ENDED,
-    Clock,
-    Crossing,
-    Fact,
-    FactKind,
-    Folded,
-    Terms,
-    advance,
-    ahead,
-    first_state,
-    fold,
-    reached,
-)
+from sla.domain.clock import ENDED, Clock, Crossing, Fact, FactKind, Folded, Terms, advance, ahead, reached
+from sla.domain.fold import first_state, fold
 
 # What made a clock run that had stood; whatever else moves its due was told late.
 _BECAUSE: dict[FactKind, ResumedBecause] = {FactKind.RESUME: "released", FactKind.REOPEN: "reopened"}
@@ -85,35 +77,45 @@ class TicketClock:
         """First response or resolution."""
         return self.terms.kind
 
-    def alarm(self) -> datetime | None:
+    def names(self) -> set[CalendarName]:
+        """The versions of its calendar in which it counts."""
+        later = {one.calendar for one in self.clock.counted_in} if self.clock else set()
+        return {self.terms.calendar, *later}
+
+    def switched_to(self, facts: Iterable[Fact]) -> set[CalendarName]:
+        """The versions of its calendar to which these facts switch it."""
+        mine = (one for one in facts if one.concerns == self.kind)
+        return {self.terms.calendar._replace(version=one.calendar_version) for one in mine if one.calendar_version}
+
+    def alarm(self, calendars: Calendars) -> datetime | None:
         """When time alone changes the clock next; None for one that stands, has nothing ahead, or was imported."""
         if self.clock is None or self.clock.course != "running" or self.origin == "import":
             return None
-        warnings = ahead(self.clock, self.terms)
-        if warnings:
-            return warnings[0].at
-        return self.clock.due_at if self.clock.breached_at is None else None
+        hours = calendars.hours(self.clock.counted_in)
+        warnings = ahead(self.clock, self.terms, hours)
+        return warnings[0].at if warnings else self.clock.breaches_at(hours)
 
-    def refold(self, facts: Iterable[Fact], noticed_at: datetime) -> list[Happening]:
+    def refold(self, facts: Iterable[Fact], noticed_at: datetime, calendars: Calendars) -> list[Happening]:
         """Takes the state that all `facts` add up to; returns what that changes, in the order in which it happened."""
-        folded = fold(self.terms, facts, self.judged_until)
+        folded = fold(self.terms, facts, calendars, self.judged_until)
         if folded is None:
             return []
-        alarm, before = self.alarm(), self.clock
+        alarm, before = self.alarm(calendars), self.clock
         self.clock = folded.clock
-        if self.alarm() != alarm:
+        if self.alarm(calendars) != alarm:
             self.generation += 1
-            self.to_arm = self.alarm()
-        return self._differences(before, folded, noticed_at)
+            self.to_arm = self.alarm(calendars)
+        return self._differences(before, folded, noticed_at, calendars)
 
-    def pass_time(self, now: datetime) -> list[Happening]:
+    def pass_time(self, now: datetime, calendars: Calendars) -> list[Happening]:
         """Judges the clock up to `now`, sets the next alarm, returns the warnings and the breach that this brings."""
         if self.clock is None:
             return []
-        before, crossings = self.clock, reached(self.clock, self.terms, now)
-        self.clock = advance(self.clock, self.terms, now)
+        hours = calendars.hours(self.clock.counted_in)
+        before, crossings = self.clock, reached(self.clock, self.terms, hours, now)
+        self.clock = advance(self.clock, self.terms, hours, now)
         self.judged_until = now if self.judged_until is None else max(now, self.judged_until)
-        self.to_arm = self.alarm()
+        self.to_arm = self.alarm(calendars)
         return [
             *self._warnings(before, self.clock, crossings, now),
             *self._breach(before, self.clock, now),
@@ -138,16 +140,24 @@ class TicketClock:
             pause_reason=clock.hold if clock.course == "paused" else None,
             warned_as=warned[-1] if warned and self.origin != "import" else None,
             breached_at=clock.breached_at,
+            would_have_been_at=clock.would_have_been_at,
+            counted_in=tuple(
+                CountedIn(from_at=at, calendar_id=calendar.calendar_id, calendar_version=calendar.version)
+                for at, calendar in clock.counted_in
+            ),
         )
 
-    def _differences(self, before: Clock | None, folded: Folded, noticed_at: datetime) -> list[Happening]:
-        after = folded.clock
+    def _differences(
+        self, before: Clock | None, folded: Folded, noticed_at: datetime, calendars: Calendars
+    ) -> list[Happening]:
+        after, hours = folded.clock, calendars.hours(folded.clock.counted_in)
         told: list[Happening] = []
         if before is None:
-            before = first_state(self.terms, after.started_at)
+            before = first_state(self.terms, after, hours)
             told = [self._happening(after.started_at, SlaClockStarted)]
         changes = [
-            *self._movement(before, folded),
+            *self._switch(before, after, noticed_at),
+            *self._movement(before, folded, hours),
             *self._warnings(before, after, folded.crossings, noticed_at),
             *self._breach(before, after, noticed_at),
             *self._end(before, after),
@@ -155,9 +165,18 @@ class TicketClock:
         # Sorting is stable: what happened in the same second keeps the order of the list above.
         return [*told, *sorted(changes, key=lambda change: change.at)]
 
-    def _movement(self, before: Clock, folded: Folded) -> list[Happening]:
+    def _switch(self, before: Clock, after: Clock, noticed_at: datetime) -> list[Happening]:
+        """That it counts in another calendar from an instant on; what else changed of its course is told beside it."""
+        if before.counted_in == after.counted_in:
+            return []
+        was_due = before.due_at
+        return [self._happening(noticed_at, SlaClockRetargeted, because="calendar-switched", previous_due_at=was_due)]
+
+    def _movement(self, before: Clock, folded: Folded, hours: OpenTime) -> list[Happening]:
         """That it stands or runs as it does, told again where what is told late changed what that means."""
         after, again = folded.clock, _breach_is_another(before, folded.clock)
+        if before.counted_in != after.counted_in and before.course == after.course:
+            return []
         if after.course == "paused":
             as_before = (before.course, before.hold, before.counted_seconds) == (
                 after.course,
@@ -166,7 +185,7 @@ class TicketClock:
             )
             return [] if as_before and not again else [self._happening(after.since, SlaClockPaused)]
         if after.course == "running":
-            if (before.course, before.due_at) == (after.course, after.due_at) and not again:
+            if _runs_as_before(before, after, hours) and not again:
                 return []
             because = "corrected" if before.course == "running" else _BECAUSE.get(folded.by, "corrected")
             return [self._happening(after.since, SlaClockResumed, because=because)]
@@ -220,6 +239,14 @@ class TicketClock:
         if self.clock is None:
             raise ValueError("nothing happens to a clock before its start")
         return Happening(at, event(ticket_id=self.ticket_id, clock=self.state_of(self.clock), **told), reached)
+
+
+def _runs_as_before(before: Clock, after: Clock, hours: OpenTime) -> bool:
+    """Whether a running clock has counted the same, though in other stretches, and runs out at the same instant."""
+    if (before.course, before.due_at) != ("running", after.due_at):
+        return False
+    both = max(before.since, after.since)
+    return before.elapsed_seconds(hours, both) == after.elapsed_seconds(hours, both)
 
 
 def _breach_is_another(before: Clock, after: Clock) -> bool:

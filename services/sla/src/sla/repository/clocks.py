@@ -5,17 +5,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from shared.business_time.known import CalendarName, In
 from shared.contracts.sla import Threshold
 from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
 from sla.domain.clock import CLOCK_KINDS, Clock, Fact, FactKind, Terms
 from sla.domain.ticket_clock import TicketClock
+
+# The name of the job that switches clocks, by which what cannot be done is set aside.
+SWITCHES_JOB = "sla-switches"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,10 +67,10 @@ _ADDED_FACTS = f"""
 """
 FACT_DOCUMENT = """
     jsonb_build_array(f.fact_id, f.kind, (extract(epoch FROM f.occurred_at) * 1000000)::bigint, f.sequence, f.concerns,
-                      f.reason)
+                      f.reason, f.calendar_version, (extract(epoch FROM f.told_at) * 1000000)::bigint)
 """
-# The facts read here are those from before this statement. That is all there are: the consumer holds the partition of a
-# ticket while it applies its events, so nobody else adds a fact of the same ticket meanwhile.
+# The facts read here are those from before this statement. That is all there are: whoever adds a fact of a ticket has
+# locked its row in sla.tickets before, the consumer by keeping it and the switching of calendars by `lock_tickets`.
 _ADD_FACTS_AND_LOCK_CLOCKS = sql(f"""
     {_ADDED_FACTS}
     SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f
@@ -80,6 +84,15 @@ _ADD_FACTS_AND_READ_EARLIER = sql(f"""
     SELECT f.ticket_id, {FACT_DOCUMENT} AS fact FROM sla.clock_facts f
     WHERE f.ticket_id = ANY(CAST(:tickets AS uuid[]))
 """)
+
+
+_ADD_FACTS = sql(f"{_ADDED_FACTS} SELECT 1")
+
+
+async def add_facts(tx: Transaction, facts: Sequence[TicketFact], now: datetime) -> None:
+    """Records facts, if there are any."""
+    if facts:
+        await tx.execute(_ADD_FACTS, _given(facts, now))
 
 
 async def add_facts_and_lock_clocks(
@@ -156,6 +169,23 @@ _ARM_AGAIN = sql("""
     INSERT INTO sla.timers (due_at, clock_id, generation)
     SELECT :now, id, generation FROM sla.clocks WHERE id = :clock AND course = 'running'
 """)
+# Clocks that go on in an earlier version of their calendar than was activated, their tickets locked before anything
+# else, as by whoever keeps these.
+_CLAIM_BEHIND = sql("""
+    SELECT c.id, c.ticket_id, c.kind, c.calendar_id, c.calendar_version, c.started_at, c.correlation_id
+      FROM (SELECT v.calendar_id, max(v.version) AS version FROM sla.calendar_versions v
+             WHERE v.activated_at IS NOT NULL GROUP BY v.calendar_id) latest
+      JOIN sla.clocks c ON c.calendar_id = latest.calendar_id AND c.calendar_version < latest.version
+                       AND c.course IN ('running', 'paused')
+      JOIN sla.tickets t ON t.id = c.ticket_id
+     WHERE NOT EXISTS (SELECT FROM runtime.set_aside s WHERE s.job = :job AND s.key = CAST(c.id AS text))
+     ORDER BY t.id, c.id LIMIT :portion FOR UPDATE OF t SKIP LOCKED
+""")
+_ENDED = sql("""
+    SELECT id, ticket_id, kind, calendar_id, calendar_version, since FROM sla.clocks
+     WHERE ticket_id = ANY(CAST(:tickets AS uuid[])) AND course IN ('stopped', 'cancelled')
+""")
+_IS_THERE = sql("SELECT 1 FROM sla.clocks WHERE id = CAST(:id AS uuid)")
 _NEXT_DUE = query("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
 
 
@@ -171,6 +201,25 @@ def claimed_of(rows: Sequence[Row]) -> list[Claimed]:
         Claimed(row.timer_id, clocks.setdefault(row.id, clock_of(row)), row.armed_generation != row.generation)
         for row in rows
     ]
+
+
+async def claim_behind(tx: Transaction, _now: datetime, portion: int) -> list[Row]:
+    """At most `portion` clocks whose calendar was switched without them; passes over tickets that others hold."""
+    return await tx.fetch(_CLAIM_BEHIND, {"portion": portion, "job": SWITCHES_JOB})
+
+
+async def ended_clocks(tx: Transaction, tickets: Collection[UUID]) -> list[Row]:
+    """The clocks of these tickets that have ended, with the version in which each counted last."""
+    return await tx.fetch(_ENDED, {"tickets": sorted(tickets)})
+
+
+async def leave_to_an_operator(_tx: Transaction, _row: Row) -> None:
+    """A clock that is set aside is passed over for as long as it is: nothing is to be done to it."""
+
+
+async def is_there(tx: Transaction, clock_id: str, _now: datetime) -> bool:
+    """Whether there still is such a clock; its job finds it again once it is no longer set aside."""
+    return await tx.fetch_value(_IS_THERE, {"id": clock_id}) is not None
 
 
 async def forget_timers(tx: Transaction, ids: Sequence[int]) -> None:
@@ -198,11 +247,16 @@ def clock_of(row: Row) -> TicketClock:
     """A clock from its whole row."""
     terms = row.terms
     thresholds = tuple(Threshold(**one) for one in terms["thresholds"])
-    pinned = Terms(row.kind, row.target_seconds, frozenset(terms["pausing_holds"]), thresholds)
+    calendar = CalendarName(*terms["calendar"])
+    pinned = Terms(row.kind, row.target_seconds, frozenset(terms["pausing_holds"]), thresholds, calendar)
+    folded = {name: row[name] for name in _FOLDED}
+    folded["counted_in"] = tuple(
+        In(datetime.fromisoformat(at), CalendarName(*calendar)) for at, calendar in row.counted_in
+    )
     return TicketClock(
         **{name: row[name] for name in _SETTLED},
         terms=pinned,
-        clock=Clock(**{name: row[name] for name in _FOLDED}),
+        clock=Clock(**folded),
         judged_until=row.judged_until,
         generation=row.generation,
     )
@@ -210,9 +264,15 @@ def clock_of(row: Row) -> TicketClock:
 
 def fact_of(document: list[Any]) -> Fact:
     """A fact from the array that FACT_DOCUMENT makes."""
-    fact_id, kind, microseconds, sequence, concerns, reason = document
-    occurred_at = _EPOCH + timedelta(microseconds=microseconds)
-    return Fact(UUID(fact_id), FactKind(kind), occurred_at, sequence, concerns, reason)
+    fact_id, kind, occurred_at, sequence, concerns, reason, calendar_version, told_at = document
+    return Fact(
+        UUID(fact_id), FactKind(kind), _instant(occurred_at), sequence, concerns, reason, calendar_version,
+        None if told_at is None else _instant(told_at),
+    )  # fmt: skip
+
+
+def _instant(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def _given(facts: Sequence[TicketFact], now: datetime) -> dict[str, Any]:
@@ -225,7 +285,11 @@ def _given(facts: Sequence[TicketFact], now: datetime) -> dict[str, Any]:
 
 def _row_of(one: TicketClock) -> dict[str, Any]:
     thresholds = [threshold.model_dump() for threshold in one.terms.thresholds]
-    terms = {"pausing_holds": sorted(one.terms.pausing_holds), "thresholds": thresholds}
+    terms = {
+        "pausing_holds": sorted(one.terms.pausing_holds),
+        "thresholds": thresholds,
+        "calendar": one.terms.calendar,
+    }
     return {
         **{name: getattr(one, name) for name in _SETTLED},
         "kind": one.kind,

@@ -216,7 +216,7 @@ async def resolve_ticket(
 async def close_ticket(
     expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId
 ) -> Response:
-    """Ends a resolved ticket; until 5 days after its resolution it may be reopened."""
+    """Ends a resolved ticket; until its `reopenable_until` it may be reopened."""
     return await answer_done(idempotency, await commands.close_ticket(tx, cause, ticket_id, expected=expected))
 
 
@@ -234,7 +234,8 @@ async def note_ticket(
 async def reopen_ticket(
     expected: IfMatch, tx: Tx, cause: CauseDep, idempotency: Idempotency, ticket_id: TicketId, body: ReopenBody
 ) -> Response:
-    """Goes on with a ticket that was resolved at most 5 days ago; its resolution clock counts on."""
+    """Goes on with a ticket until its `reopenable_until`, some business days after it was resolved; its resolution
+    clock counts on."""
     done = await commands.reopen_ticket(tx, cause, ticket_id, reason=body.reason, expected=expected)
     return await answer_done(idempotency, done)
 

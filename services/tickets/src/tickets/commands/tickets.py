@@ -32,7 +32,7 @@ from tickets.domain.reporting import reported_instant
 from tickets.domain.routing import CALL_CENTRE, route
 from tickets.domain.ticket import Ticket
 from tickets.domain.urgency import Stated, Urgency, facts_of, require_scheme, settle
-from tickets.repository import catalogue, history, people, teams, urgency
+from tickets.repository import catalogue, contracts, history, people, teams, urgency
 from tickets.repository import tickets as repository
 
 
@@ -299,7 +299,8 @@ async def resolve_ticket(
     Raises TicketNotFound, VersionChanged, ActionNotAllowed, OccurredBeforeItBegan, UnknownResolutionCode.
     """
     ticket, cause = await load_to_change(tx, cause, ticket_id, expected)
-    resolved = ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason)
+    terms = await contracts.read_closing_terms(tx, ticket)
+    resolved = ticket.resolve(code, text, at=cause.occurred_at, late_reason=late_reason, terms=terms)
     if not await catalogue.is_code_in_use(tx, code):
         raise unknown_resolution_code(code, await catalogue.entries_in_use(tx, "resolution-code"))
     return await store_done(tx, cause, ticket, *resolved)

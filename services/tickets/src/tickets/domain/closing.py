@@ -1,15 +1,23 @@
-"""How long a settled ticket may still come back, and when it closes by itself."""
+"""How long a settled ticket may still come back, and when it closes by itself: in business days of its contract."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
 
+from shared.business_time.calendar import read_calendar
+from shared.business_time.index import Index
+from shared.business_time.open_time import OpenTime
+from shared.business_time.seconds import instant, second
+from shared.contracts.calendars import WrittenCalendar, WrittenWeek
 from shared.errors import Conflict
 
-# So long after its resolution the same ticket goes on when it turns out that it was none.
-REOPEN_WITHIN = timedelta(days=5)
-# So long after its resolution it closes by itself, when nobody has objected.
-OBJECT_WITHIN = timedelta(days=3)
+# What is usual, for as long as nothing is known here of the contract, its type or its calendar.
+REOPEN_DAYS, OBJECTION_DAYS = 5, 3
+_NINE_TO_SIX = (("09:00", "18:00"),)
+_WEEKDAYS = WrittenWeek(mon=_NINE_TO_SIX, tue=_NINE_TO_SIX, wed=_NINE_TO_SIX, thu=_NINE_TO_SIX, fri=_NINE_TO_SIX)
+_OFFICE_HOURS = WrittenCalendar(timezone="America/Argentina/Buenos_Aires", weekly=_WEEKDAYS)
 
 
 class ReopenWindowPassed(Conflict):
@@ -19,10 +27,45 @@ class ReopenWindowPassed(Conflict):
     title = "The ticket can no longer be reopened"
 
 
-def require_reopenable(number: str, resolved_at: datetime | None, at: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class ClosingTerms:
+    """So many business days after its resolution a ticket may come back, and closes when nobody has objected."""
+
+    reopen_days: int
+    objection_days: int
+    hours: OpenTime
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Until when a resolved ticket may be reopened, and when it closes by itself."""
+
+    reopenable_until: datetime
+    closes_at: datetime
+
+
+@cache
+def office_hours() -> OpenTime:
+    """Monday to Friday, 09 to 18 in Buenos Aires, without holidays."""
+    return Index(read_calendar(_OFFICE_HOURS))
+
+
+def usual_terms() -> ClosingTerms:
+    """What holds where nothing is known."""
+    return ClosingTerms(REOPEN_DAYS, OBJECTION_DAYS, office_hours())
+
+
+def windows_after(resolved_at: datetime, terms: ClosingTerms) -> Windows:
+    """Both end with the closing of a business day; that of the resolution does not count. No days end at once."""
+    begun = second(resolved_at)
+    ends = [instant(terms.hours.add_days(begun, days)) for days in (terms.reopen_days, terms.objection_days)]
+    return Windows(*(max(resolved_at, end) for end in ends))
+
+
+def require_reopenable(number: str, reopenable_until: datetime | None, at: datetime) -> None:
     """Checks that a ticket was not resolved too long ago to go on. Raises ReopenWindowPassed."""
-    if resolved_at is not None and at > resolved_at + REOPEN_WITHIN:
+    if reopenable_until is not None and at > reopenable_until:
+        until = reopenable_until.isoformat()
         raise ReopenWindowPassed(
-            f"{number} was resolved more than {REOPEN_WITHIN.days} days ago: open a new one and name it there",
-            resolved_at=resolved_at.isoformat(),
+            f"{number} could be reopened until {until}: open a new one and name it there", reopenable_until=until
         )

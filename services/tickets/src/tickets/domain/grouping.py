@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.contracts.tickets import Groups
 from shared.errors import Invalid
 from tickets.domain.catalogue import Category
-from tickets.domain.urgency import KnownContract
+from tickets.domain.contract import KnownContract
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Standing:
     level: int
     target: Target | None
     immediate: bool
-    resolved_at: datetime | None
+    reopenable_until: datetime | None
     now: datetime
     named: Naming
 
@@ -52,7 +52,7 @@ def _possibility(ticket: Standing, rule: Rule, permitted: Collection[str]) -> Po
         if rule.action == "complete":
             require_incomplete(ticket.number, ticket.named)
         if rule.action == "reopen":
-            require_reopenable(ticket.number, ticket.resolved_at, ticket.now)
+            require_reopenable(ticket.number, ticket.reopenable_until, ticket.now)
         if rule.action == "escalate":
             check_any_step(ticket.number, ticket.target, _reach(ticket, permitted))
     except (Conflict, Forbidden) as problem:

@@ -15,7 +15,7 @@ _NAMED = 5
 
 Kind = Literal[
     "team-without-members", "team-without-lead", "team-without-rota", "rota-with-hole", "client-without-contract",
-    "client-without-installation",
+    "client-without-installation", "no-calendar",
 ]  # fmt: skip
 
 
@@ -55,8 +55,15 @@ class Found:
     rotas: Sequence[tuple[Subject, Rota]]
     without_contract: Sequence[Subject]
     without_installation: Sequence[Subject]
+    has_calendar: bool
 
 
+_NO_CALENDAR = Lack(
+    "no-calendar",
+    (),
+    "no calendar has come: nobody can say what is left of a clock that runs, and windows are those of office hours",
+    "run `python -m sla migrate`, which loads the shipped ones, and see that the relay of sla runs",
+)
 _IN_A_FILE = "or in a file with `python -m tickets load FILE`"
 
 
@@ -83,6 +90,8 @@ def lacks(found: Found, now: datetime) -> Iterator[Lack]:
     )
     for subject, rota in found.rotas:
         yield from _hole(subject, rota, now)
+    if not found.has_calendar:
+        yield _NO_CALENDAR
     yield from _lack(
         "client-without-contract",
         found.without_contract,

@@ -33,9 +33,9 @@ CONDITIONS: Mapping[str, str] = {
         "OR wake_at IS NOT NULL)"
     ),
     "tickets_resolution": (
-        "num_nonnulls(resolution_code, resolution_text, resolved_at) = "
-        "CASE WHEN status IN ('resolved', 'closed') THEN 3 ELSE 0 END"
+        "num_nonnulls(resolution_code, resolution_text, resolved_at, reopenable_until) = "
+        "CASE WHEN status IN ('resolved', 'closed') THEN 4 ELSE 0 END"
     ),
-    "tickets_end": "(closed_at IS NOT NULL) = (status = 'closed') "
+    "tickets_end": "(closes_at IS NOT NULL) = (status = 'resolved') AND (closed_at IS NOT NULL) = (status = 'closed') "
     "AND (cancelled_at IS NOT NULL) = (status = 'cancelled')",
 }

@@ -43,7 +43,7 @@ from shared.contracts.tickets import (
 from shared.errors import NotFound
 from shared.lateness import require_after
 from tickets.domain.attention import Attention, NothingCalls, addressee_of, answered, can_call
-from tickets.domain.closing import require_reopenable
+from tickets.domain.closing import ClosingTerms, require_reopenable, usual_terms, windows_after
 from tickets.domain.escalation import ANALYSTS, EVERYWHERE, LEVEL_OF, Reach, check_step
 from tickets.domain.hands import AlreadyAssigned, AlreadyOwned, Participant, hands_left, joined, left
 from tickets.domain.holding import check_wake_at
@@ -61,7 +61,9 @@ class TicketNotFound(NotFound):
 
 
 _NO_HOLD: Mapping[str, None] = {"hold_reason": None, "hold_note": None, "held_at": None, "wake_at": None}
-_NOT_RESOLVED: Mapping[str, None] = {"resolution_code": None, "resolution_text": None, "resolved_at": None}
+_NOT_RESOLVED: Mapping[str, None] = dict.fromkeys(
+    ("resolution_code", "resolution_text", "resolved_at", "reopenable_until", "closes_at")
+)
 # What brought the work where it is; in any other status it goes on after a hold, or a resolution that was none.
 _CAME_TO: Mapping[Status, str] = {"on_hold": "was put on hold", "resolved": "was resolved"}
 
@@ -75,7 +77,8 @@ class Ticket:
     `classification` is the version at which product, module and installation came to be what they are.
 
     `last_fact_at` is when the latest of its own facts was recorded: the next one comes after it. `course_at` is when
-    the work on it came to run, rest or be done as it does: what is told late of that happened after it.
+    the work on it came to run, rest or be done as it does: what is told late of that happened after it. Until
+    `reopenable_until` it may come back, whatever becomes of its contract since; at `closes_at` it closes by itself.
     """
 
     id: UUID
@@ -104,6 +107,8 @@ class Ticket:
     resolution_code: str | None = None
     resolution_text: str | None = None
     resolved_at: datetime | None = None
+    reopenable_until: datetime | None = None
+    closes_at: datetime | None = None
     closed_at: datetime | None = None
     reopenings: int = 0
     cancelled_at: datetime | None = None
@@ -274,10 +279,15 @@ class Ticket:
         return ticket, (event,)
 
     def resolve(
-        self, code: str, text: str, *, at: datetime, late_reason: str | None = None
+        self, code: str, text: str, *, at: datetime, late_reason: str | None = None, terms: ClosingTerms | None = None
     ) -> tuple[Ticket, tuple[TicketEvent, ...]]:
-        """The service works again, or the question is answered; a running hold ends with it."""
+        """The service works again, or the question is answered; a running hold ends with it.
+
+        By `terms`, else what is usual, it may come back and closes by itself.
+        """
         ticket = self._turned("resolve", at, resolution_code=code, resolution_text=text, resolved_at=at, **_NO_HOLD)
+        windows = windows_after(at, terms or usual_terms())
+        ticket = replace(ticket, reopenable_until=windows.reopenable_until, closes_at=windows.closes_at)
         was_held = self.hold_reason is not None
         event = ticket.fact_of(
             TicketResolved, code=code, text=text, was_held=was_held, occurred_late_reason=late_reason
@@ -286,7 +296,7 @@ class Ticket:
 
     def close(self, *, at: datetime, because: ClosedBecause = "asked") -> tuple[Ticket, tuple[TicketEvent, ...]]:
         """Ends the ticket; it may still be reopened for a while."""
-        ticket = self._turned("close", at, closed_at=at)
+        ticket = self._turned("close", at, closed_at=at, closes_at=None)
         return ticket, (ticket.fact_of(TicketClosed, because=because),)
 
     def reopen(
@@ -295,7 +305,7 @@ class Ticket:
         """Goes on with what was taken for settled; `scheme` judged it, and may hold it for more urgent the so-manieth
         time. Raises ReopenWindowPassed, or what the workflow raises."""
         ticket = self._turned("reopen", at, closed_at=None, reopenings=self.reopenings + 1, **_NOT_RESOLVED)
-        require_reopenable(self.number, self.resolved_at, at)
+        require_reopenable(self.number, self.reopenable_until, at)
         ticket = replace(ticket, opening=reopened(self.opening, scheme, ticket.reopenings))
         return ticket, (ticket.fact_of(TicketReopened, reason=reason, previous_status=self.status),)
 

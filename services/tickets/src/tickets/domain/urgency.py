@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.contract_choice import Choice, choose_contract
 from shared.contracts.tickets import ImpactAnswers
 from shared.errors import Invalid, Unavailable
+from tickets.domain.contract import KnownContract
 from tickets.domain.opening import Opening
 from tickets.domain.scheme import Facts, Scheme, bounded
 
@@ -25,18 +26,6 @@ class NoScheme(Unavailable):
 
     code = "no-scheme"
     title = "No scheme of urgency is in force"
-
-
-@dataclass(frozen=True, slots=True)
-class KnownContract:
-    """A contract as far as priority depends on it. `promised_s1_seconds` is the promised resolution of severity 1."""
-
-    id: str
-    contract_type: str
-    valid_from: datetime
-    valid_until: datetime | None
-    promised_s1_seconds: int | None
-    product_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

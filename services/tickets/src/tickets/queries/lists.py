@@ -13,7 +13,7 @@ from shared.db.transaction import Reader
 from tickets.domain.workflow import ENDED
 from tickets.queries import search
 from tickets.queries.filters import TicketFilter, check, has_closing, has_due, narrow, statuses_of
-from tickets.queries.rows import Included, row_of
+from tickets.queries.rows import Included, columns_of, write_rows
 from tickets.queries.views import CALLS_WHEN_CLOSED, VIEWS
 
 Sort = Literal["opened", "due"]
@@ -53,11 +53,13 @@ async def list_tickets(
     page, values = _page(wanted, sort, after, limit)
     keys = _KEYS[sort]
     statement = sql(
-        f"SELECT {', '.join(f'page.{key}' for key in keys)}, {row_of(include)}::text AS row FROM ({page}) page "
+        f"SELECT {', '.join(f'page.{key}' for key in keys)}, {columns_of(include)} FROM ({page}) page "
         f"JOIN tickets.tickets t ON t.id = page.id LEFT JOIN tickets.open_tickets o ON o.id = t.id "
         f"ORDER BY {_order(sort, 'page')}"
     )
-    return [tuple(row) for row in await connection.fetch(statement, {**values, "now": now})]
+    found = await connection.fetch(statement, values)
+    rows = await write_rows(connection, found, include, now)
+    return [(*tuple(row)[: len(keys)], written) for row, written in zip(found, rows, strict=True)]
 
 
 def _page(wanted: TicketFilter, sort: Sort, after: tuple[Any, ...] | None, limit: int) -> tuple[str, dict[str, Any]]:

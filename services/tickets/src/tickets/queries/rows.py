@@ -4,51 +4,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Annotated, Literal, get_args
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
 from shared.contracts.codes import written
 from shared.contracts.devlink import TaskStatus
-from shared.contracts.sla import ClockKind
 from shared.contracts.tickets import HoldReason
+from shared.db.transaction import Reader, Row
+from tickets.queries.clocks import TOLD, ClockShort, ClockView, NextDue, in_short, read_clocks
 from tickets.queries.tickets import (
-    CLOCK_REMAINING,
-    CLOCK_STATE,
-    CLOCKS,
     ENVIRONMENT,
     OF_TICKET,
     SUMMARY,
     TASKS,
     AttentionView,
-    ClockView,
     EnvironmentView,
     ParticipantView,
     TaskView,
     TicketSummary,
 )
-from tickets.queries.written import View, object_of
+from tickets.queries.written import View, object_of, spliced
 
 Included = Literal["description", "participants", "environment", "clocks", "tasks"]
-
-
-class NextDue(View):
-    """The running clock that runs out first."""
-
-    kind: Annotated[str, written(ClockKind)]
-    at: AwareDatetime
-    remaining_seconds: int
-    breached: bool
-
-
-class ClockShort(View):
-    """A clock at `server_time`, as in the view of the ticket."""
-
-    state: str = Field(description="in one word, as in the view of the ticket", examples=["running"])
-    due_at: AwareDatetime | None
-    remaining_seconds: int
-    breached: bool = Field(description="it has run out, whatever became of it afterwards")
 
 
 class EnvironmentShort(View):
@@ -96,26 +76,6 @@ class TicketRow(TicketSummary):
     more: RowMore | None = Field(description="what `include` asked for; null without it")
 
 
-def _clock(kind: str) -> str:
-    short = object_of(
-        ClockShort,
-        "k",
-        state=CLOCK_STATE,
-        remaining_seconds=CLOCK_REMAINING,
-        breached="k.breached_at IS NOT NULL",
-    )
-    return f"""(SELECT {short} FROM tickets.clocks k WHERE k.ticket_id = t.id AND k.kind = '{kind}'
-                 ORDER BY k.cycle DESC, k.due_at, k.id LIMIT 1)"""
-
-
-_NEXT_DUE = object_of(
-    NextDue,
-    "o",
-    kind="o.due_kind",
-    at="o.due_at",
-    remaining_seconds="floor(extract(epoch FROM o.due_at - :now))::bigint",
-    breached="o.due_breached",
-)
 _CUSTOMISED = """CASE WHEN e.state = 'resolved' THEN (
     SELECT count(*) FROM jsonb_array_elements(e.data -> 'modules') m WHERE m ->> 'nature' = 'customised') END"""
 _SHORT = object_of(EnvironmentShort, "e", version="e.data ->> 'product_version'", customised_modules=_CUSTOMISED)
@@ -128,24 +88,37 @@ _MORE = {
     "description": "t.description",
     "participants": "t.participants",
     "environment": ENVIRONMENT,
-    "clocks": CLOCKS,
     "tasks": TASKS,
 }
 
 
-def row_of(include: Collection[Included]) -> str:
-    """The SQL of the row of a ticket `t`, whose row in the queue is `o`, with what else is asked for."""
-    more = {name: _MORE[name] if name in include else "NULL" for name in get_args(Included)}
-    return object_of(
-        TicketRow,
-        "t",
-        **SUMMARY,
-        updated_at="t.last_fact_at",
-        clocks="COALESCE(o.clocks, 'ended')",
-        next_due=f"CASE WHEN o.due_at IS NOT NULL THEN {_NEXT_DUE} END",
-        response=_clock("response"),
-        resolution=_clock("resolution"),
-        environment=_ENVIRONMENT,
-        task=_TASK,
-        more=object_of(RowMore, "t", **more) if include else "NULL",
-    )
+# Of a row everything but its clocks and what else is asked for, which are told beside it.
+_ROW = object_of(
+    TicketRow,
+    "t",
+    left_out=("next_due", "response", "resolution", "more"),
+    **SUMMARY,
+    updated_at="t.last_fact_at",
+    clocks="COALESCE(o.clocks, 'ended')",
+    environment=_ENVIRONMENT,
+    task=_TASK,
+)
+
+
+def columns_of(include: Collection[Included]) -> str:
+    """The SQL of what `write_rows` reads of a ticket `t`, whose row in the queue is `o`."""
+    asked = {name: written if name in include else "NULL" for name, written in _MORE.items()}
+    more = object_of(RowMore, "t", left_out=("clocks",), **asked) if include else "NULL"
+    return f"{_ROW}::text AS row, {more}::text AS more, {TOLD} AS told, o.id IS NOT NULL AS is_queued"
+
+
+async def write_rows(
+    connection: Reader, found: Sequence[Row], include: Collection[Included], now: datetime
+) -> list[str]:
+    """The JSON of the rows of a list, with what its clocks show at an instant and what else was asked for."""
+    rows = []
+    for row, clocks in zip(found, await read_clocks(connection, (each.told for each in found), now), strict=True):
+        more = row.more and spliced(row.more, {"clocks": clocks if "clocks" in include else None})
+        shown = spliced(row.row, in_short(clocks, is_queued=row.is_queued))
+        rows.append(f'{shown[:-1]}, "more": {more or "null"}}}')
+    return rows

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
@@ -15,7 +14,6 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.contracts.codes import written
 from shared.contracts.devlink import TaskStatus
-from shared.contracts.sla import ClockCourse, ClockKind, ClockOutcome
 from shared.contracts.tickets import (
     Addressee,
     AttentionReason,
@@ -38,8 +36,9 @@ from tickets.domain.possible import Standing, possibilities
 from tickets.domain.ticket import TicketNotFound
 from tickets.domain.workflow import Action
 from tickets.queries import history
+from tickets.queries.clocks import TOLD, ClockView, read_clocks
 from tickets.queries.history import HistoryEntry
-from tickets.queries.written import Named, View, array_of, object_of
+from tickets.queries.written import Named, View, array_of, object_of, spliced
 from tickets.repository.queue import IMMEDIATE
 
 
@@ -115,31 +114,6 @@ class EnvironmentView(View):
 
     state: Literal["pending", "resolved", "unknown"]
     data: dict[str, Any] | None
-
-
-class ClockView(View):
-    """One clock at `server_time`. `due_at` is null while paused; what is left is negative after the due."""
-
-    id: UUID
-    kind: Annotated[str, written(ClockKind)]
-    cycle: int
-    state: str = Field(
-        description="in one word: `void`, `cancelled`, `met`, `breached`, `paused`, else its course",
-        examples=["running"],
-    )
-    course: Annotated[str, written(ClockCourse)]
-    outcome: Annotated[str, written(ClockOutcome)]
-    due_at: AwareDatetime | None
-    remaining_seconds: int
-    since: AwareDatetime = Field(description="when its present course began")
-    pause_reason: Annotated[str, written(HoldReason)] | None
-    target_seconds: int
-    elapsed_seconds: int = Field(description="what had been counted at `since`")
-    started_at: AwareDatetime
-    contract_id: str | None
-    contract_version: int
-    warned_as: str | None = Field(description="the furthest threshold reached, as the contract says it: `50%`")
-    breached_at: AwareDatetime | None
 
 
 class TaskView(View):
@@ -222,6 +196,11 @@ class TicketView(TicketSummary):
     attention: list[AttentionView] = Field(description="what it calls for; whatever the addressee does answers it")
     hold: HoldView | None
     resolution: ResolutionView | None
+    reopenable_until: AwareDatetime | None = Field(
+        description="until when a resolved or closed ticket may be reopened: so many business days of its contract "
+        "after the resolution"
+    )
+    closes_at: AwareDatetime | None = Field(description="when a resolved ticket closes by itself; likewise")
     closed_at: AwareDatetime | None
     cancelled_at: AwareDatetime | None
     environment: EnvironmentView
@@ -278,18 +257,6 @@ OF_TICKET = "tickets.environments e WHERE e.ticket_id = t.id AND e.classificatio
 ENVIRONMENT = f"""COALESCE(
     (SELECT {object_of(EnvironmentView, "e")} FROM {OF_TICKET}),
     '{{"state": "pending", "data": null}}')"""
-# Of a clock `k`, for every answer that shows one.
-CLOCK_STATE = (
-    "CASE WHEN k.course IN ('void', 'cancelled') THEN k.course WHEN k.outcome <> 'pending' THEN k.outcome "
-    "ELSE k.course END"
-)
-# What runs without a due (nothing tells that today) has what it had when it began to.
-CLOCK_REMAINING = (
-    "COALESCE(CASE WHEN k.course = 'running' THEN floor(extract(epoch FROM k.due_at - :now))::bigint END, "
-    "k.target_seconds - k.elapsed_seconds)"
-)
-_CLOCK = object_of(ClockView, "k", state=CLOCK_STATE, remaining_seconds=CLOCK_REMAINING)
-CLOCKS = array_of(_CLOCK, "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id")
 TASKS = array_of(object_of(TaskView, "d"), "d.id", "tickets.tasks d WHERE d.ticket_id = t.id")
 _RELATION = " ".join(f"WHEN '{kind}' THEN '{COUNTERPART[kind]}'" for kind in get_args(LinkKind))
 _RELATED = object_of(
@@ -304,9 +271,11 @@ _RELATED = object_of(
 _LINKS = """(SELECT l.* FROM tickets.links l WHERE l.from_id = t.id AND l.unlinked_at IS NULL
              UNION ALL SELECT l.* FROM tickets.links l WHERE l.to_id = t.id AND l.unlinked_at IS NULL) l
     JOIN tickets.tickets o ON o.id = CASE WHEN l.from_id = t.id THEN l.to_id ELSE l.from_id END"""
+# Everything but its clocks, which are told beside it.
 _TICKET = object_of(
     TicketView,
     "t",
+    left_out=("clocks",),
     **SUMMARY,
     category=_where("t.category", _named("categories", "t.category")),
     hold=_where("t.hold_reason", _HOLD),
@@ -317,7 +286,6 @@ _TICKET = object_of(
         "e.classification",
         "tickets.environments e WHERE e.ticket_id = t.id AND e.classification < t.classification",
     ),
-    clocks=CLOCKS,
     tasks=TASKS,
     related=array_of(_RELATED, "l.linked_at, l.id", _LINKS),
     history=history.LAST,
@@ -325,14 +293,16 @@ _TICKET = object_of(
     server_time="CAST(:now AS timestamptz)",
 )
 _STANDING = (
-    f"t.number, t.status, t.level, t.target, {IMMEDIATE} AS immediate, t.resolved_at, "
+    f"t.number, t.status, t.level, t.target, {IMMEDIATE} AS immediate, t.reopenable_until, "
     "t.product_id, t.module_id, t.installation_id"
 )
-VIEW = sql(f"SELECT t.version, {_STANDING}, {_TICKET}::text AS view FROM tickets.tickets t WHERE t.id = :id")
+VIEW = sql(
+    f"SELECT t.version, {_STANDING}, {_TICKET}::text AS view, {TOLD} AS clocks FROM tickets.tickets t WHERE t.id = :id"
+)
 
 
 async def view_ticket(connection: Reader, id: UUID, now: datetime, permitted: Collection[str]) -> tuple[int, str]:
-    """Version and whole view of a ticket as JSON, from one statement; what may be done to it with these permissions.
+    """Version and whole view of a ticket at an instant, as JSON; what may be done to it then with these permissions.
 
     Raises TicketNotFound.
     """
@@ -340,6 +310,7 @@ async def view_ticket(connection: Reader, id: UUID, now: datetime, permitted: Co
     if row is None:
         raise TicketNotFound(f"there is no ticket {id}: look it up with GET /v1/tickets?q=…")
     named = Naming(row.product_id, row.module_id, row.installation_id)
-    standing = Standing(row.number, row.status, row.level, row.target, row.immediate, row.resolved_at, now, named)
-    actions = json.dumps([asdict(one) for one in possibilities(standing, permitted)], ensure_ascii=False)
-    return row.version, f'{row.view[:-1]}, "actions": {actions}}}'
+    standing = Standing(row.number, row.status, row.level, row.target, row.immediate, row.reopenable_until, now, named)
+    (clocks,) = await read_clocks(connection, [row.clocks], now)
+    beside = {"clocks": clocks, "actions": [asdict(one) for one in possibilities(standing, permitted)]}
+    return row.version, spliced(row.view, beside)

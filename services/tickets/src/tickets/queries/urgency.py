@@ -17,12 +17,12 @@ from shared.contracts.tickets import ImpactAnswers, Kind, Priority, Severity
 from shared.db.statement import query
 from shared.db.transaction import Reader, Row
 from tickets.documents import SchemeTerms
+from tickets.domain.contract import KnownContract
 from tickets.domain.grouping import Asked, KnownClient, known_client, resolve_groups
 from tickets.domain.scheme import Assessed, NoSuchScheme, Scheme, check_sense
 from tickets.domain.shipped import differing
 from tickets.domain.ticket import TicketNotFound
 from tickets.domain.urgency import (
-    KnownContract,
     Stated,
     Urgency,
     facts_of,

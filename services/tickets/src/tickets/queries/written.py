@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 # A function of PostgreSQL takes a hundred arguments.
@@ -29,19 +33,25 @@ class Recorded(View):
     changed_by: str = Field(description="the actor of the last change")
 
 
-def object_of(view: type[View], alias: str, **by_hand: str) -> str:
+def object_of(view: type[View], alias: str, *, left_out: Collection[str] = (), **by_hand: str) -> str:
     """The SQL of a JSON object with the fields of a view: each is the column of its name, or what is given by hand.
 
-    Raises ValueError for something given by hand that the view does not have.
+    What is left out is spliced in afterwards. Raises ValueError for a field that the view does not have.
     """
-    if unknown := by_hand.keys() - view.model_fields.keys():
+    if unknown := {*left_out, *by_hand} - view.model_fields.keys():
         raise ValueError(f"{view.__name__} has no {', '.join(sorted(unknown))}")
-    values = {name: by_hand.get(name, f"{alias}.{name}") for name in view.model_fields}
+    named = [name for name in view.model_fields if name not in left_out]
+    values = {name: by_hand.get(name, f"{alias}.{name}") for name in named}
     if len(values) > MOST_PAIRS:
         columns = ", ".join(f"{value} AS {name}" for name, value in values.items())
         return f"(SELECT row_to_json(whole) FROM (SELECT {columns}) whole)"  # noqa: S608 - written here
     pairs = ", ".join(f"'{name}', {value}" for name, value in values.items())
     return f"json_build_object({pairs})"
+
+
+def spliced(document: str, beside: Mapping[str, Any]) -> str:
+    """The text of a JSON object that PostgreSQL wrote, with more fields."""
+    return f"{document[:-1]}, {json.dumps(beside, ensure_ascii=False)[1:]}"
 
 
 def array_of(written: str, order: str, source: str) -> str:

@@ -93,7 +93,7 @@ _REFRESH_STORED = _refresh("jsonb_populate_record(NULL::tickets.tickets, CAST(:t
 _REFRESH_LOCKED = _refresh("(SELECT * FROM tickets.tickets WHERE id = ANY(CAST(:ids AS uuid[])))")
 _LOCK_EVERY_OPEN = sql(f"""
     SELECT id FROM tickets.tickets t
-    WHERE t.status NOT IN ({_ENDED}) OR t.resolved_at >= :resolved_since
+    WHERE t.status NOT IN ({_ENDED}) OR t.reopenable_until >= :now
           OR EXISTS (SELECT FROM tickets.open_tickets o WHERE o.id = t.id)
     ORDER BY id FOR NO KEY UPDATE
 """)
@@ -112,9 +112,9 @@ async def refresh_open(tx: Transaction, ids: Collection[UUID]) -> None:
         await tx.write(_REFRESH_LOCKED, {"ids": sorted(ids)})
 
 
-async def lock_every_open(tx: Transaction, *, resolved_since: datetime) -> list[UUID]:
-    """Locks every ticket that is in the queue, belongs there, or may be reopened: was resolved since that instant."""
-    return [row["id"] for row in await tx.fetch(_LOCK_EVERY_OPEN, {"resolved_since": resolved_since})]
+async def lock_every_open(tx: Transaction, now: datetime) -> list[UUID]:
+    """Locks every ticket that is in the queue, belongs there, or may still be reopened."""
+    return [row["id"] for row in await tx.fetch(_LOCK_EVERY_OPEN, {"now": now})]
 
 
 async def refresh_stored(tx: Transaction, row: dict[str, Any]) -> None:

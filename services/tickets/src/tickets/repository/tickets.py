@@ -24,9 +24,9 @@ from tickets.domain.opening import Handover, Opening
 from tickets.domain.routing import CALL_CENTRE, Coverage
 from tickets.domain.scheme import Scheme
 from tickets.domain.ticket import Ticket, TicketNotFound
-from tickets.domain.urgency import KnownContract
 from tickets.repository import history, queue
 from tickets.repository.catalogue import category, category_of
+from tickets.repository.contracts import contracts_in, contracts_of
 from tickets.repository.teams import coverages_of, covering
 from tickets.repository.urgency import in_force, scheme_in
 
@@ -67,23 +67,20 @@ _LOAD_WITH_HANDOVER = sql(f"""
 """)
 
 # What was taken meanwhile is seen as it is once its row is locked, and passed over then.
-_LOAD_NEXT = sql(f"""
+_NEXT = f"""
     SELECT {_HANDOVER_COLUMNS} FROM tickets.open_tickets o JOIN tickets.tickets t ON t.id = o.id
      WHERE o.assignee IS NULL AND o.status IN ('new', 'in_progress')
        AND t.assignee IS NULL AND t.status IN ('new', 'in_progress')
        AND o.team IN (SELECT m.id FROM tickets.teams m
                        WHERE m.members @> jsonb_build_array(CAST(:person AS text)) AND NOT m.retired
                          AND (CAST(:team AS text) IS NULL OR m.id = :team))
-     ORDER BY o.turn, o.turn_by, o.severity, o.priority, o.id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
-""")
+     ORDER BY o.turn, o.turn_by, o.severity, o.priority, o.id LIMIT 1 FOR UPDATE OF t
+"""
+_LOAD_NEXT, _WAIT_FOR_NEXT = sql(f"{_NEXT} SKIP LOCKED"), sql(_NEXT)
 
 # What the replicas say of the ids named.
-_REPLICAS = """
-           (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', COALESCE((
-                       SELECT json_agg(json_build_object('id', k.id, 'contract_type', k.contract_type,
-                                  'valid_from', k.valid_from, 'valid_until', k.valid_until,
-                                  'promised_s1_seconds', k.promised_s1_seconds, 'product_ids', k.product_ids))
-                         FROM tickets.contracts k WHERE k.client_id = c.id AND NOT k.retired), '[]'))
+_REPLICAS = f"""
+           (SELECT json_build_object('tier', c.tier, 'retired', c.retired, 'contracts', {contracts_of("c.id")})
               FROM tickets.clients c WHERE c.id = :client_id)::text AS client,
            (SELECT p.retired FROM tickets.products p WHERE p.id = :product_id) AS product_retired,
            (SELECT json_build_object('product_id', m.product_id, 'client_id', m.client_id, 'retired', m.retired)
@@ -155,9 +152,11 @@ async def load_ticket_if_any(tx: Transaction, id: UUID) -> Ticket | None:
 async def load_next(tx: Transaction, person_id: str, team: str | None) -> Ticket | None:
     """The first ticket that nobody has in the queues of somebody's teams, locked; None where there is none.
 
-    Passes over what others are taking.
+    Passes over what others are taking; where nothing else is left it waits for that, since it may be no more than what
+    another service tells of the ticket.
     """
-    row = await tx.fetch_first(_LOAD_NEXT, {"person": person_id, "team": team})
+    asked = {"person": person_id, "team": team}
+    row = await tx.fetch_first(_LOAD_NEXT, asked) or await tx.fetch_first(_WAIT_FOR_NEXT, asked)
     return None if row is None else _ticket_of(row)
 
 
@@ -219,18 +218,7 @@ def _known(row: Row) -> Known:
 def _known_client(found: Any) -> KnownClient | None:
     if found is None:
         return None
-    contracts = tuple(
-        KnownContract(
-            id=one["id"],
-            contract_type=one["contract_type"],
-            valid_from=datetime.fromisoformat(one["valid_from"]),
-            valid_until=datetime.fromisoformat(one["valid_until"]) if one["valid_until"] else None,
-            promised_s1_seconds=one["promised_s1_seconds"],
-            product_ids=tuple(one["product_ids"]),
-        )
-        for one in found["contracts"]
-    )
-    return KnownClient(tier=found["tier"], retired=found["retired"], contracts=contracts)
+    return KnownClient(tier=found["tier"], retired=found["retired"], contracts=contracts_in(found["contracts"]))
 
 
 def _brief(snapshot: Any) -> EnvironmentBrief | None:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from shared.db.statement import Statement, query, sql
 from shared.db.transaction import Transaction
-from tickets.domain.closing import OBJECT_WITHIN
 
 # The names of the jobs, by which what cannot be done is set aside.
 HOLDS_JOB, CLOSING_JOB = "tickets-holds", "tickets-closing"
@@ -28,7 +27,7 @@ def _claim(due: str, order: str) -> Statement:
 
 
 _CLAIM_HOLDS = _claim("t.wake_at <= :now", "t.wake_at")
-_CLAIM_UNOPPOSED = _claim("t.status = 'resolved' AND t.resolved_at <= :now", "t.resolved_at")
+_CLAIM_UNOPPOSED = _claim("t.closes_at <= :now", "t.closes_at")
 _NEXT_HOLD = query(
     f"SELECT min(t.wake_at) FROM tickets.tickets t WHERE t.wake_at IS NOT NULL AND {_NOT_SET_ASIDE}"  # noqa: S608
 )
@@ -42,9 +41,8 @@ async def claim_holds(tx: Transaction, now: datetime, portion: int) -> Sequence[
 
 
 async def claim_unopposed(tx: Transaction, now: datetime, portion: int) -> Sequence[UUID]:
-    """Tickets that were resolved so long ago that they may close by themselves."""
-    wanted = {"now": now - OBJECT_WITHIN, "portion": portion, "job": CLOSING_JOB}
-    return [row.id for row in await tx.fetch(_CLAIM_UNOPPOSED, wanted)]
+    """Tickets to whose resolution nobody has objected for as long as the contract says."""
+    return [row.id for row in await tx.fetch(_CLAIM_UNOPPOSED, {"now": now, "portion": portion, "job": CLOSING_JOB})]
 
 
 async def next_hold(tx: Transaction) -> datetime | None:

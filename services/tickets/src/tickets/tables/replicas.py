@@ -54,12 +54,35 @@ contracts = Table(
     metadata,
     text("id", primary_key=True),
     text("client_id"),
-    text("contract_type"),
-    instant("valid_from"),
-    instant("valid_until", nullable=True),
-    integer("promised_s1_seconds", nullable=True),
-    document("product_ids", server_default="[]"),
+    # Of each version what is read here: every opening reads them all.
+    document("versions"),
     flag("retired"),
     sequence(),
 )
 Index("contracts_by_client", contracts.c.client_id)
+
+contract_types = Table(
+    "contract_types",
+    metadata,
+    text("id", primary_key=True),
+    text("name"),
+    integer("version"),
+    document("terms"),
+    flag("retired"),
+    sequence(),
+)
+
+# One row for each version that was activated: what a clock counts in.
+calendars = Table(
+    "calendars",
+    metadata,
+    text("id", primary_key=True),
+    text("calendar_id"),
+    integer("version"),
+    text("name"),
+    instant("effective_from", nullable=True),
+    document("calendar"),
+    flag("retired"),
+    sequence(),
+)
+Index("calendars_by_version", calendars.c.calendar_id, calendars.c.version)

@@ -76,15 +76,18 @@ tickets = Table(
     text("resolution_code", nullable=True),
     text("resolution_text", nullable=True),
     instant("resolved_at", nullable=True),
+    instant("reopenable_until", nullable=True),
+    # Only while it is resolved.
+    instant("closes_at", nullable=True),
     instant("closed_at", nullable=True),
     instant("cancelled_at", nullable=True),
     *(CheckConstraint(holds, name=name) for name, holds in CONDITIONS.items()),
 )
-# What a job looks for: holds that end by themselves, and what was resolved long ago.
+# What a job looks for: holds that end by themselves, and what closes when nobody objects.
 Index("tickets_to_wake", tickets.c.wake_at, tickets.c.id, postgresql_where=sql("wake_at IS NOT NULL"))
 # What was closed and calls its owner nevertheless: a fix has come out that the client has to hear of.
 Index("tickets_that_call", tickets.c.owner, postgresql_where=sql("status = 'closed' AND attention <> '[]'"))
-Index("tickets_to_close", tickets.c.resolved_at, tickets.c.id, postgresql_where=sql("status = 'resolved'"))
+Index("tickets_to_close", tickets.c.closes_at, tickets.c.id, postgresql_where=sql("closes_at IS NOT NULL"))
 # Open tickets are few and are read where they stand in the queue, so opening one pays for none of these.
 _ENDED = sql("status IN ('closed', 'cancelled')")
 Index("ended_by_opening", tickets.c.opened_at, tickets.c.id, postgresql_where=_ENDED)
@@ -246,6 +249,8 @@ clocks = Table(
     text("pause_reason", nullable=True),
     text("warned_as", nullable=True),
     instant("breached_at", nullable=True),
+    instant("would_have_been_at", nullable=True),
+    document("counted_in"),
     sequence(),
 )
 Index("clocks_by_ticket", clocks.c.ticket_id)

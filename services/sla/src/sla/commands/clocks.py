@@ -1,40 +1,31 @@
-"""Everything that sla can do."""
+"""What sla does with clocks: they start, take further facts, and are judged when time alone changes them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
+from shared.business_time.known import CalendarName
 from shared.contract_choice import choose_contract
 from shared.contracts.envelope import Cause, Sealed
-from shared.contracts.sla import ClockEvent, PromisedTarget
+from shared.contracts.sla import ClockEvent, TargetRule
 from shared.db.transaction import Row, Transaction
-from shared.errors import Conflict, Invalid, Unavailable
 from shared.ids import derived_id, made_of
-from shared.instants import under_lock
 from shared.jobs import Pieces
-from shared.messaging.archive import changes_since
-from shared.messaging.outbox import publish, seal, seal_each
-from shared.versions import ANYTHING, Expected
-from sla.documents import ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
-from sla.domain.clock import CLOCK_KINDS, Fact
-from sla.domain.contract import (
-    DEFAULT_TYPE,
-    Contract,
-    ContractTemplate,
-    Promises,
-    Warnings,
-    checked_promises,
-    next_version,
-)
+from shared.messaging.outbox import publish, seal_each
+from sla.domain.clock import CLOCK_KINDS, Fact, FactKind
+from sla.domain.contract import DEFAULT_TYPE, Contract, NoDefaultTargets, Promises
+from sla.domain.switching import Activated, in_force, switches
+from sla.domain.target import Judged
 from sla.domain.ticket_clock import Happening, TicketClock
 from sla.repository import clocks as clock_rows
 from sla.repository import contracts as contract_rows
-from sla.repository.clocks import TicketFact
+from sla.repository import known_calendars
+from sla.repository.clocks import ClockWithFacts, TicketFact
+from sla.repository.known_calendars import Versions
 
 # A worker sleeps at most SLEEP_SECONDS. Whoever sets an alarm wakes it when the alarm lies within that sleep, or might,
 # allowing for the length of the transaction that sets it. NOTIFY slows commits down, so it is given for no other.
@@ -49,36 +40,13 @@ FIRST_CYCLE = 1
 LOOK_AGAIN = timedelta(milliseconds=50)
 
 
-class NoSuchContractType(Invalid):
-    """A contract names a type that was never recorded."""
-
-    code = "no-such-contract-type"
-    title = "There is no such contract type"
-
-
-class ContractChangedMeanwhile(Conflict):
-    """Somebody else recorded a version of the contract at the same time."""
-
-    code = "contract-changed-meanwhile"
-    title = "The contract was changed meanwhile"
-
-
-class NoDefaultTargets(Unavailable):
-    """The type that clients without a contract fall under was never recorded."""
-
-    code = "no-default-targets"
-    title = "The default targets are missing"
-
-
 @dataclass(frozen=True, slots=True)
 class OpenedTicket:
     """A ticket that was opened, as far as its clocks are concerned: `start` is the fact at `reported_at`."""
 
     ticket_id: UUID
     client_id: str | None
-    product_id: str | None
-    kind: str
-    severity: int
+    judged: Judged
     start: Fact
     cause: Cause
 
@@ -92,14 +60,11 @@ class Told:
     cause: Cause
 
 
-# --- clocks -----------------------------------------------------------------------------------------------------------
-
-
 async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: datetime) -> None:
     """Starts the clocks of newly opened tickets under the contracts that they fell under when they were reported.
 
-    Facts that arrived before the opening are folded in. Four statements for any number of tickets. Raises
-    NoDefaultTargets when the defaults were never loaded.
+    Facts that arrived before the opening are folded in. Five statements for any number of tickets. Raises
+    NoDefaultTargets or NoCalendar when the defaults were never loaded.
     """
     facts = [TicketFact(one.ticket_id, one.start) for one in opened]
     earlier = await clock_rows.add_facts_and_read_earlier(tx, facts, now)
@@ -107,12 +72,23 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     contracts, default = await contract_rows.contracts_of_clients(tx, clients, DEFAULT_TYPE)
     if default is None:
         raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
+    agreed = [
+        _Agreed(one, contract, promises, promises.rule_of(kind, one.judged))
+        for one in opened
+        for contract in [_contract_of(one, contracts)]
+        for promises in [contract.promises if contract else default]
+        for kind in CLOCK_KINDS
+    ]
+    versions = await known_calendars.lock_activated(tx, {one.rule.calendar_id for one in agreed})
+    calendars = await known_calendars.know(tx, _names(versions))
     started: list[tuple[TicketClock, Cause, list[Happening]]] = []
-    for one in opened:
-        of_client = contracts.get(one.client_id or "", ())
-        contract = choose_contract(of_client, one.product_id, one.start.occurred_at).contract
-        known = [*earlier.get(one.ticket_id, ()), one.start]
-        started += [(clock, one.cause, clock.refold(known, now)) for clock in _new_clocks(one, contract, default)]
+    later: list[TicketFact] = []
+    for one in agreed:
+        clock, switched = _new_clock(one, versions.get(one.rule.calendar_id, ()))
+        later += [TicketFact(clock.ticket_id, fact) for fact in switched]
+        known = [*earlier.get(clock.ticket_id, ()), one.ticket.start, *switched]
+        started.append((clock, one.ticket.cause, clock.refold(known, now, calendars)))
+    await clock_rows.add_facts(tx, later, now)
     new = await clock_rows.insert_clocks(tx, [clock for clock, _, _ in started])
     await _wake_worker(tx, (clock for clock, _, _ in started), now)
     await _publish(tx, [entry for entry in started if entry[0].id in new])
@@ -122,13 +98,15 @@ async def record_facts(tx: Transaction, told: Sequence[Told], now: datetime) -> 
     """Folds further facts into the clocks of their tickets and publishes what they change, fact by fact.
 
     A fact whose ticket has no clocks yet waits for them. Three statements for any number of facts, one when nothing
-    changes.
+    changes; two more where a ticket is reopened, whose clocks may have stood while their calendar was switched.
     """
+    told = [*await _missed_switches(tx, told), *told]
     facts = [TicketFact(one.ticket_id, one.fact) for one in told]
     locked = await clock_rows.add_facts_and_lock_clocks(tx, facts, now)
     by_ticket: dict[UUID, list[tuple[TicketClock, list[Fact]]]] = {}
     for one in locked:
         by_ticket.setdefault(one.clock.ticket_id, []).append((one.clock, list(one.facts)))
+    calendars = await known_calendars.know(tx, _counting(locked, told))
     changed: list[tuple[TicketClock, Cause, list[Happening]]] = []
     for news in told:
         for clock, known in by_ticket.get(news.ticket_id, ()):
@@ -136,7 +114,7 @@ async def record_facts(tx: Transaction, told: Sequence[Told], now: datetime) -> 
                 continue
             before = clock.clock
             known.append(news.fact)
-            happened = clock.refold(known, now)
+            happened = clock.refold(known, now, calendars)
             if clock.clock != before:
                 changed.append((clock, news.cause, happened))
     if changed:
@@ -153,16 +131,11 @@ async def fire_timers(tx: Transaction, due: Sequence[Row], now: datetime) -> Non
     thresholds tells them all at once. Three statements with the claim.
     """
     claimed = clock_rows.claimed_of(due)
+    calendars = await known_calendars.know(tx, {name for one in claimed for name in one.clock.names()})
     judged: list[tuple[TicketClock, Cause, list[Happening]]] = []
     for clock in {one.clock.id: one.clock for one in claimed if not one.is_void}.values():
-        cause = Cause(
-            actor="system:sla",
-            occurred_at=now,
-            recorded_at=now,
-            correlation_id=clock.correlation_id,
-            origin=clock.origin,
-        )
-        judged.append((clock, cause, clock.pass_time(now)))
+        cause = replace(_by_time(now), correlation_id=clock.correlation_id, origin=clock.origin)
+        judged.append((clock, cause, clock.pass_time(now, calendars)))
     await clock_rows.store_clocks(tx, [clock for clock, _, _ in judged], [one.timer_id for one in claimed])
     await _publish(tx, judged, by_time=True)
 
@@ -184,20 +157,96 @@ async def next_due_timer(tx: Transaction, now: datetime) -> datetime | None:
     return None if due is None else max(due, now + LOOK_AGAIN) if due < now else due + timedelta(microseconds=1)
 
 
-def _new_clocks(ticket: OpenedTicket, contract: Contract | None, default: Promises) -> Iterable[TicketClock]:
-    promises = contract.promises if contract else default
-    for kind in CLOCK_KINDS:
-        yield TicketClock(
-            id=made_of("clock", ticket.ticket_id, kind, FIRST_CYCLE),
-            ticket_id=ticket.ticket_id,
-            client_id=ticket.client_id,
-            contract_id=contract.id if contract else None,
-            contract_version=contract.version if contract else 0,
-            cycle=FIRST_CYCLE,
-            terms=promises.terms_of(kind, ticket.kind, ticket.severity),
-            origin=ticket.cause.origin,
-            correlation_id=ticket.cause.correlation_id,
-        )
+async def switch_calendars(tx: Transaction, behind: Sequence[Row], now: datetime) -> None:
+    """Switches clocks that count in an earlier version of their calendar than was activated; their tickets are locked.
+
+    What has ended is never touched.
+    """
+    versions = await known_calendars.lock_activated(tx, {one.calendar_id for one in behind})
+    told = [
+        Told(one.ticket_id, fact, replace(_by_time(now), correlation_id=one.correlation_id))
+        for one in behind
+        for fact in switches(one.id, one.kind, one.calendar_version, versions[one.calendar_id], one.started_at)
+    ]
+    await record_facts(tx, told, now)
+
+
+# The clocks that an activated version of a calendar has not reached yet, as work of a job.
+SWITCHES: Pieces[Row] = Pieces(
+    claim=clock_rows.claim_behind,
+    do=switch_calendars,
+    key=lambda behind: str(behind.id),
+    put_aside=clock_rows.leave_to_an_operator,
+    bring_back=clock_rows.is_there,
+    portion=PORTION,
+)
+
+
+async def _missed_switches(tx: Transaction, told: Sequence[Told]) -> list[Told]:
+    """What switches clocks that stood while a version of their calendar was activated, and are to run again."""
+    reopened = {one.ticket_id: one for one in told if one.fact.kind is FactKind.REOPEN}
+    ended = await clock_rows.ended_clocks(tx, reopened) if reopened else []
+    versions = await known_calendars.lock_activated(tx, {one.calendar_id for one in ended}) if ended else {}
+    return [
+        Told(one.ticket_id, fact, reopened[one.ticket_id].cause)
+        for one in ended
+        if reopened[one.ticket_id].fact.concerns in (None, one.kind)
+        for fact in switches(one.id, one.kind, one.calendar_version, versions[one.calendar_id], one.since)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    """What is promised of one clock of a ticket, and by which contract; None: nothing was agreed."""
+
+    ticket: OpenedTicket
+    contract: Contract | None
+    promises: Promises
+    rule: TargetRule
+
+
+def _contract_of(ticket: OpenedTicket, contracts: Mapping[str, Sequence[Contract]]) -> Contract | None:
+    of_client = contracts.get(ticket.client_id or "", ())
+    return choose_contract(of_client, ticket.judged.product_id, ticket.start.occurred_at).contract
+
+
+def _new_clock(agreed: _Agreed, versions: Sequence[Activated]) -> tuple[TicketClock, list[Fact]]:
+    """The clock in the version of its calendar that held at the report, and what switches it to later ones."""
+    ticket, contract, rule, since = agreed.ticket, agreed.contract, agreed.rule, agreed.ticket.start.occurred_at
+    version = in_force(rule.calendar_id, versions, since).version
+    terms = agreed.promises.terms_of(rule, version)
+    clock = TicketClock(
+        id=made_of("clock", ticket.ticket_id, terms.kind, FIRST_CYCLE),
+        ticket_id=ticket.ticket_id,
+        client_id=ticket.client_id,
+        contract_id=contract.id if contract else None,
+        contract_version=contract.version if contract else 0,
+        cycle=FIRST_CYCLE,
+        terms=terms,
+        origin=ticket.cause.origin,
+        correlation_id=ticket.cause.correlation_id,
+    )
+    return clock, list(switches(clock.id, clock.kind, version, versions, since))
+
+
+def _names(versions: Versions) -> set[CalendarName]:
+    return {CalendarName(calendar, one.version) for calendar, ones in versions.items() for one in ones}
+
+
+def _counting(locked: Sequence[ClockWithFacts], told: Sequence[Told]) -> set[CalendarName]:
+    """Whatever these clocks count in, now and by what is told of them."""
+    news: dict[UUID, list[Fact]] = {}
+    for one in told:
+        news.setdefault(one.ticket_id, []).append(one.fact)
+    return {
+        name
+        for clock, facts in ((one.clock, one.facts) for one in locked)
+        for name in clock.names() | clock.switched_to([*facts, *news.get(clock.ticket_id, ())])
+    }
+
+
+def _by_time(now: datetime) -> Cause:
+    return Cause(actor="system:sla", occurred_at=now, recorded_at=now, correlation_id="")
 
 
 def _dated(happening: Happening, cause: Cause) -> datetime:
@@ -249,90 +298,3 @@ def _as_time_told_it(sealed: Sealed[Any], happening: Happening) -> Sealed[Any]:
 async def _wake_worker(tx: Transaction, clocks: Iterable[TicketClock], now: datetime) -> None:
     if any(clock.to_arm is not None and clock.to_arm <= now + WAKE_WITHIN for clock in clocks):
         await clock_rows.wake_timers(tx, TIMERS_CHANNEL)
-
-
-# --- contracts --------------------------------------------------------------------------------------------------------
-
-
-async def record_contract_types(tx: Transaction, cause: Cause, records: Sequence[ContractTypeRecord]) -> int:
-    """Records types of contract; returns how many differ from what they were. Contracts in force keep their terms.
-
-    Raises what checked_promises raises.
-    """
-    known, latest = await contract_rows.lock_contract_types(tx)
-    cause = under_lock(cause, latest)
-    wanted = [
-        ContractTemplate(one.id, one.name, _promises(one.targets, one.pausing_holds, one.warnings)) for one in records
-    ]
-    changed = [one for one in wanted if known.get(one.id) != one]
-    if changed:
-        await contract_rows.store_contract_types(tx, changed, cause.recorded_at, cause.actor)
-    return len(changed)
-
-
-async def record_contracts(
-    tx: Transaction, cause: Cause, records: Sequence[ContractRecord], *, expected: Expected = ANYTHING
-) -> list[Contract]:
-    """Records contracts; returns the new versions. What equals the latest version changes and publishes nothing.
-
-    Raises NoSuchContractType, VersionNotStated, VersionChanged, ContractChangedMeanwhile, and what next_version raises.
-    """
-    types, _ = await contract_rows.lock_contract_types(tx)
-    known, latest = await contract_rows.current_contracts(tx, [one.id for one in records])
-    cause = under_lock(cause, latest)
-    versions = (next_version(known.get(one.id), _contract(one, types)) for one in records)
-    changed = [version for version in versions if version is not None]
-    if not changed:
-        return []
-    for version in changed:
-        present = version.version - 1
-        told = partial(changes_since, tx, f"contract:{version.id}", seen=expected.newest, present=present)
-        await expected.require(f"The contract {version.id}", present, told)
-    added = await contract_rows.insert_contracts(tx, changed, cause.recorded_at, cause.actor)
-    for version in changed:
-        if version.id not in added:
-            raise ContractChangedMeanwhile(f"Somebody else just changed {version.id}: read it again, then decide.")
-    await publish(tx, seal(cause, *(version.recorded() for version in changed)))
-    return changed
-
-
-async def load_document(tx: Transaction, cause: Cause, document: Document) -> int:
-    """Loads types and contracts from a file; returns how many rows changed."""
-    types = await record_contract_types(tx, cause, document.contract_types) if document.contract_types else 0
-    contracts = await record_contracts(tx, cause, document.contracts) if document.contracts else []
-    return types + len(contracts)
-
-
-def _contract(record: ContractRecord, types: dict[str, ContractTemplate]) -> Contract:
-    template = types.get(record.contract_type)
-    if template is None:
-        raise NoSuchContractType(f"{record.id} is of the type {record.contract_type}: record that type first.")
-    promises = template.promises
-    if record.targets is not None:
-        promises = replace(promises, targets=_targets(record.targets))
-    if record.pausing_holds is not None:
-        promises = replace(promises, pausing_holds=record.pausing_holds)
-    if record.warnings is not None:
-        promises = replace(promises, warnings=_warnings(record.warnings))
-    return Contract(
-        id=record.id,
-        version=1,
-        client_id=record.client_id,
-        contract_type=record.contract_type,
-        valid_from=record.valid_from,
-        valid_until=record.valid_until,
-        promises=promises,
-        product_ids=record.product_ids,
-    )
-
-
-def _promises(targets: Sequence[TargetFacts], holds: Sequence[Any], warnings: WarningFacts) -> Promises:
-    return checked_promises(Promises(_targets(targets), tuple(holds), _warnings(warnings)))
-
-
-def _targets(targets: Sequence[TargetFacts]) -> tuple[PromisedTarget, ...]:
-    return tuple(PromisedTarget(**target.model_dump()) for target in targets)
-
-
-def _warnings(warnings: WarningFacts) -> Warnings:
-    return Warnings(warnings.response, warnings.resolution)

@@ -1,0 +1,1 @@
+"""HTTP in: one file for each noun, with the requests, the routes and the answers about it."""

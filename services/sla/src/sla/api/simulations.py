@@ -1,0 +1,43 @@
+"""Simulations over HTTP: business time and clocks on calendars that the caller brings along."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, Field
+
+from shared.http.auth import needs
+from sla.queries import simulations as queries
+
+router = APIRouter(prefix="/v1", tags=["sla"])
+
+_EXAMPLE = {
+    "id": "viernes 17:50",
+    "calendar": {
+        "timezone": "America/Argentina/Buenos_Aires",
+        "weekly": {day: [["09:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri")},
+    },
+    "kind": "add",
+    "input": {"start": "2026-11-27T17:50:00-03:00", "business_seconds": 3600},
+}
+
+
+class Simulation(BaseModel):
+    """Cases, each as a line of `python -m sla simulate` is."""
+
+    cases: Annotated[list[dict[str, Any]], Field(max_length=200, examples=[[_EXAMPLE]])]
+
+
+class Simulated(BaseModel):
+    """One result for each case, in their order: with its `id`, and `error` in place of one that makes no sense."""
+
+    results: list[dict[str, Any]]
+
+
+@router.post("/simulations", dependencies=[needs("contract:read")])
+async def simulate(stated: Annotated[Simulation, Body()]) -> Simulated:
+    """What comes of cases, by the arithmetic of the clocks; nothing is read or stored."""
+    # A calendar of a few minutes a week takes a while to count: other requests go on meanwhile.
+    return Simulated(results=await asyncio.to_thread(lambda: [queries.simulate(one) for one in stated.cases]))

@@ -1,0 +1,1 @@
+"""Reads: SQL to view models, one file for each noun."""

@@ -1,0 +1,54 @@
+"""What of a contract this service goes by: how urgent its client is, and how long a settled ticket may come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.contracts.sla import TargetRule
+
+# The type whose terms hold where no contract does.
+NO_CONTRACT = "basico"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingDays:
+    """So many business days of a calendar after its resolution a ticket may come back, and closes by itself."""
+
+    reporting_calendar: str
+    reopen_days: int
+    objection_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContract:
+    """A version of a contract as the replica has it. `promised_s1_seconds`: the promised resolution of severity 1."""
+
+    id: str
+    version: int
+    effective_from: datetime
+    contract_type: str
+    valid_from: datetime
+    valid_until: datetime | None
+    promised_s1_seconds: int | None
+    closing: ClosingDays
+    product_ids: tuple[str, ...] = ()
+
+
+def promised_s1_seconds(rules: Iterable[TargetRule]) -> int | None:
+    """The least that is promised for the resolution of any incident of severity 1, in whichever calendar; else None.
+
+    A rule for some products or modules promises nothing of the others, and one that names the severity comes before
+    one for all of them.
+    """
+    general = [
+        rule
+        for rule in rules
+        if rule.clock == "resolution"
+        and not (rule.product_ids or rule.module_ids)
+        and (not rule.kinds or "incident" in rule.kinds)
+        and (not rule.severities or 1 in rule.severities)
+    ]
+    named = [rule for rule in general if rule.severities]
+    return min((rule.seconds for rule in named or general), default=None)
