@@ -79,7 +79,7 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
         for promises in [contract.promises if contract else default]
         for kind in CLOCK_KINDS
     ]
-    versions = await known_calendars.lock_activated(tx, {one.rule.calendar_id for one in agreed})
+    versions = await known_calendars.share_activated(tx, {one.rule.calendar_id for one in agreed})
     calendars = await known_calendars.know(tx, _names(versions))
     started: list[tuple[TicketClock, Cause, list[Happening]]] = []
     later: list[TicketFact] = []
@@ -162,7 +162,7 @@ async def switch_calendars(tx: Transaction, behind: Sequence[Row], now: datetime
 
     What has ended is never touched.
     """
-    versions = await known_calendars.lock_activated(tx, {one.calendar_id for one in behind})
+    versions = await known_calendars.share_activated(tx, {one.calendar_id for one in behind})
     told = [
         Told(one.ticket_id, fact, replace(_by_time(now), correlation_id=one.correlation_id))
         for one in behind
@@ -186,7 +186,7 @@ async def _missed_switches(tx: Transaction, told: Sequence[Told]) -> list[Told]:
     """What switches clocks that stood while a version of their calendar was activated, and are to run again."""
     reopened = {one.ticket_id: one for one in told if one.fact.kind is FactKind.REOPEN}
     ended = await clock_rows.ended_clocks(tx, reopened) if reopened else []
-    versions = await known_calendars.lock_activated(tx, {one.calendar_id for one in ended}) if ended else {}
+    versions = await known_calendars.share_activated(tx, {one.calendar_id for one in ended}) if ended else {}
     return [
         Told(one.ticket_id, fact, reopened[one.ticket_id].cause)
         for one in ended

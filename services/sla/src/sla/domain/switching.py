@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from shared.business_time.known import CalendarName, In
 from shared.contracts.sla import ClockKind
 from shared.errors import Unavailable
-from shared.ids import made_of
 from sla.domain.clock import Fact, FactKind
 
 
@@ -60,7 +59,7 @@ def switches(
     for one in versions:
         if one.version > after:
             yield Fact(
-                fact_id=made_of("calendar-switch", clock_id, one.version),
+                fact_id=uuid5(clock_id, f"calendar {one.version}"),
                 kind=FactKind.SWITCH,
                 occurred_at=since if one.effective_from is None else max(since, one.effective_from),
                 sequence=one.version,
