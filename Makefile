@@ -84,7 +84,7 @@ demo: install ## play the main job against the running system
 test: check foreign checks ## every check and every test, on the real broker and database
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/rules
 
-verify: install ## what takes longer: processes and servers die under load (about half an hour)
+verify: install ## what takes longer: processes and servers die under load, arithmetic is changed (about an hour)
 	@$(BIN)/python -m pytest -m verify
 
 verify-containers: install ## build the images, run everything in containers, and break it (a Docker engine, ten minutes)

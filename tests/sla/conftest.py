@@ -35,8 +35,9 @@ async def day_and_night(database: Callable[[str], Awaitable[Database]]) -> Datab
     told in plain seconds."""
     known_calendars.forget()
     sla = await database("sla")
-    shipped = read_document(CHECKOUT / "services" / "sla" / "src" / "sla" / "defaults.yaml", Document).contract_types
-    basico = next(one for one in shipped if one.id == "basico")
+    shipped = read_document(CHECKOUT / "services" / "sla" / "src" / "sla" / "defaults.yaml", Document)
+    assert isinstance(shipped, Document)
+    basico = next(one for one in shipped.contract_types if one.id == "basico")
     rules = tuple(rule.model_copy(update={"calendar_id": "24x7"}) for rule in basico.targets)
     cause = Cause(actor="bruno", occurred_at=ZERO, recorded_at=ZERO, correlation_id="request-1")
     async with sla.begin() as tx:

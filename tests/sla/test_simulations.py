@@ -17,11 +17,11 @@ OFFICE = {"timezone": "America/Argentina/Buenos_Aires", "weekly": {day: [["09:00
 ALWAYS = {"timezone": "UTC", "weekly": {day: [["00:00", "24:00"]] for day in (*WEEK, "sat", "sun")}}
 
 
-def case(kind: str, calendar: dict[str, Any] = OFFICE, **given: Any) -> dict[str, Any]:
+def case(kind: str, calendar: dict[str, Any] = OFFICE, /, **given: Any) -> dict[str, Any]:
     return {"id": "c", "calendar": calendar, "kind": kind, "input": given}
 
 
-def answer(kind: str, calendar: dict[str, Any] = OFFICE, **given: Any) -> dict[str, Any]:
+def answer(kind: str, calendar: dict[str, Any] = OFFICE, /, **given: Any) -> dict[str, Any]:
     found = simulate(case(kind, calendar, **given))
     assert found.pop("id") == "c"
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.tickets.desk import fill_replicas
 from tests.tickets.door import CALL, Desk, at
 from tests.tickets.house import fill_house, load, told
 from tickets.api import callers
+from tickets.documents import OwnFacts
 
 
 @pytest.fixture
@@ -193,3 +195,11 @@ async def test_a_file_names_people_with_name_and_roles_and_the_second_time_chang
     people = [{"id": "gil", "name": "Gil", "roles": ["liaison", "analyst"]}]
     assert [await load(desk, people=people) for _ in range(2)] == [1, 0]
     assert (await told(desk, "person:gil"))[0]["roles"] == ["analyst", "liaison"]
+
+
+def test_a_mail_is_described_as_it_is_asked_for() -> None:
+    """A client that is made from the description sends no text without an @."""
+    described = OwnFacts.model_json_schema()["properties"]["mail"]["anyOf"][0]
+    words = ("ana@soporte.example", "sin arroba", "a b@c", "@", "a@b@c")
+    fits = [word for word in words if re.search(described["pattern"], word)]
+    assert fits == ["ana@soporte.example"]

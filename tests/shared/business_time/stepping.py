@@ -14,7 +14,7 @@ Written = dict[str, Any]
 Windows = Sequence[Sequence[str]]
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_FARTHEST = 15 * 86_400
+_FARTHEST = 11 * 86_400
 
 
 class TooFar(Exception):

@@ -128,12 +128,10 @@ def test_the_first_and_the_last_second_of_the_reach_are_known() -> None:
     assert index.add(REACH_END - 1, -1) == second("2500-12-31T17:59:59Z")
 
 
-def test_more_seconds_than_there_are_years_for_are_refused() -> None:
-    for seconds in (10**11, -(10**11), 10**30):
-        with pytest.raises(BeyondReach, match="ask for fewer"):
-            indexed(OFFICE).add(NOW, seconds)
-    with pytest.raises(BeyondReach, match="1000000 business days"):
-        indexed(OFFICE).add_days(NOW, 1_000_000)
+@pytest.mark.parametrize("seconds", [10**11, -(10**11), 10**30])
+def test_more_seconds_than_there_are_years_for_are_refused(seconds: int) -> None:
+    with pytest.raises(BeyondReach, match="ask for fewer"):
+        indexed(OFFICE).add(NOW, seconds)
 
 
 def test_nine_hours_of_every_working_day_until_the_last_are_there() -> None:

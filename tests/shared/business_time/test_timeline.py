@@ -58,7 +58,7 @@ def versions(draw: st.DrawFn) -> Versions:
     return Versions(tuple((start, draw(calendars(draw(st.sampled_from(names)), at))) for start in starts), at)
 
 
-@sizes(25, 3_000)
+@sizes(20, 3_000)
 def test_every_second_is_open_as_the_calendar_of_that_second_says(examples: int) -> None:
     def law(drawn: tuple[Versions, int]) -> None:
         case, away = drawn

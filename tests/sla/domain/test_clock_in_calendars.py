@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -128,6 +128,10 @@ def test_before_a_switch_the_old_calendar_counts_and_after_it_the_new(
     )
 
 
+def _opened_by(versions: Versions, known: Sequence[Fact]) -> Callable[[int], bool]:
+    return lambda second: versions.is_open(version_at(known, second), second)
+
+
 def first_known(
     terms: Terms, facts: Sequence[Fact], versions: Versions, switches: Sequence[Fact], horizon: int
 ) -> tuple[int, int] | None:
@@ -136,8 +140,7 @@ def first_known(
         known = [one for one in switches if one.told_at is not None and one.told_at <= at(now)]
         late = [one for one in known if one.told_at is not None and one.told_at > one.occurred_at]
         learnt = max((int((one.told_at - ZERO).total_seconds()) for one in late if one.told_at), default=0)
-        played = play(terms, facts, now, lambda second, k=tuple(known): versions.is_open(version_at(k, second), second))
-        breached = played["breached_at"]
+        breached = play(terms, facts, now, _opened_by(versions, known))["breached_at"]
         if isinstance(breached, datetime):
             lies = int((breached - ZERO).total_seconds())
             return lies, max(lies, learnt)

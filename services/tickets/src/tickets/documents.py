@@ -14,7 +14,13 @@ from shared.contracts.teams import Hour, Language, PersonState, TeamTarget, Week
 from shared.contracts.tickets import Kind, Priority, Severity
 from shared.stated import AS_NUMBER, Instant, Line
 
-Mail = Annotated[Line, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+# Two patterns cannot both be described: this one says what that of a line says too.
+_OF_MAIL = r"[^@\s\x00-\x1f\x7f-\x9f\u2028\u2029]+"
+Mail = Annotated[
+    Line,
+    StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$"),
+    Field(json_schema_extra={"pattern": f"^{_OF_MAIL}@{_OF_MAIL}$"}),
+]
 Place = Annotated[int, Field(ge=1, le=9, description="1 is called first, 2 when 1 does not answer"), AS_NUMBER]
 
 
