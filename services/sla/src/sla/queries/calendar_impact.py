@@ -105,8 +105,9 @@ async def preview_impact(tx: Reader, id: str, version: int, effective_from: date
     known = KnownCalendars()
     for one in (*activated, draft):
         known.learn(CalendarName(id, one.version), one.calendar)
-    clocks, moved, breached, examples = 0, 0, [], []
-    after: UUID | None = None
+    clocks, moved, after = 0, 0, None
+    breached: list[MovedClock] = []
+    examples: list[MovedClock] = []
     while rows := await tx.fetch(_CLOCKS, {"id": id, "after": after, "portion": _PORTION}):
         found = [one for one in _switched(rows, known, Activated(version, begin, now), now) if one.moves]
         clocks, moved, after = clocks + len(rows), moved + len(found), rows[-1].id
