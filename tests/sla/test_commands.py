@@ -12,8 +12,8 @@ import pytest
 from shared.contracts.envelope import Cause
 from shared.contracts.sla import ClockKind
 from shared.load import read_document
-from sla.commands import documents
 from sla.commands import contracts as commands
+from sla.commands import documents
 from sla.documents import CalendarRecord, ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
 from sla.domain.contract import NoDefaultTargets
 from sla.domain.target import UnknownCalendar
