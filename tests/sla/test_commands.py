@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -35,7 +34,6 @@ from tests.sla.telling import (
 from tests.support.databases import CHECKOUT, Database
 from tests.support.statements import counted
 
-Make = Callable[[str], Awaitable[Database]]
 CAUSE = Cause(actor="bruno", occurred_at=ZERO, recorded_at=ZERO, correlation_id="request-1")
 PER_SEVERITY: dict[ClockKind, int] = {"response": 600, "resolution": 6000}
 TARGETS = tuple(
