@@ -60,7 +60,7 @@ def _operations() -> Table:
     table.rows = [_measured(*row) for row in rows]
     table.notes = [
         f"starts over seven years, targets of {TARGETS[0] // 60} minutes to {TARGETS[-1] // 3600} open hours",
-        f"per CPU second: the median of {ROUNDS} rounds; p50 and p99: calls timed one by one, with what the timing takes",
+        f"per CPU second: the median of {ROUNDS} rounds; p50 and p99: calls timed one by one, timing included",
         _agreement(office, asked[:FEWER]),
     ]
     return table

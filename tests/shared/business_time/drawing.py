@@ -76,10 +76,9 @@ def indexed(written: Written) -> Index:
 @st.composite
 def moments(draw: st.DrawFn, name: str, first: int = EVEN_FROM, last: int = EVEN_UNTIL) -> int:
     """Any second, and often one near which the zone's clock jumps."""
-    jumps: list[int] = [each.at for each in changes(name, LAST_DRAWN_YEAR) if first < each.at < last]
-    if jumps and draw(st.integers(0, 3)):
-        jump: int = draw(st.sampled_from(jumps))
-        return jump + draw(st.integers(-100_000, 100_000) | st.integers(-2, 2))
+    jumps = [each.at for each in changes(name, LAST_DRAWN_YEAR) if first < each.at < last]
+    if draw(st.integers(0, 3)) and jumps:
+        return draw(st.sampled_from(jumps)) + draw(st.integers(-100_000, 100_000) | st.integers(-2, 2))
     return draw(st.integers(first, last))
 
 
