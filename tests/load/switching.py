@@ -20,7 +20,7 @@ from tests.load.scene import Options
 from tests.support.databases import Database
 
 # A number of processes of jobs, while the block runs.
-Jobs = Callable[[int], AbstractAsyncContextManager[None]]
+Jobs = Callable[[int], AbstractAsyncContextManager[list[int]]]
 
 LOOKS = 5
 # What takes longer is not waited for: the rate is that of what was switched by then.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,8 +20,10 @@ from shared.contracts.sla import SlaClockBreached, SlaClockWarned
 from shared.ids import new_id
 from shared.messaging.kafka import Cluster
 from sla.commands.clocks import PORTION
+from tests.load import machine
 from tests.load.clocks import BY_24X7, BY_OFICINA, TARGETS, fill, opened, prepare, start
-from tests.load.figures import Cell, Table, histogram, percentile, ratio, spread
+from tests.load.figures import Table, histogram, percentile, ratio, spread
+from tests.load.machine import cpu_of
 from tests.load.scene import Options, Scene
 from tests.load.switching import measure_switching
 from tests.support.databases import Database, fresh_database
@@ -56,6 +58,9 @@ class Late:
 
     recorded: list[float] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
+    # Seconds of CPU: of the processes of jobs, and of PostgreSQL where it runs on this machine.
+    cpu: float = 0.0
+    database_cpu: float = 0.0
 
 
 def measure_timers(scene: Scene, options: Options) -> list[Table]:
@@ -73,22 +78,24 @@ async def _measure(scene: Scene, options: Options) -> list[Table]:
         filled = f"{running:,} clocks run, filled in {time.perf_counter() - begun:.0f} s"
         late = {name: Late() for name in (*PROCESSES.values(), FLOOR)}
         for processes, name in PROCESSES.items():
-            async with jobs(db, cluster, processes):
+            async with jobs(db, cluster, processes) as pids:
                 for _ in range(options.rounds):
-                    told, at = await _round(db, options.due, late[name])
+                    told, at = await _round(db, options.due, late[name], pids)
                     if processes == 1:
-                        late[FLOOR].seen += await _write_plainly(db, told, at)
+                        await _write_plainly(db, told, at, late[FLOOR])
         return [_table(late, options, filled), await measure_switching(db, partial(jobs, db, cluster), options)]
 
 
 @asynccontextmanager
-async def jobs(db: Database, cluster: Cluster, processes: int) -> AsyncIterator[None]:
-    """So many `python -m sla jobs` while the block runs."""
+async def jobs(db: Database, cluster: Cluster, processes: int) -> AsyncIterator[list[int]]:
+    """So many `python -m sla jobs` while the block runs, by their process ids."""
     async with AsyncExitStack() as stack:
+        pids = []
         for _ in range(processes):
-            _, client = await stack.enter_async_context(started("sla", "jobs", db, cluster))
+            process, client = await stack.enter_async_context(started("sla", "jobs", db, cluster))
             await eventually(partial(_is_ready, client), what="the jobs of sla are ready")
-        yield
+            pids.append(process.pid)
+        yield pids
 
 
 async def _is_ready(client: httpx2.AsyncClient) -> bool:
@@ -98,28 +105,36 @@ async def _is_ready(client: httpx2.AsyncClient) -> bool:
         return False
 
 
-async def _round(db: Database, due: int, late: Late) -> tuple[list[asyncpg.Record], datetime]:
+async def _round(db: Database, due: int, late: Late, pids: list[int]) -> tuple[list[asyncpg.Record], datetime]:
     """What was told of the alarms of one instant, and the instant."""
     at = (clock.now() + AHEAD).replace(microsecond=0)
-    expected: Counter[str] = Counter()
-    tickets = []
-    for number in range(due):
-        client, share, event = DUE[number % len(DUE)]
-        tickets.append(opened(client, at - share * TARGETS["response"]))
-        expected[event.type] += 1
-    await start(db, tickets)
+    alarms = [DUE[number % len(DUE)] for number in range(due)]
+    await start(db, [opened(client, at - share * TARGETS["response"]) for client, share, _ in alarms])
     async with db.connect() as connection:
         await _require_calm(connection, at, due)
         last = await connection.fetchval(_LAST)
-        await asyncio.sleep((at - clock.now()).total_seconds())  # until the instant
-        late.seen += await _watch(connection, last, at, due)
+        with _cpu(late, connection, pids):
+            await asyncio.sleep((at - clock.now()).total_seconds())  # until the instant
+            late.seen += await _watch(connection, last, at, due)
         await asyncio.sleep(AFTERWARDS_SECONDS)  # what is told twice is told by then
         told = await connection.fetch(_TOLD, last)
+    expected = Counter(event.type for _, _, event in alarms)
     found = Counter(row["type"] for row in told if row["occurred_at"] == at)
     if found != expected or not (len({row["subject"] for row in told}) == len(told) == due):
         raise RuntimeError(f"of {dict(expected)} at {at} were told {dict(found)}, {len(told)} events in all")
     late.recorded += [_milliseconds(row["recorded_at"] - at) for row in told]
     return told, at
+
+
+@contextmanager
+def _cpu(late: Late, connection: asyncpg.Connection, pids: Sequence[int] = ()) -> Iterator[None]:
+    """Adds what these processes use inside, and what PostgreSQL does; not for a connection that looks on at them."""
+    server = machine.server_of(connection.get_server_pid())
+    looking = {connection.get_server_pid()} if pids else set()
+    with cpu_of(lambda: pids) as used, cpu_of(lambda: set(machine.family(server)) - looking) as database:
+        yield
+    late.cpu += used.seconds
+    late.database_cpu += database.seconds
 
 
 async def _require_calm(connection: asyncpg.Connection, at: datetime, due: int) -> None:
@@ -165,25 +180,23 @@ _ARM = """
 """
 
 
-async def _write_plainly(db: Database, told: Sequence[asyncpg.Record], at: datetime) -> list[float]:
-    """Milliseconds until each event of a round was committed once more, by hand: nothing is read, judged or put into
-    words; each portion stores its clocks, deletes its timers, sets others, and inserts its events."""
+async def _write_plainly(db: Database, told: Sequence[asyncpg.Record], at: datetime, late: Late) -> None:
+    """Commits what a round has written once more, by hand: nothing is read, judged or put into words."""
     clocks = [UUID(row["subject"]) for row in told]
     rows = [[new_id(), *[row[name] for name in _ARCHIVED[1:]]] for row in told]
-    committed: list[float] = []
+    far = at + timedelta(days=1)
     async with db.connect() as connection:
-        far = at + timedelta(days=1)
         timers = [row["id"] for row in await connection.fetch(_ARM, clocks, far)]
-        begun = time.perf_counter()
-        for first in range(0, len(rows), PORTION):
-            portion = slice(first, first + PORTION)
-            async with connection.transaction():
-                await connection.execute(_STORE, clocks[portion], at)
-                await connection.execute(_FORGET, timers[portion])
-                await connection.execute(_ARM, clocks[portion], far)
-                await connection.execute(_PUBLISH, *[list(column) for column in zip(*rows[portion], strict=True)])
-            committed += [(time.perf_counter() - begun) * 1000] * len(rows[portion])
-    return committed
+        with _cpu(late, connection):
+            begun = time.perf_counter()
+            for first in range(0, len(rows), PORTION):
+                portion = slice(first, first + PORTION)
+                async with connection.transaction():
+                    await connection.execute(_STORE, clocks[portion], at)
+                    await connection.execute(_FORGET, timers[portion])
+                    await connection.execute(_ARM, clocks[portion], far)
+                    await connection.execute(_PUBLISH, *[list(column) for column in zip(*rows[portion], strict=True)])
+                late.seen += [(time.perf_counter() - begun) * 1000] * len(rows[portion])
 
 
 # -- the table --------------------------------------------------------------------------------------------------
@@ -192,27 +205,39 @@ async def _write_plainly(db: Database, told: Sequence[asyncpg.Record], at: datet
 def _table(late: dict[str, Late], options: Options, filled: str) -> Table:
     table = Table(
         f"timers: milliseconds from the instant at which {options.due:,} alarms were due together",
-        ("who tells", "until", "events", "p50 ms", "p95 ms", "p99 ms", "longest ms", "p99 of the floor"),
+        (
+            "who tells",
+            "until",
+            "events",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+            "longest ms",
+            "p99 of the floor",
+            "CPU µs/event",
+            "PostgreSQL µs/event",
+        ),
         notes=[
             f"{filled}; {options.rounds} rounds; a quarter of the alarms each: half of a target is used up, or all of "
             "it, day and night or in office hours; every alarm was told once",
             "recorded: recorded_at of the event, the instant at which its portion was judged; seen: another connection "
             f"sees it committed, looking every {LOOK_SECONDS * 1000:.0f} ms",
-            f"{FLOOR}: the rows of a round once more, by one connection in portions of {PORTION}; from the first "
-            "statement to the commit of each",
+            f"{FLOOR}: the rows of a round once more, by one connection in portions of {PORTION}, clocks and timers "
+            "too; from the first statement to the commit of each",
+            "CPU: of the processes of jobs, and of PostgreSQL, for each event; waiting for the instant included",
         ],
     )
     floor = percentile(late[FLOOR].seen, 99)
     for name, one in late.items():
-        for until, values in (("recorded", one.recorded), ("seen", one.seen)):
+        beside = (
+            ratio(percentile(one.seen, 99), floor),
+            *[each * 1e6 / len(one.seen) or None for each in (one.cpu, one.database_cpu)],
+        )
+        for until, values, costs in (("recorded", one.recorded, (None, None, None)), ("seen", one.seen, beside)):
             if values:
-                table.rows.append(_row(name, until, values, floor))
+                table.rows.append((name, until, len(values), *spread(values), max(values), *costs))
                 table.histograms[f"{name}, {until}"] = histogram(values).encode().decode("ascii")
     return table
-
-
-def _row(name: str, until: str, values: list[float], floor: float | None) -> tuple[Cell, ...]:
-    return name, until, len(values), *spread(values), max(values), ratio(percentile(values, 99), floor)
 
 
 def _milliseconds(late: timedelta) -> float:
