@@ -32,6 +32,7 @@ from tests.load import (
     relaying,
     sizes,
     starting,
+    timing,
     viewing,
 )
 from tests.load.figures import Table
@@ -56,14 +57,15 @@ OF_THE_SYSTEM: dict[str, Measure] = {
 }
 # The api of tickets alone, on tickets that nobody opened.
 OF_THE_READER: dict[str, Measure] = {"growth": growing.measure_growth}
-# These run parts of the runtime on databases and topics of their own; the system has ended by then.
-OF_THE_RUNTIME: dict[str, Measure] = {
+# These run parts on databases and topics of their own; the system has ended by then.
+OF_THE_PARTS: dict[str, Measure] = {
+    "timers": timing.measure_timers,
     "relay": relaying.measure_relay,
     "consumer": consuming.measure_consumer,
 }
 # A whole installation from nothing, beside whatever else is on the machine.
 OF_THE_INSTALLATION: dict[str, Measure] = {"up": starting.measure_up}
-ALL = (*OF_THE_KERNEL, *OF_THE_SYSTEM, *OF_THE_READER, *OF_THE_RUNTIME, *OF_THE_INSTALLATION)
+ALL = (*OF_THE_KERNEL, *OF_THE_SYSTEM, *OF_THE_READER, *OF_THE_PARTS, *OF_THE_INSTALLATION)
 
 
 def main() -> None:
@@ -86,7 +88,7 @@ def _run_with_servers(names: list[str], options: Options, results: dict[str, Any
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         results["servers"] = {"origin": started.origin, "postgres": asyncio.run(_settings(started.postgres_url))}
         print(f"on {started.origin}; {results['servers']['postgres']}", file=sys.stderr)
-        for group in (OF_THE_SYSTEM, OF_THE_READER, OF_THE_RUNTIME, OF_THE_INSTALLATION):
+        for group in (OF_THE_SYSTEM, OF_THE_READER, OF_THE_PARTS, OF_THE_INSTALLATION):
             scene = Scene(started, folder)
             with ExitStack() as system:
                 system.callback(scene.close)
@@ -132,6 +134,9 @@ def _read_arguments() -> tuple[list[str], Options]:
     parser.add_argument("--rounds", type=int, default=usual.rounds, help="of which the median counts")
     parser.add_argument("--rows", type=int, default=usual.rows, help="events for relay and consumer")
     parser.add_argument("--sizes", type=int, nargs="+", default=usual.sizes, help="tickets at which growth is measured")
+    parser.add_argument("--clocks", type=int, default=usual.clocks, help="that run while timers are measured")
+    parser.add_argument("--due", type=int, default=usual.due, help="alarms of one instant")
+    parser.add_argument("--switched", type=int, default=usual.switched, help="clocks that get another calendar")
     given = parser.parse_args()
     names = given.names or list(ALL)
     if unknown := [name for name in names if name not in ALL]:
@@ -144,6 +149,9 @@ def _read_arguments() -> tuple[list[str], Options]:
         rounds=given.rounds,
         rows=given.rows,
         sizes=tuple(given.sizes),
+        clocks=given.clocks,
+        due=given.due,
+        switched=given.switched,
     )
 
 

@@ -61,6 +61,9 @@ class Options:
     rounds: int = 3
     rows: int = 20_000
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    clocks: int = 1_000_000
+    due: int = 2_000
+    switched: int = 20_000
 
 
 @dataclass
