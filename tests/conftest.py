@@ -16,8 +16,10 @@ from shared.contracts.topics import ALL_TOPICS, Topic
 from shared.messaging.kafka import Cluster, admin
 from shared.messaging.topics import create_topics
 from shared.telemetry import logs
+from sla.repository import known_calendars as sla_calendars
 from tests.support import servers
 from tests.support.databases import Database, fresh_database
+from tickets.repository import calendars as tickets_calendars
 
 # Folders whose tests need neither PostgreSQL nor Kafka: alone they start in no time.
 WITHOUT_SERVERS = {"rules", "contracts", "domain", "business_time", "telemetry", "deploy", "containers", "mutation"}
@@ -94,6 +96,9 @@ async def database(postgres_url: str) -> AsyncIterator[Callable[[str], Awaitable
     async with AsyncExitStack() as stack:
 
         async def make(service: str) -> Database:
+            # What this process knows of the calendars of another database.
+            sla_calendars.forget()
+            tickets_calendars.forget()
             return await stack.enter_async_context(fresh_database(postgres_url, service))
 
         yield make

@@ -16,7 +16,6 @@ from shared.load import read_document
 from sla import api
 from sla.commands.contracts import record_contract_types
 from sla.documents import Document
-from sla.repository import known_calendars
 from tests.shared.http.issuer import LocalIssuer
 from tests.sla.telling import ZERO
 from tests.support.databases import CHECKOUT, Database
@@ -24,8 +23,7 @@ from tests.support.databases import CHECKOUT, Database
 
 @pytest.fixture
 async def sla(database: Callable[[str], Awaitable[Database]]) -> Database:
-    """The database as a day-one installation has it; what the process knew of another one's calendars is forgotten."""
-    known_calendars.forget()
+    """The database as a day-one installation has it."""
     return await database("sla")
 
 
@@ -33,7 +31,6 @@ async def sla(database: Callable[[str], Awaitable[Database]]) -> Database:
 async def day_and_night(database: Callable[[str], Awaitable[Database]]) -> Database:
     """The same, but whoever has no contract is promised open seconds of a calendar that never closes: a story is then
     told in plain seconds."""
-    known_calendars.forget()
     sla = await database("sla")
     shipped = read_document(CHECKOUT / "services" / "sla" / "src" / "sla" / "defaults.yaml", Document)
     assert isinstance(shipped, Document)
