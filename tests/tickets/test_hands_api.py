@@ -115,7 +115,7 @@ async def test_on_a_p1_s1_an_agent_is_offered_the_third_level(http: Desk) -> Non
 
 
 async def test_a_ticket_that_was_settled_too_long_ago_is_not_offered_for_reopening(http: Desk) -> None:
-    ago = (datetime.now(UTC) - timedelta(days=6)).isoformat()
+    ago = (datetime.now(UTC) - timedelta(days=15)).isoformat()
     late = {"reported_at": ago, "reported_late_reason": "fin de semana"}
     async with http.person("sofia", "supervisor") as sofia:
         place = await opened(sofia, **late)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 
 # A function of PostgreSQL takes a hundred arguments.
 MOST_PAIRS = 50
@@ -51,7 +51,7 @@ def object_of(view: type[View], alias: str, *, left_out: Collection[str] = (), *
 
 def spliced(document: str, beside: Mapping[str, Any]) -> str:
     """The text of a JSON object that PostgreSQL wrote, with more fields."""
-    return f"{document[:-1]}, {json.dumps(beside, ensure_ascii=False)[1:]}"
+    return f"{document[:-1]}, {to_json(beside).decode()[1:]}"
 
 
 def array_of(written: str, order: str, source: str) -> str:
