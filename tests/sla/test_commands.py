@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import pytest
 
 from shared.contracts.envelope import Cause
+from shared.contracts.sla import ClockKind
 from shared.load import read_document
-from sla.commands import clocks, documents
 from sla.commands import contracts as commands
+from sla.commands import documents
 from sla.documents import CalendarRecord, ContractRecord, ContractTypeRecord, Document, TargetFacts, WarningFacts
+from sla.domain.contract import NoDefaultTargets
 from sla.domain.target import UnknownCalendar
 from sla.repository import contracts as contract_rows
 from tests.sla.telling import (
@@ -33,11 +34,11 @@ from tests.sla.telling import (
 from tests.support.databases import CHECKOUT, Database
 from tests.support.statements import counted
 
-Make = Callable[[str], Awaitable[Database]]
 CAUSE = Cause(actor="bruno", occurred_at=ZERO, recorded_at=ZERO, correlation_id="request-1")
+PER_SEVERITY: dict[ClockKind, int] = {"response": 600, "resolution": 6000}
 TARGETS = tuple(
     TargetFacts(clock=clock, seconds=seconds * severity, calendar_id="24x7", severities=(severity,))
-    for clock, seconds in (("response", 600), ("resolution", 6000))
+    for clock, seconds in PER_SEVERITY.items()
     for severity in (1, 2, 3, 4)
 )
 
@@ -231,7 +232,7 @@ async def test_a_contract_of_its_own_decides_which_holds_pause(sla: Database) ->
 async def test_without_defaults_no_clock_starts_and_the_reason_is_said(sla: Database) -> None:
     async with sla.connect("test_owner") as connection:
         await connection.execute("DELETE FROM sla.contract_types WHERE id = 'basico'")
-    with frozen(0), pytest.raises(clocks.NoDefaultTargets, match="migrate"):
+    with frozen(0), pytest.raises(NoDefaultTargets, match="migrate"):
         async with sla.begin() as tx:
             await apply(tx, [Story().opened()])
 
@@ -244,5 +245,5 @@ async def test_a_file_of_many_contracts_takes_few_statements_and_the_second_time
     with counted(sla.engine) as second:
         async with sla.begin() as tx:
             assert await documents.load_document(tx, CAUSE, document) == 0
-    assert (len(first), len(second)) == (8, 3)
+    assert (len(first), len(second)) == (7, 3)
     assert len([one for one in await published(sla) if one["type"] == "contract.recorded"]) == 60

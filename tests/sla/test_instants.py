@@ -19,9 +19,9 @@ from tests.support.databases import Database
 
 Make = Callable[[str], Awaitable[Database]]
 VERSIONS = 12
-TARGETS = tuple(
-    TargetFacts(clock=clock, seconds=seconds, calendar_id="comercial")
-    for clock, seconds in (("response", 600), ("resolution", 6000))
+TARGETS = (
+    TargetFacts(clock="response", seconds=600, calendar_id="comercial"),
+    TargetFacts(clock="resolution", seconds=6000, calendar_id="comercial"),
 )
 
 

@@ -105,9 +105,8 @@ async def test_the_version_that_held_at_the_report_decides(http: httpx2.AsyncCli
 
 async def test_own_rules_of_a_module_come_first(http: httpx2.AsyncClient) -> None:
     own = target("resolution", 9 * 3600, severities=[3], module_ids=["kontar-fe"], product_ids=["kontar"])
-    await record(
-        http, "acme-oro", targets=[own, target("response", 3600, "extendido", severities=[3], module_ids=["kontar-fe"])]
-    )
+    answer = target("response", 3600, "extendido", severities=[3], module_ids=["kontar-fe"])
+    await record(http, "acme-oro", targets=[own, answer])
     found = await ask(http, product="kontar", module="kontar-fe")
     assert [one["rule"]["seconds"] for one in found["clocks"]] == [3600, 9 * 3600]
     assert "el módulo kontar-fe · el producto kontar · S3" in found["why"]["es"][-1]

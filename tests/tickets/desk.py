@@ -81,9 +81,9 @@ def contract(
     id: str, client: str, type: Any, s1_hours: int, *, retired: bool = False, **changes: Any
 ) -> ContractRecorded:
     """A contract of one version, which is as old as it."""
-    usual = {"valid_from": NOW - timedelta(days=100), "terms": terms(s1_hours)}
+    usual: dict[str, Any] = {"valid_from": NOW - timedelta(days=100), "terms": terms(s1_hours)}
     given = usual | changes
-    version = ContractVersion(version=1, contract_type=type, **({"effective_from": given["valid_from"]} | given))
+    version = ContractVersion(version=1, contract_type=type, effective_from=given["valid_from"], **given)
     return ContractRecorded(id=id, client_id=client, versions=(version,), retired=retired)
 
 

@@ -152,7 +152,7 @@ async def test_the_version_of_the_contract_that_held_when_the_client_reported_de
         NOW - 20 * day - step, NOW - 20 * day, NOW - 10 * day, NOW - 5 * day, NOW - 1 * day, NOW - 1 * day + step,
     )]  # fmt: skip
     assert found == [
-        (3, "contrato-plata"), (2, "contrato-oro"), (1, "s1-en-cuatro-horas"), (2, "contrato-oro"), (2, "contrato-oro"),
+        (2, "cliente-oro"), (2, "contrato-oro"), (1, "s1-en-cuatro-horas"), (2, "contrato-oro"), (2, "contrato-oro"),
         (4, "sin-contrato"),
     ]  # fmt: skip
 

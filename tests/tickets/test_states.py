@@ -66,6 +66,7 @@ PAST: dict[str, str] = {
     "status = 'parked'": "tickets_status", "target = 'analysts'": "tickets_level", "level = 2": "tickets_level",
     "assignee = 'eva'": "tickets_untouched", "first_responded_at = now()": "tickets_untouched",
     "status = 'on_hold'": "tickets_hold", "hold_note = 'x'": "tickets_hold", "wake_at = now()": "tickets_hold",
+    "closes_at = now()": "tickets_resolution", "reopenable_until = now()": "tickets_resolution",
     "status = 'resolved'": "tickets_resolution", "resolution_code = 'x'": "tickets_resolution",
     "status = 'cancelled'": "tickets_end", "closed_at = now()": "tickets_end",
 }  # fmt: skip

@@ -77,7 +77,7 @@ def agreed_at(versions: Iterable[C], at: datetime) -> list[C]:
     for one in versions:
         if one.effective_from <= at and (one.id not in latest or one.version > latest[one.id].version):
             latest[one.id] = one
-    return [latest[id] for id in sorted(latest)]
+    return [one for _, one in sorted(latest.items())]
 
 
 def _covers(contract: Agreed, product_id: str | None) -> bool:

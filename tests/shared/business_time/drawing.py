@@ -77,7 +77,7 @@ def indexed(written: Written) -> Index:
 def moments(draw: st.DrawFn, name: str, first: int = EVEN_FROM, last: int = EVEN_UNTIL) -> int:
     """Any second, and often one near which the zone's clock jumps."""
     jumps = [each.at for each in changes(name, LAST_DRAWN_YEAR) if first < each.at < last]
-    if jumps and draw(st.integers(0, 3)):
+    if draw(st.integers(0, 3)) and jumps:
         return draw(st.sampled_from(jumps)) + draw(st.integers(-100_000, 100_000) | st.integers(-2, 2))
     return draw(st.integers(first, last))
 

@@ -50,7 +50,7 @@ def calendars_of_nights(draw: st.DrawFn) -> tuple[Written, date]:
     return {"holidays": [], "special_days": {}, "breaks": {}, **written}, draw(st.dates(FIRST, LAST))
 
 
-@sizes(60, 6_000)
+@sizes(60, 2_000)
 def test_both_are_open_at_the_same_seconds(examples: int) -> None:
     def law(drawn: tuple[Written, date]) -> None:
         written, day = drawn

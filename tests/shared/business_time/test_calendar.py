@@ -94,7 +94,7 @@ def test_a_date_that_makes_no_sense_is_named(place: str) -> None:
             CalendarMakesNoSense, match=f"{place}: {day} is not between 1900 and 2500; is the year right"
         ):
             read(**{place: {day: [("09:00", "11:00")]}})
-    assert read(**{place: {"1900-01-01": [("09:00", "11:00")], "2500-12-31": [("09:00", "11:00")]}})
+    read(**{place: {"1900-01-01": [("09:00", "11:00")], "2500-12-31": [("09:00", "11:00")]}})
 
 
 def test_a_holiday_of_another_age_is_refused() -> None:
@@ -153,7 +153,7 @@ def test_a_calendar_that_never_opens_is_refused(written: dict[str, Any]) -> None
     ],
 )
 def test_a_calendar_that_opens_a_minute_in_all_its_life_is_one(written: dict[str, Any]) -> None:
-    assert read(**({"weekly": {}} | written))
+    read(**({"weekly": {}} | written))
 
 
 def test_days_are_numbered_from_the_epoch() -> None:

@@ -31,7 +31,7 @@ def known(answer: Callable[[], int]) -> int:
         raise
 
 
-@sizes(30, 4_000)
+@sizes(30, 800)
 def test_every_second_is_open_as_the_wall_clock_says(examples: int) -> None:
     def law(case: Case) -> None:
         index, slow = case.index(), stepped(case)
@@ -41,7 +41,7 @@ def test_every_second_is_open_as_the_wall_clock_says(examples: int) -> None:
     holds(examples, cases(), law)
 
 
-@sizes(30, 3_000)
+@sizes(30, 600)
 def test_every_second_is_open_as_the_wall_clock_says_in_any_zone_and_year(examples: int) -> None:
     def law(case: Case) -> None:
         index, slow = case.index(), Stepped([(None, case.written)], 1)
@@ -52,7 +52,7 @@ def test_every_second_is_open_as_the_wall_clock_says_in_any_zone_and_year(exampl
     holds(examples, cases_anywhere(), law)
 
 
-@sizes(100, 10_000)
+@sizes(100, 2_000)
 def test_between_counts_what_the_wall_clock_shows(examples: int) -> None:
     def law(drawn: tuple[Case, int]) -> None:
         case, away = drawn
@@ -61,7 +61,7 @@ def test_between_counts_what_the_wall_clock_shows(examples: int) -> None:
     holds(examples, st.tuples(cases(), NEAR), law)
 
 
-@sizes(100, 10_000)
+@sizes(100, 2_000)
 def test_add_is_over_where_the_wall_clock_has_shown_so_many(examples: int) -> None:
     """Mostly so many that it is over at an edge, a second before, or a second after."""
 
@@ -75,7 +75,7 @@ def test_add_is_over_where_the_wall_clock_has_shown_so_many(examples: int) -> No
     holds(examples, st.tuples(cases(), NEAR, FEW, st.booleans()), law)
 
 
-@sizes(25, 4_000)
+@sizes(25, 800)
 def test_the_next_change_is_where_the_wall_clock_sees_it(examples: int) -> None:
     def law(case: Case) -> None:
         index, slow = case.index(), stepped(case)
@@ -85,7 +85,7 @@ def test_the_next_change_is_where_the_wall_clock_sees_it(examples: int) -> None:
     holds(examples, cases(), law)
 
 
-@sizes(20, 3_000)
+@sizes(20, 600)
 def test_business_days_end_at_the_last_closing_of_their_date(examples: int) -> None:
     def law(drawn: tuple[Case, int]) -> None:
         case, days = drawn
@@ -95,7 +95,7 @@ def test_business_days_end_at_the_last_closing_of_their_date(examples: int) -> N
     holds(examples, st.tuples(cases(), st.integers(0, 4)), law)
 
 
-@sizes(60, 4_000)
+@sizes(60, 800)
 def test_stretches_are_the_whole_way_open_and_closed_in_turn(examples: int) -> None:
     def law(drawn: tuple[Case, int]) -> None:
         case, away = drawn

@@ -26,7 +26,7 @@ def answered(index: Index, start: int, seconds: int, back: bool = False) -> int 
         return None
 
 
-@sizes(60, 10_000)
+@sizes(60, 2_000)
 def test_what_is_added_lies_between(examples: int) -> None:
     def law(drawn: tuple[Case, int, bool]) -> None:
         case, seconds, back = drawn
@@ -39,7 +39,7 @@ def test_what_is_added_lies_between(examples: int) -> None:
     holds(examples, st.tuples(cases_anywhere(), COUNTS, st.booleans()), law)
 
 
-@sizes(60, 10_000)
+@sizes(60, 2_000)
 def test_what_lies_between_leads_there_as_far_as_it_is_open(examples: int) -> None:
     """Forth it is over at the last closing before `end` where that is closed, back at the first opening after it."""
 
@@ -62,7 +62,7 @@ def test_what_lies_between_leads_there_as_far_as_it_is_open(examples: int) -> No
     holds(examples, st.tuples(cases_anywhere(), FAR), law)
 
 
-@sizes(50, 6_000)
+@sizes(50, 1_200)
 def test_between_adds_up_grows_and_turns_its_sign(examples: int) -> None:
     def law(drawn: tuple[Case, int, int]) -> None:
         case, some, more = drawn
@@ -76,7 +76,7 @@ def test_between_adds_up_grows_and_turns_its_sign(examples: int) -> None:
     holds(examples, st.tuples(cases_anywhere(), FAR, FAR), law)
 
 
-@sizes(50, 6_000)
+@sizes(50, 1_200)
 def test_more_is_over_later_and_a_later_start_never_earlier(examples: int) -> None:
     def law(drawn: tuple[Case, int, int, int]) -> None:
         case, seconds, more, wait = drawn
@@ -92,7 +92,7 @@ def test_more_is_over_later_and_a_later_start_never_earlier(examples: int) -> No
     holds(examples, st.tuples(cases_anywhere(), COUNTS, counts, st.integers(0, 10_000_000)), law)
 
 
-@sizes(40, 4_000)
+@sizes(40, 800)
 def test_in_parts_it_is_over_where_it_is_over_at_once(examples: int) -> None:
     def law(drawn: tuple[Case, int, int]) -> None:
         case, first, second = drawn
@@ -105,7 +105,7 @@ def test_in_parts_it_is_over_where_it_is_over_at_once(examples: int) -> None:
     holds(examples, st.tuples(cases_anywhere(), counts, counts), law)
 
 
-@sizes(40, 4_000)
+@sizes(40, 800)
 def test_it_answers_the_same_whatever_it_was_asked_before(examples: int) -> None:
     def law(drawn: tuple[Case, list[int], int, int]) -> None:
         case, before, away, seconds = drawn
@@ -121,7 +121,7 @@ def test_it_answers_the_same_whatever_it_was_asked_before(examples: int) -> None
     holds(examples, st.tuples(cases_anywhere(), asked, FAR, COUNTS), law)
 
 
-@sizes(40, 3_000)
+@sizes(40, 600)
 def test_a_change_is_one_and_the_first(examples: int) -> None:
     def law(case: Case) -> None:
         index = case.index()

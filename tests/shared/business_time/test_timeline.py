@@ -58,7 +58,7 @@ def versions(draw: st.DrawFn) -> Versions:
     return Versions(tuple((start, draw(calendars(draw(st.sampled_from(names)), at))) for start in starts), at)
 
 
-@sizes(20, 3_000)
+@sizes(20, 600)
 def test_every_second_is_open_as_the_calendar_of_that_second_says(examples: int) -> None:
     def law(drawn: tuple[Versions, int]) -> None:
         case, away = drawn
@@ -73,7 +73,7 @@ def test_every_second_is_open_as_the_calendar_of_that_second_says(examples: int)
     holds(examples, st.tuples(versions(), NEAR), law)
 
 
-@sizes(50, 6_000)
+@sizes(50, 1_200)
 def test_between_counts_each_second_in_its_calendar(examples: int) -> None:
     def law(drawn: tuple[Versions, int]) -> None:
         case, away = drawn
@@ -82,7 +82,7 @@ def test_between_counts_each_second_in_its_calendar(examples: int) -> None:
     holds(examples, st.tuples(versions(), NEAR), law)
 
 
-@sizes(50, 8_000)
+@sizes(50, 1_600)
 def test_add_is_over_where_so_many_were_counted_whoever_counted_them(examples: int) -> None:
     def law(drawn: tuple[Versions, int, int, bool]) -> None:
         case, away, more, back = drawn
@@ -104,7 +104,7 @@ def versions_of_a_zone(draw: st.DrawFn) -> Versions:
     return Versions(tuple((start, draw(calendars(name, at))) for start in starts), at)
 
 
-@sizes(15, 2_000)
+@sizes(15, 400)
 def test_business_days_are_counted_across_versions(examples: int) -> None:
     def law(drawn: tuple[Versions, int]) -> None:
         case, days = drawn
@@ -114,7 +114,7 @@ def test_business_days_are_counted_across_versions(examples: int) -> None:
     holds(examples, st.tuples(versions_of_a_zone(), st.integers(0, 4)), law)
 
 
-@sizes(40, 2_000)
+@sizes(40, 400)
 def test_one_calendar_cut_into_versions_is_that_calendar(examples: int) -> None:
     def law(drawn: tuple[Case, list[int], int, int]) -> None:
         case, cuts, away, days = drawn

@@ -17,12 +17,19 @@ REPORTED = datetime(2026, 11, 2, 14, 3, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """A contract that begins and ends so many days from the report; `end` None is no end."""
+    """A contract that begins and ends so many days from the report; `end` None is no end. Agreed so many days from it,
+    long before where nobody says."""
 
     id: str
     begin: int
     end: int | None
     product_ids: frozenset[str] = frozenset()
+    version: int = 1
+    agreed: int = -1000
+
+    @property
+    def effective_from(self) -> datetime:
+        return REPORTED + self.agreed * DAY
 
     @property
     def valid_from(self) -> datetime:
@@ -38,11 +45,14 @@ PRODUCTS = st.sampled_from(["kontar", "factela"])
 
 @st.composite
 def contracts(draw: st.DrawFn) -> list[Agreed]:
+    """Up to six contracts in up to three versions, each of which says anything else."""
     made = []
     for number in range(draw(st.integers(0, 6))):
-        begin = draw(st.integers(-130, 3))
-        end = draw(st.none() | st.integers(begin + 1, 4))
-        made.append(Agreed(f"c{number}", begin, end, draw(st.frozensets(PRODUCTS))))
+        for version in range(1, draw(st.integers(1, 3)) + 1):
+            begin = draw(st.integers(-130, 3))
+            end = draw(st.none() | st.integers(begin + 1, 4))
+            agreed = draw(st.integers(-200, 5))
+            made.append(Agreed(f"c{number}", begin, end, draw(st.frozensets(PRODUCTS)), version, agreed))
     return made
 
 
@@ -66,7 +76,9 @@ def test_it_is_the_one_that_no_other_beats_in_whatever_order_they_come(
     applying = [
         one
         for one in made
-        if one.begin <= 0
+        if one.agreed <= 0
+        and not any(o.id == one.id and o.version > one.version and o.agreed <= 0 for o in made)
+        and one.begin <= 0
         and (one.end is None or one.end >= -60)
         and (not one.product_ids or product is None or product in one.product_ids)
     ]
@@ -102,3 +114,12 @@ def test_what_names_the_product_comes_before_what_covers_everything() -> None:
     assert choose_contract([general, named], None, REPORTED).contract == general
     assert choose_contract([named], None, REPORTED).contract == named
     assert choose_contract([named], "factela", REPORTED).standing == "none"
+
+
+def test_what_was_agreed_later_holds_from_its_instant_on() -> None:
+    first, second = Agreed("c", -300, None), Agreed("c", -300, None, frozenset({"kontar"}), version=2, agreed=0)
+    assert choose_contract([second, first], "factela", REPORTED).standing == "none"
+    before = choose_contract([second, first], "factela", REPORTED - timedelta(microseconds=1))
+    assert before.contract == first
+    corrected = Agreed("c", -300, None, version=3, agreed=-10)
+    assert choose_contract([first, second, corrected], "factela", REPORTED).contract == corrected

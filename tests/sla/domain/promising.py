@@ -33,9 +33,10 @@ def rule(clock: ClockKind, seconds: int, calendar: str = "comercial", **named: A
     return TargetRule(clock=clock, seconds=seconds, calendar_id=calendar, **named)
 
 
+_PER_SEVERITY: dict[ClockKind, int] = {"response": 1, "resolution": 10}
 TARGETS = tuple(
     rule(clock, hours * severity * HOUR, severities=(severity,))
-    for clock, hours in (("response", 1), ("resolution", 10))
+    for clock, hours in _PER_SEVERITY.items()
     for severity in (1, 2, 3, 4)
 )
 PROMISES = Promises(

@@ -12,6 +12,7 @@ from sla.domain.calendar import (
     BeginsBeforeTheVersionBefore,
     CalendarVersion,
     DatedDay,
+    DayKind,
     DayTwice,
     FirstVersionIsForAlways,
     PastBeginNeedsReason,
@@ -28,13 +29,14 @@ JUEVES_SANTO = DatedDay(date(2026, 4, 2), "Jueves Santo", "no-laborable")
 PUENTE = DatedDay(date(2026, 7, 10), "Feriado con fines turísticos", "puente")
 NOCHEBUENA = YearlyDay("12-24", "Nochebuena", "horario-especial", breaks=(("13:00", "24:00"),))
 ZONE = "America/Argentina/Buenos_Aires"
+CLOSED: tuple[DayKind, ...] = ("feriado", "puente")
 FIRST = CalendarVersion("comercial", 1, "Comercial", OFFICE)
 DAY = timedelta(days=1)
 
 
 def test_it_closes_on_the_kinds_of_day_on_which_the_calendar_closes() -> None:
     days = (PUENTE, NAVIDAD, JUEVES_SANTO)
-    assert written_calendar(ZONE, OFFICE.weekly, ("feriado", "puente"), days).holidays == (PUENTE.date, NAVIDAD.date)
+    assert written_calendar(ZONE, OFFICE.weekly, CLOSED, days).holidays == (PUENTE.date, NAVIDAD.date)
     assert written_calendar(ZONE, OFFICE.weekly, (), days).holidays == ()
 
 
@@ -42,7 +44,7 @@ def test_windows_of_a_date_win_over_its_kind_and_breaks_are_kept() -> None:
     open_anyway = DatedDay(NAVIDAD.date, "Navidad", "feriado", windows=(("09:00", "12:00"),))
     eve = NOCHEBUENA.of(2026)
     assert eve is not None
-    calendar = written_calendar(ZONE, OFFICE.weekly, ("feriado",), (open_anyway, eve))
+    calendar = written_calendar(ZONE, OFFICE.weekly, CLOSED, (open_anyway, eve))
     assert calendar.holidays == ()
     assert calendar.special_days == {NAVIDAD.date: (("09:00", "12:00"),)}
     assert calendar.breaks == {date(2026, 12, 24): (("13:00", "24:00"),)}

@@ -25,7 +25,8 @@ def agreed(name: str, begin: int = 0, end: int | None = None, *products: str, **
     valid_from = START + begin * DAY
     return replace(
         CONTRACT,
-        **{"id": name, "effective_from": valid_from} | changes,
+        id=name,
+        effective_from=changes.get("effective_from", valid_from),
         valid_from=valid_from,
         valid_until=None if end is None else START + end * DAY,
         product_ids=products,

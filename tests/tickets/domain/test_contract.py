@@ -12,7 +12,8 @@ from tickets.domain.contract import promised_s1_seconds
 
 def rule(seconds: int, **narrowed: Any) -> TargetRule:
     """A target of the resolution, unless it says otherwise."""
-    return TargetRule(**({"clock": "resolution", "seconds": seconds, "calendar_id": "comercial"} | narrowed))
+    usual: dict[str, Any] = {"clock": "resolution", "seconds": seconds, "calendar_id": "comercial"}
+    return TargetRule(**(usual | narrowed))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from shared.db.transaction import Transaction
 from shared.instants import STEP
 from tests.support.databases import Database
 from tests.tickets import told
-from tests.tickets.desk import ALWAYS, HOLIDAYS, WEEKDAYS, calendar, deliver, open_one, received
+from tests.tickets.desk import ALWAYS, HOLIDAYS, NOW, WEEKDAYS, calendar, deliver, open_one, received
 from tickets.queries import tickets
 from tickets.queries.filters import TicketFilter
 from tickets.queries.lists import list_tickets
@@ -89,7 +89,7 @@ STANDING: tuple[dict[str, Any], ...] = (
 
 async def furnished(desk: Database) -> list[Timed]:
     """A ticket of each kind, whose clock began on that Friday."""
-    found = []
+    found: list[Timed] = []
     async with desk.begin() as tx:
         await deliver(tx, [received(one) for one in CALENDARS.values()])
     for counted_in, target in COUNTING:
@@ -200,7 +200,7 @@ async def test_while_its_calendar_has_not_come_nobody_guesses_what_is_left_of_a_
     state = told.clock(counted_in=told.counted_in("edges-late"))
     paused = told.clock(told.RESPONSE, course="paused", elapsed_seconds=600, due_at=None, counted_in=state.counted_in)
     async with desk.begin() as tx:
-        await deliver(tx, [told.of_clock(SlaClockStarted, ticket_id, n, one, told.NOW) for n, one in
+        await deliver(tx, [told.of_clock(SlaClockStarted, ticket_id, n, one, NOW) for n, one in
                            enumerate((state, paused), start=1)])  # fmt: skip
     for is_known in (False, True):
         async with desk.begin() as tx:

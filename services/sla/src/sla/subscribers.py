@@ -8,7 +8,6 @@ from shared import clock
 from shared.contracts.envelope import Received
 from shared.contracts.sla import ClockKind
 from shared.contracts.tickets import (
-    TicketBrief,
     TicketCancelled,
     TicketEvent,
     TicketHeld,
@@ -43,23 +42,13 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
         OpenedTicket(
             ticket_id=event.data.ticket_id,
             client_id=event.data.ticket.groups.client_id,
-            judged=_judged(event.data.ticket),
+            judged=Judged.of(event.data.ticket),
             start=Fact(event.id, FactKind.START, event.data.ticket.reported_at, event.sequence),
             cause=event.cause(actor=ACTOR, recorded_at=now),
         )
         for event in events
     ]
     await commands.start_clocks(tx, opened, now)
-
-
-def _judged(ticket: TicketBrief) -> Judged:
-    return Judged(
-        kind=ticket.kind,
-        severity=ticket.severity,
-        priority=ticket.priority,
-        product_id=ticket.groups.product_id,
-        module_id=ticket.groups.module_id,
-    )
 
 
 # What each event means to a clock, and to which of the two when it is not both. The first answer to the client stops

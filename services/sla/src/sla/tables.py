@@ -162,8 +162,8 @@ clocks = Table(
     instant("would_have_been_at", nullable=True),
     # One calendar after another, as [from, [calendar, version]]. Which it is, and the last version, follow from these.
     document("counted_in"),
-    Column("calendar_id", Text, Computed("terms -> 'calendar' ->> 0", persisted=True)),
-    Column("calendar_version", Integer, Computed("CAST(counted_in -> -1 -> 1 ->> 1 AS integer)", persisted=True)),
+    Column("calendar_id", Text, Computed("terms -> 'calendar'::text ->> 0", persisted=True)),
+    Column("calendar_version", Integer, Computed("(counted_in -> '-1'::integer -> 1 ->> 1)::integer", persisted=True)),
     instant("judged_until", nullable=True),
     Column("generation", Integer, nullable=False),
     UniqueConstraint("ticket_id", "kind", "cycle", name="clocks_of_ticket"),

@@ -18,7 +18,7 @@ _EVER = 1 << 62
 class _Piece(NamedTuple):
     start: int
     end: int
-    index: Index
+    hours: Index
 
 
 class Timeline(OpenTime):
@@ -28,8 +28,8 @@ class Timeline(OpenTime):
         """`pieces` come in order. The first one counts from ever, whatever second it names."""
         starts = [-_EVER, *(-_EVER if start is None else start for start, _ in pieces[1:])]
         self._pieces = [
-            _Piece(start, end, index)
-            for (start, end), (_, index) in zip(pairwise([*starts, _EVER]), pieces, strict=True)
+            _Piece(start, end, hours)
+            for (start, end), (_, hours) in zip(pairwise([*starts, _EVER]), pieces, strict=True)
             if start < end
         ]
         self._starts = [piece.start for piece in self._pieces]
@@ -54,22 +54,22 @@ class Timeline(OpenTime):
         if end < start:
             return -self.between(end, start)
         return sum(
-            piece.index.between(max(start, piece.start), min(end, piece.end))
+            piece.hours.between(max(start, piece.start), min(end, piece.end))
             for piece in self._from(start)
             if piece.start < end
         )
 
     def is_open(self, at: int) -> bool:
         """See OpenTime."""
-        return self._at(at).index.is_open(at)
+        return self._at(at).hours.is_open(at)
 
     def next_change(self, at: int) -> int | None:
         """See OpenTime."""
         now = self.is_open(at)
         for piece in self._from(at):
-            if piece.start > at and piece.index.is_open(piece.start) != now:
+            if piece.start > at and piece.hours.is_open(piece.start) != now:
                 return piece.start
-            change = piece.index.next_change(max(at, piece.start))
+            change = piece.hours.next_change(max(at, piece.start))
             if change is not None and change < piece.end:
                 return change
         return None
@@ -78,7 +78,7 @@ class Timeline(OpenTime):
         """See OpenTime. A date within which another calendar takes over is one business day, in either or in both."""
         if days < 1:
             return start
-        last = self._at(start).index.day_of(start)
+        last = self._at(start).hours.day_of(start)
         counted, closing = 0, start
         for day, closes in self._closings_of_days(start):
             if day > last:
@@ -95,26 +95,26 @@ class Timeline(OpenTime):
         *others, last = self._from(start)
         for piece in others:
             begins = max(start, piece.start)
-            open_seconds = piece.index.between(begins, piece.end)
+            open_seconds = piece.hours.between(begins, piece.end)
             if seconds <= open_seconds:
-                return piece.index.add(begins, seconds)
+                return piece.hours.add(begins, seconds)
             seconds -= open_seconds
-        return last.index.add(max(start, last.start), seconds)
+        return last.hours.add(max(start, last.start), seconds)
 
     def _back(self, start: int, seconds: int) -> int:
         first, *others = self._pieces[: bisect_right(self._starts, start)]
         for piece in reversed(others):
             ends = min(start, piece.end)
-            open_seconds = piece.index.between(piece.start, ends)
+            open_seconds = piece.hours.between(piece.start, ends)
             if seconds + open_seconds >= 0:
-                return piece.index.add(ends, seconds)
+                return piece.hours.add(ends, seconds)
             seconds += open_seconds
-        return first.index.add(min(start, first.end), seconds)
+        return first.hours.add(min(start, first.end), seconds)
 
     def _closings_of_days(self, start: int) -> Iterator[tuple[int, int]]:
         for piece in self._from(start):
             begins = max(start, piece.start)
-            yield from piece.index.closings_of_days(begins // DAY - 2, begins, piece.end)
+            yield from piece.hours.closings_of_days(begins // DAY - 2, begins, piece.end)
 
     def _at(self, at: int) -> _Piece:
         return self._pieces[bisect_right(self._starts, at) - 1]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
 from shared.http.auth import needs
+from shared.http.idempotency import Idempotency
 from sla.queries import simulations as queries
 
 router = APIRouter(prefix="/v1", tags=["sla"])
@@ -36,8 +37,9 @@ class Simulated(BaseModel):
     results: list[dict[str, Any]]
 
 
-@router.post("/simulations", dependencies=[needs("contract:read")])
-async def simulate(stated: Annotated[Simulation, Body()]) -> Simulated:
-    """What comes of cases, by the arithmetic of the clocks; nothing is read or stored."""
+@router.post("/simulations", response_model=Simulated, dependencies=[needs("contract:read")])
+async def simulate(idempotency: Idempotency, stated: Annotated[Simulation, Body()]) -> Response:
+    """What comes of cases, by the arithmetic of the clocks; of what the desk keeps nothing is read or changed."""
     # A calendar of a few minutes a week takes a while to count: other requests go on meanwhile.
-    return Simulated(results=await asyncio.to_thread(lambda: [queries.simulate(one) for one in stated.cases]))
+    results = await asyncio.to_thread(lambda: [queries.simulate(one) for one in stated.cases])
+    return await idempotency.answer(Simulated(results=results), version=None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -79,7 +80,7 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
         for promises in [contract.promises if contract else default]
         for kind in CLOCK_KINDS
     ]
-    versions = await known_calendars.lock_activated(tx, {one.rule.calendar_id for one in agreed})
+    versions = await known_calendars.share_activated(tx, {one.rule.calendar_id for one in agreed})
     calendars = await known_calendars.know(tx, _names(versions))
     started: list[tuple[TicketClock, Cause, list[Happening]]] = []
     later: list[TicketFact] = []
@@ -162,11 +163,11 @@ async def switch_calendars(tx: Transaction, behind: Sequence[Row], now: datetime
 
     What has ended is never touched.
     """
-    versions = await known_calendars.lock_activated(tx, {one.calendar_id for one in behind})
+    versions = await known_calendars.share_activated(tx, {one.calendar_id for one in behind})
     told = [
         Told(one.ticket_id, fact, replace(_by_time(now), correlation_id=one.correlation_id))
         for one in behind
-        for fact in switches(one.id, one.kind, one.calendar_version, versions[one.calendar_id], one.started_at)
+        for fact in switches(one.kind, one.calendar_version, versions[one.calendar_id], one.started_at, _id_of(one.id))
     ]
     await record_facts(tx, told, now)
 
@@ -186,12 +187,12 @@ async def _missed_switches(tx: Transaction, told: Sequence[Told]) -> list[Told]:
     """What switches clocks that stood while a version of their calendar was activated, and are to run again."""
     reopened = {one.ticket_id: one for one in told if one.fact.kind is FactKind.REOPEN}
     ended = await clock_rows.ended_clocks(tx, reopened) if reopened else []
-    versions = await known_calendars.lock_activated(tx, {one.calendar_id for one in ended}) if ended else {}
+    versions = await known_calendars.share_activated(tx, {one.calendar_id for one in ended}) if ended else {}
     return [
         Told(one.ticket_id, fact, reopened[one.ticket_id].cause)
         for one in ended
         if reopened[one.ticket_id].fact.concerns in (None, one.kind)
-        for fact in switches(one.id, one.kind, one.calendar_version, versions[one.calendar_id], one.since)
+        for fact in switches(one.kind, one.calendar_version, versions[one.calendar_id], one.since, _id_of(one.id))
     ]
 
 
@@ -226,7 +227,12 @@ def _new_clock(agreed: _Agreed, versions: Sequence[Activated]) -> tuple[TicketCl
         origin=ticket.cause.origin,
         correlation_id=ticket.cause.correlation_id,
     )
-    return clock, list(switches(clock.id, clock.kind, version, versions, since))
+    return clock, list(switches(clock.kind, version, versions, since, _id_of(clock.id)))
+
+
+def _id_of(clock_id: UUID) -> Callable[[int], UUID]:
+    """Of the fact that switches a clock to a version: the same, whoever finds out that it is missing."""
+    return partial(made_of, "calendar-switch", clock_id)
 
 
 def _names(versions: Versions) -> set[CalendarName]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,6 @@ from uuid import UUID
 from shared.business_time.known import CalendarName, In
 from shared.contracts.sla import ClockKind
 from shared.errors import Unavailable
-from shared.ids import made_of
 from sla.domain.clock import Fact, FactKind
 
 
@@ -54,13 +53,16 @@ def one_after_another(calendar_id: str, versions: Iterable[Activated]) -> list[I
 
 
 def switches(
-    clock_id: UUID, kind: ClockKind, after: int, versions: Sequence[Activated], since: datetime
+    kind: ClockKind, after: int, versions: Sequence[Activated], since: datetime, id_of: Callable[[int], UUID]
 ) -> Iterator[Fact]:
-    """The facts that switch a clock from a version to the later ones, none of them before `since`."""
+    """The facts that switch a clock from a version to the later ones, none of them before `since`.
+
+    `id_of` gives the fact of a version its id.
+    """
     for one in versions:
         if one.version > after:
             yield Fact(
-                fact_id=made_of("calendar-switch", clock_id, one.version),
+                fact_id=id_of(one.version),
                 kind=FactKind.SWITCH,
                 occurred_at=since if one.effective_from is None else max(since, one.effective_from),
                 sequence=one.version,

@@ -10,7 +10,7 @@ from typing import get_args
 from shared.business_time.open_time import OpenTime
 from shared.business_time.seconds import instant
 from shared.contracts.sla import ClockKind, TargetRule
-from shared.contracts.tickets import Kind, Priority, Severity
+from shared.contracts.tickets import Kind, Priority, Severity, TicketBrief
 from shared.errors import Invalid
 
 CLOCKS: tuple[ClockKind, ...] = get_args(ClockKind)
@@ -66,6 +66,12 @@ class Judged:
     priority: Priority
     product_id: str | None = None
     module_id: str | None = None
+
+    @classmethod
+    def of(cls, ticket: TicketBrief) -> Judged:
+        """What of a ticket its targets depend on, as its event tells it."""
+        groups = ticket.groups
+        return cls(ticket.kind, ticket.severity, ticket.priority, groups.product_id, groups.module_id)
 
     def __str__(self) -> str:
         named = [f"product {self.product_id}"] if self.product_id else []

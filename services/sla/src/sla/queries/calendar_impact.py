@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from shared.business_time.known import CalendarName, KnownCalendars
 from shared.db.statement import query
 from shared.db.transaction import Reader, Row
+from shared.ids import new_id
 from sla.domain.calendar import CalendarVersion, NoSuchCalendarVersion, VersionActivated, begin_of
 from sla.domain.clock import Clock
 from sla.domain.fold import fold
@@ -105,7 +106,9 @@ async def preview_impact(tx: Reader, id: str, version: int, effective_from: date
     known = KnownCalendars()
     for one in (*activated, draft):
         known.learn(CalendarName(id, one.version), one.calendar)
-    clocks, moved, breached, examples = 0, 0, [], []
+    clocks = moved = 0
+    breached: list[MovedClock] = []
+    examples: list[MovedClock] = []
     after: UUID | None = None
     while rows := await tx.fetch(_CLOCKS, {"id": id, "after": after, "portion": _PORTION}):
         found = [one for one in _switched(rows, known, Activated(version, begin, now), now) if one.moves]
@@ -138,7 +141,7 @@ def _switched(rows: Sequence[Row], known: KnownCalendars, to: Activated, now: da
     for row in rows:
         clock, facts = clock_of(row), [fact_of(one) for one in row.facts or ()]
         before = fold(clock.terms, facts, known, now)
-        news = list(switches(clock.id, clock.kind, to.version - 1, [to], row.started_at))
+        news = list(switches(clock.kind, to.version - 1, [to], row.started_at, lambda _: new_id()))
         after = fold(clock.terms, [*facts, *news], known, now)
         if before is not None and after is not None:
             found.append(_Switched(clock.ticket_id, clock.kind, before.clock, after.clock))

@@ -55,7 +55,7 @@ async def zone_of(tx: Reader, name: CalendarName) -> ZoneInfo:
     return ZoneInfo((await know(tx, [name])).calendar(name).timezone)
 
 
-async def lock_activated(tx: Transaction, ids: Collection[str]) -> Versions:
+async def share_activated(tx: Transaction, ids: Collection[str]) -> Versions:
     """The activated versions of these calendars; until the end of the transaction no other is activated."""
     return _by_calendar(await tx.fetch(_ACTIVATED, {"ids": sorted(ids)}))
 

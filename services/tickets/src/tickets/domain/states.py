@@ -34,8 +34,9 @@ CONDITIONS: Mapping[str, str] = {
     ),
     "tickets_resolution": (
         "num_nonnulls(resolution_code, resolution_text, resolved_at, reopenable_until) = "
-        "CASE WHEN status IN ('resolved', 'closed') THEN 4 ELSE 0 END"
+        "CASE WHEN status IN ('resolved', 'closed') THEN 4 ELSE 0 END "
+        "AND (closes_at IS NOT NULL) = (status = 'resolved')"
     ),
-    "tickets_end": "(closes_at IS NOT NULL) = (status = 'resolved') AND (closed_at IS NOT NULL) = (status = 'closed') "
+    "tickets_end": "(closed_at IS NOT NULL) = (status = 'closed') "
     "AND (cancelled_at IS NOT NULL) = (status = 'cancelled')",
 }

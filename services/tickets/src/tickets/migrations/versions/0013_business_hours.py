@@ -47,7 +47,6 @@ STATEMENTS = (
     """
     ALTER TABLE tickets.tickets
         DROP CONSTRAINT tickets_resolution,
-        DROP CONSTRAINT tickets_end,
         ADD COLUMN reopenable_until timestamptz,
         ADD COLUMN closes_at timestamptz
     """,
@@ -61,10 +60,8 @@ STATEMENTS = (
     ALTER TABLE tickets.tickets
         ADD CONSTRAINT tickets_resolution CHECK (
             num_nonnulls(resolution_code, resolution_text, resolved_at, reopenable_until) =
-            CASE WHEN status IN ('resolved', 'closed') THEN 4 ELSE 0 END),
-        ADD CONSTRAINT tickets_end CHECK (
-            (closes_at IS NOT NULL) = (status = 'resolved') AND (closed_at IS NOT NULL) = (status = 'closed')
-            AND (cancelled_at IS NOT NULL) = (status = 'cancelled'))
+            CASE WHEN status IN ('resolved', 'closed') THEN 4 ELSE 0 END
+            AND (closes_at IS NOT NULL) = (status = 'resolved'))
     """,
     "DROP INDEX tickets.tickets_to_close",
     "CREATE INDEX tickets_to_close ON tickets.tickets (closes_at, id) WHERE closes_at IS NOT NULL",
