@@ -16,5 +16,8 @@ def measure_views(scene: Scene, options: Options) -> list[Table]:
     subjects.insert(0, scene.product(product, 200))
     table = compare(scene, options, "views: whole tickets shown, two processes", subjects)
     one = call(Closed(subjects[0].targets, product, 1, 0.5))
-    table.notes.append(f"a view is {one.bytes // max(1, one.count):,} bytes; plain asyncpg runs the same statement")
+    table.notes.append(
+        f"a view is {one.bytes // max(1, one.count):,} bytes; plain asyncpg runs the same statement, and says of "
+        "no clock what it shows at the instant"
+    )
     return [table]
