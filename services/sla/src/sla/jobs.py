@@ -1,8 +1,8 @@
-"""Time in: the warnings and breaches that no event announces, and the calendars to which clocks are switched."""
+"""Time in: warnings and breaches, calendars to which clocks are switched, and whether all is still as folded."""
 
 from shared.jobs import Job
-from sla.commands import clocks
-from sla.repository.clocks import SWITCHES_JOB
+from sla.commands import clocks, samples
+from sla.repository.clocks import SAMPLES_JOB, SWITCHES_JOB
 
 JOBS: tuple[Job, ...] = (
     Job(
@@ -16,5 +16,10 @@ JOBS: tuple[Job, ...] = (
         name=SWITCHES_JOB,
         work=clocks.SWITCHES,
         every_seconds=clocks.SLEEP_SECONDS,
+    ),
+    Job(
+        name=SAMPLES_JOB,
+        work=samples.SAMPLES,
+        every_seconds=samples.EVERY.total_seconds(),
     ),
 )

@@ -13,6 +13,9 @@ from shared.business_time.seconds import second
 from shared.business_time.timeline import Timeline
 from shared.contracts.calendars import WrittenCalendar
 
+# So many orders of versions are kept: as many as there are activations within the life of a clock, and some.
+_MOST_TIMELINES = 500
+
 
 class CalendarName(NamedTuple):
     """One version of one calendar."""
@@ -41,6 +44,7 @@ class KnownCalendars:
 
     def __init__(self) -> None:
         self._indices: dict[CalendarName, Index] = {}
+        self._timelines: dict[tuple[In, ...], Timeline] = {}
 
     def missing(self, names: Iterable[CalendarName]) -> set[CalendarName]:
         """Those that are still to be read."""
@@ -57,11 +61,20 @@ class KnownCalendars:
     def forget(self) -> None:
         """Knows nothing any more."""
         self._indices.clear()
+        self._timelines.clear()
 
     def hours(self, counted_in: Sequence[In], /) -> OpenTime:
         """What one calendar after another counts. Raises KeyError for one that was not read."""
         first, *others = counted_in
         if not others:
             return self._indices[first.calendar]
-        later = [(second(one.from_at), self._indices[one.calendar]) for one in others]
-        return Timeline([(None, self._indices[first.calendar]), *later])
+        # Clocks that are switched at once have all but their beginning in common, and that decides nothing.
+        key = (first._replace(from_at=others[0].from_at), *others)
+        found = self._timelines.get(key)
+        if found is None:
+            later = [(second(one.from_at), self._indices[one.calendar]) for one in others]
+            found = Timeline([(None, self._indices[first.calendar]), *later])
+            if len(self._timelines) >= _MOST_TIMELINES:
+                self._timelines.clear()
+            self._timelines[key] = found
+        return found

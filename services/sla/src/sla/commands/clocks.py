@@ -118,6 +118,13 @@ async def record_facts(tx: Transaction, told: Sequence[Told], now: datetime) -> 
             happened = clock.refold(known, now, calendars)
             if clock.clock != before:
                 changed.append((clock, news.cause, happened))
+    await store_changed(tx, changed, now)
+
+
+async def store_changed(
+    tx: Transaction, changed: Sequence[tuple[TicketClock, Cause, list[Happening]]], now: datetime
+) -> None:
+    """Keeps clocks that are another than they were, and publishes what that changed."""
     if changed:
         clocks = list({clock.id: clock for clock, _, _ in changed}.values())
         await _wake_worker(tx, clocks, now)
@@ -133,10 +140,10 @@ async def fire_timers(tx: Transaction, due: Sequence[Row], now: datetime) -> Non
     """
     claimed = clock_rows.claimed_of(due)
     calendars = await known_calendars.know(tx, {name for one in claimed for name in one.clock.names()})
-    judged: list[tuple[TicketClock, Cause, list[Happening]]] = []
-    for clock in {one.clock.id: one.clock for one in claimed if not one.is_void}.values():
-        cause = replace(_by_time(now), correlation_id=clock.correlation_id, origin=clock.origin)
-        judged.append((clock, cause, clock.pass_time(now, calendars)))
+    judged = [
+        (clock, by_time(now, clock), clock.pass_time(now, calendars))
+        for clock in {one.clock.id: one.clock for one in claimed if not one.is_void}.values()
+    ]
     await clock_rows.store_clocks(tx, [clock for clock, _, _ in judged], [one.timer_id for one in claimed])
     await _publish(tx, judged, by_time=True)
 
@@ -165,7 +172,7 @@ async def switch_calendars(tx: Transaction, behind: Sequence[Row], now: datetime
     """
     versions = await known_calendars.share_activated(tx, {one.calendar_id for one in behind})
     told = [
-        Told(one.ticket_id, fact, replace(_by_time(now), correlation_id=one.correlation_id))
+        Told(one.ticket_id, fact, by_time(now, one))
         for one in behind
         for fact in switches(one.kind, one.calendar_version, versions[one.calendar_id], one.started_at, _id_of(one.id))
     ]
@@ -251,8 +258,11 @@ def _counting(locked: Sequence[ClockWithFacts], told: Sequence[Told]) -> set[Cal
     }
 
 
-def _by_time(now: datetime) -> Cause:
-    return Cause(actor="system:sla", occurred_at=now, recorded_at=now, correlation_id="")
+def by_time(now: datetime, of: TicketClock | Row) -> Cause:
+    """The cause of what time, or this service by itself, does to a clock."""
+    return Cause(
+        actor="system:sla", occurred_at=now, recorded_at=now, correlation_id=of.correlation_id, origin=of.origin
+    )
 
 
 def _dated(happening: Happening, cause: Cause) -> datetime:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import takewhile
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -166,7 +168,11 @@ def advance(clock: Clock, terms: Terms, hours: OpenTime, now: datetime) -> Clock
 
     A target is missed when more seconds than it has were counted: until the first of them it still holds.
     """
-    crossed = reached(clock, terms, hours, now)
+    return advanced(clock, reached(clock, terms, hours, now), hours, now)
+
+
+def advanced(clock: Clock, crossed: Sequence[Crossing], hours: OpenTime, now: datetime) -> Clock:
+    """The same where what it reaches until `now` is known."""
     warned = max((crossing.threshold.seconds for crossing in crossed), default=clock.warned_seconds)
     breaches_at = clock.breaches_at(hours)
     missed = breaches_at is not None and now > breaches_at
@@ -175,16 +181,14 @@ def advance(clock: Clock, terms: Terms, hours: OpenTime, now: datetime) -> Clock
 
 def reached(clock: Clock, terms: Terms, hours: OpenTime, now: datetime) -> tuple[Crossing, ...]:
     """The thresholds that this clock reaches until `now` and had not reached before."""
-    return tuple(crossing for crossing in ahead(clock, terms, hours) if crossing.at <= now)
+    return tuple(takewhile(lambda crossing: crossing.at <= now, ahead(clock, terms, hours)))
 
 
-def ahead(clock: Clock, terms: Terms, hours: OpenTime) -> tuple[Crossing, ...]:
+def ahead(clock: Clock, terms: Terms, hours: OpenTime) -> Iterator[Crossing]:
     """The thresholds still ahead of a running clock with their instants, the earliest first; none when it stands."""
     if clock.course != "running":
-        return ()
+        return
     since = second(clock.since)
-    return tuple(
-        Crossing(threshold, instant(hours.add(since, threshold.seconds - clock.counted_seconds)))
-        for threshold in terms.thresholds
-        if threshold.seconds > clock.warned_seconds
-    )
+    for threshold in terms.thresholds:
+        if threshold.seconds > clock.warned_seconds:
+            yield Crossing(threshold, instant(hours.add(since, threshold.seconds - clock.counted_seconds)))

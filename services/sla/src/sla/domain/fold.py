@@ -20,7 +20,7 @@ from sla.domain.clock import (
     Interval,
     Terms,
     Why,
-    advance,
+    advanced,
     reached,
 )
 
@@ -130,8 +130,9 @@ class _Walk:
         for fact in course:
             self.take(fact)
         clock = self.clock()
-        crossings = (*self.crossings, *reached(clock, self.terms, self.hours, until))
-        return Folded(advance(clock, self.terms, self.hours, until), self.by, self.intervals(), crossings)
+        crossed = reached(clock, self.terms, self.hours, until)
+        clock = advanced(clock, crossed, self.hours, until)
+        return Folded(clock, self.by, self.intervals(), (*self.crossings, *crossed))
 
     def take(self, fact: Fact) -> None:
         """Applies one fact; one that makes no difference in the present course is passed over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,7 @@ from shared.contracts.sla import (
     SlaClockStopped,
     SlaClockWarned,
 )
-from sla.domain.clock import ENDED, Clock, Crossing, Fact, FactKind, Folded, Terms, advance, ahead, reached
+from sla.domain.clock import ENDED, Clock, Crossing, Fact, FactKind, Folded, Terms, advanced, ahead, reached
 from sla.domain.fold import first_state, fold
 
 # What made a clock run that had stood; whatever else moves its due was told late.
@@ -92,8 +93,8 @@ class TicketClock:
         if self.clock is None or self.clock.course != "running" or self.origin == "import":
             return None
         hours = calendars.hours(self.clock.counted_in)
-        warnings = ahead(self.clock, self.terms, hours)
-        return warnings[0].at if warnings else self.clock.breaches_at(hours)
+        warning = next(ahead(self.clock, self.terms, hours), None)
+        return warning.at if warning else self.clock.breaches_at(hours)
 
     def refold(self, facts: Iterable[Fact], noticed_at: datetime, calendars: Calendars) -> list[Happening]:
         """Takes the state that all `facts` add up to; returns what that changes, in the order in which it happened."""
@@ -102,9 +103,10 @@ class TicketClock:
             return []
         alarm, before = self.alarm(calendars), self.clock
         self.clock = folded.clock
-        if self.alarm(calendars) != alarm:
+        new_alarm = self.alarm(calendars)
+        if new_alarm != alarm:
             self.generation += 1
-            self.to_arm = self.alarm(calendars)
+            self.to_arm = new_alarm
         return self._differences(before, folded, noticed_at, calendars)
 
     def pass_time(self, now: datetime, calendars: Calendars) -> list[Happening]:
@@ -113,7 +115,7 @@ class TicketClock:
             return []
         hours = calendars.hours(self.clock.counted_in)
         before, crossings = self.clock, reached(self.clock, self.terms, hours, now)
-        self.clock = advance(self.clock, self.terms, hours, now)
+        self.clock = advanced(self.clock, crossings, hours, now)
         self.judged_until = now if self.judged_until is None else max(now, self.judged_until)
         self.to_arm = self.alarm(calendars)
         return [
@@ -141,10 +143,7 @@ class TicketClock:
             warned_as=warned[-1] if warned and self.origin != "import" else None,
             breached_at=clock.breached_at,
             would_have_been_at=clock.would_have_been_at,
-            counted_in=tuple(
-                CountedIn(from_at=at, calendar_id=calendar.calendar_id, calendar_version=calendar.version)
-                for at, calendar in clock.counted_in
-            ),
+            counted_in=tuple(_counted_in(at, calendar) for at, calendar in clock.counted_in),
         )
 
     def _differences(
@@ -239,6 +238,12 @@ class TicketClock:
         if self.clock is None:
             raise ValueError("nothing happens to a clock before its start")
         return Happening(at, event(ticket_id=self.ticket_id, clock=self.state_of(self.clock), **told), reached)
+
+
+# Many clocks are switched at the same instant; the others' are as cheap to make as to look up.
+@lru_cache(maxsize=256)
+def _counted_in(at: datetime, calendar: CalendarName) -> CountedIn:
+    return CountedIn(from_at=at, calendar_id=calendar.calendar_id, calendar_version=calendar.version)
 
 
 def _runs_as_before(before: Clock, after: Clock, hours: OpenTime) -> bool:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +19,8 @@ from shared.db.transaction import Row, Transaction
 from sla.domain.clock import CLOCK_KINDS, Clock, Fact, FactKind, Terms
 from sla.domain.ticket_clock import TicketClock
 
-# The name of the job that switches clocks, by which what cannot be done is set aside.
-SWITCHES_JOB = "sla-switches"
+# The names of jobs, by which what cannot be done is set aside.
+SWITCHES_JOB, SAMPLES_JOB = "sla-switches", "sla-samples"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -177,7 +178,7 @@ _CLAIM_BEHIND = sql("""
       FROM (SELECT v.calendar_id, max(v.version) AS version FROM sla.calendar_versions v
              WHERE v.activated_at IS NOT NULL GROUP BY v.calendar_id) latest
      CROSS JOIN LATERAL (
-           SELECT c.id, c.ticket_id, c.kind, c.calendar_id, c.calendar_version, c.started_at, c.correlation_id
+           SELECT c.id, c.ticket_id, c.kind, c.calendar_id, c.calendar_version, c.started_at, c.correlation_id, c.origin
              FROM sla.clocks c JOIN sla.tickets t ON t.id = c.ticket_id
             WHERE c.calendar_id = latest.calendar_id AND c.calendar_version < latest.version
               AND c.course IN ('running', 'paused')
@@ -189,6 +190,21 @@ _ENDED = sql("""
     SELECT id, ticket_id, kind, calendar_id, calendar_version, since FROM sla.clocks
      WHERE ticket_id = ANY(CAST(:tickets AS uuid[])) AND course IN ('stopped', 'cancelled')
 """)
+# The place at which a sample begins follows from the instant: asked again with the same one, it is the same sample.
+_WITH_FACTS = f"""
+    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
+      FROM sla.clocks c
+"""
+_SAMPLE = sql(f"""
+    {_WITH_FACTS} WHERE c.id >= CAST(md5(CAST(:now AS text)) AS uuid)
+       AND NOT EXISTS (SELECT FROM runtime.set_aside s WHERE s.job = :job AND s.key = CAST(c.id AS text))
+     ORDER BY c.id LIMIT :portion
+""")
+_LOCK_TICKET = sql("""
+    SELECT t.id FROM sla.tickets t WHERE t.id = (SELECT c.ticket_id FROM sla.clocks c WHERE c.id = :clock)
+       FOR NO KEY UPDATE
+""")
+_LOCK_CLOCK = sql(f"{_WITH_FACTS} WHERE c.id = :clock FOR UPDATE OF c")
 _IS_THERE = sql("SELECT 1 FROM sla.clocks WHERE id = CAST(:id AS uuid)")
 _NEXT_DUE = query("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
 
@@ -215,6 +231,17 @@ async def claim_behind(tx: Transaction, _now: datetime, portion: int) -> list[Ro
 async def ended_clocks(tx: Transaction, tickets: Collection[UUID]) -> list[Row]:
     """The clocks of these tickets that have ended, with the version in which each counted last."""
     return await tx.fetch(_ENDED, {"tickets": sorted(tickets)})
+
+
+async def sample(tx: Transaction, now: datetime, portion: int) -> list[Row]:
+    """Some clocks with all facts of their tickets, both as they are at one instant; those that are not set aside."""
+    return await tx.fetch(_SAMPLE, {"now": now.isoformat(), "portion": portion, "job": SAMPLES_JOB})
+
+
+async def lock_clock(tx: Transaction, clock_id: UUID) -> Row | None:
+    """A clock with all facts of its ticket, both locked; None where there is none."""
+    await tx.fetch(_LOCK_TICKET, {"clock": clock_id})
+    return await tx.fetch_first(_LOCK_CLOCK, {"clock": clock_id})
 
 
 async def leave_to_an_operator(_tx: Transaction, _row: Row) -> None:
@@ -250,7 +277,7 @@ async def wake_timers(tx: Transaction, channel: str) -> None:
 def clock_of(row: Row) -> TicketClock:
     """A clock from its whole row."""
     terms = row.terms
-    thresholds = tuple(Threshold(**one) for one in terms["thresholds"])
+    thresholds = tuple(_threshold(one["seconds"], one["said_as"]) for one in terms["thresholds"])
     calendar = CalendarName(*terms["calendar"])
     pinned = Terms(row.kind, row.target_seconds, frozenset(terms["pausing_holds"]), thresholds, calendar)
     folded = {name: row[name] for name in _FOLDED}
@@ -264,6 +291,12 @@ def clock_of(row: Row) -> TicketClock:
         judged_until=row.judged_until,
         generation=row.generation,
     )
+
+
+# A contract says a few, of which each of its clocks has the same.
+@lru_cache(maxsize=1024)
+def _threshold(seconds: int, said_as: str) -> Threshold:
+    return Threshold(seconds=seconds, said_as=said_as)
 
 
 def fact_of(document: list[Any]) -> Fact:
