@@ -58,7 +58,7 @@ def windows(draw: st.DrawFn) -> tuple[tuple[int, int], ...]:
 
 
 def in_version(terms: Terms, version: int = 1) -> Terms:
-    return replace(terms, calendar=CalendarName("x", version))
+    return replace(terms, calendar=CalendarName("comercial", version))
 
 
 def switch(version: int, from_at: int, told_at: int | None = None) -> Fact:
