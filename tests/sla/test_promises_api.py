@@ -7,7 +7,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from shared.ids import new_id
 from tests.sla.telling import Story, tell
 from tests.sla.test_contracts_api import FACTS, target
 from tests.support.databases import Database
@@ -16,6 +15,8 @@ from tests.support.databases import Database
 MONDAY = "2026-03-02T12:00:00Z"
 # A Friday, ten minutes before the office closes.
 FRIDAY = "2026-11-27T17:50:00-03:00"
+
+UNKNOWN = "01a22e11-9f90-7014-a50f-2e3e754fde66"
 
 
 async def ask(http: httpx2.AsyncClient, **asked: Any) -> dict[str, Any]:
@@ -133,7 +134,7 @@ async def test_a_ticket_shows_what_it_is_promised_beside_what_its_clocks_started
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        (f"/v1/tickets/{new_id()}/promise", 404, "no-such-ticket"),
+        (f"/v1/tickets/{UNKNOWN}/promise", 404, "no-such-ticket"),
         ("/v1/promises?severity=5&priority=1", 422, "invalid-request"),
         ("/v1/promises?severity=1&priority=1&kind=request", 422, "invalid-request"),
         ("/v1/promises?severity=1&priority=1&reported_at=ayer", 422, "invalid-request"),
