@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
+from pydantic_core import from_json
 
 from shared.clock_reading import read_clock
 from shared.contracts.codes import written
@@ -95,13 +96,15 @@ class _Kept(NamedTuple):
 
 
 # Of the clocks of a ticket `t`; `read_clocks` says what they show.
-TOLD = array_of(object_of(ClockTold, "k"), "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id")
+TOLD = (
+    f"""{array_of(object_of(ClockTold, "k"), "k.kind DESC, k.id", "tickets.clocks k WHERE k.ticket_id = t.id")}::text"""
+)
 _READING = tuple(ReadingView.model_fields)
 
 
-async def read_clocks(connection: Reader, told: Iterable[Sequence[Written]], now: datetime) -> list[list[Written]]:
+async def read_clocks(connection: Reader, told: Iterable[str], now: datetime) -> list[list[Written]]:
     """The clocks of each ticket as ClockView describes them, from `TOLD`; all at one instant."""
-    tickets = list(told)
+    tickets: list[list[Written]] = [from_json(each) for each in told]
     # What does not run is read without its calendar.
     counted = {
         clock["id"]: calendars.named_in(clock["counted_in"])
@@ -137,17 +140,21 @@ def _reading(clock: Written, counted: Mapping[str, Any], now: datetime) -> Writt
         _instant(clock["breached_at"]),
     )
     read = read_clock(kept, hours, now)
-    shown = {name: getattr(read, name) for name in _READING}
-    if read.ticking_changes_at is not None:
-        shown["ticking_changes_at"] = read.ticking_changes_at.isoformat()
-    return shown
+    changes_at = read.ticking_changes_at
+    return {
+        "state": read.state,
+        "remaining_seconds": read.remaining_seconds,
+        "overdue_wall_seconds": read.overdue_wall_seconds,
+        "ticking": read.ticking,
+        "ticking_changes_at": None if changes_at is None else changes_at.isoformat(),
+    }
 
 
 def _latest(clocks: Iterable[Written], kind: str) -> Written | None:
     of_kind = [one for one in clocks if one["kind"] == kind]
     if not of_kind:
         return None
-    latest = min(of_kind, key=lambda one: (-one["cycle"], one["due_at"] is None, *_by_due(one)))
+    latest = min(of_kind, key=_by_cycle)
     return {**_shown(latest), "due_at": latest["due_at"], "breached": latest["breached_at"] is not None}
 
 
@@ -160,8 +167,13 @@ def _shown(clock: Written) -> Written:
     return {name: clock[name] for name in _READING}
 
 
-def _by_due(clock: Written) -> tuple[datetime | None, str]:
-    return _instant(clock["due_at"]), clock["id"]
+# Instants that PostgreSQL has written, all of them in UTC, sort as texts.
+def _by_due(clock: Written) -> tuple[bool, str, str]:
+    return clock["due_at"] is None, clock["due_at"] or "", clock["id"]
+
+
+def _by_cycle(clock: Written) -> tuple[Any, ...]:
+    return (-clock["cycle"], *_by_due(clock))
 
 
 def _instant(written: str | None) -> datetime | None:
