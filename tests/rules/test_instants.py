@@ -24,6 +24,7 @@ DATED_OTHERWISE = {
     "lock_teams": "it keeps others from recording teams; a record's instants grow in the statement that stores it",
     "lock_schemes": "it keeps others from recording schemes of urgency; the same of a scheme's",
     "add_facts_and_lock_clocks": "a clock is dated by the facts of its ticket",
+    "lock_clock": "the same of one that is folded anew",
     "claim_due": "what time does is dated when it was due",
 }
 

@@ -21,7 +21,7 @@ from sla.domain.clock import CLOCK_KINDS, Fact, FactKind
 from sla.domain.contract import DEFAULT_TYPE, Contract, NoDefaultTargets, Promises
 from sla.domain.switching import Activated, in_force, switches
 from sla.domain.target import Judged
-from sla.domain.ticket_clock import Happening, TicketClock
+from sla.domain.ticket_clock import Happening, TicketClock, caused_by_time
 from sla.repository import clocks as clock_rows
 from sla.repository import contracts as contract_rows
 from sla.repository import known_calendars
@@ -141,7 +141,7 @@ async def fire_timers(tx: Transaction, due: Sequence[Row], now: datetime) -> Non
     claimed = clock_rows.claimed_of(due)
     calendars = await known_calendars.know(tx, {name for one in claimed for name in one.clock.names()})
     judged = [
-        (clock, by_time(now, clock), clock.pass_time(now, calendars))
+        (clock, clock.cause(now), clock.pass_time(now, calendars))
         for clock in {one.clock.id: one.clock for one in claimed if not one.is_void}.values()
     ]
     await clock_rows.store_clocks(tx, [clock for clock, _, _ in judged], [one.timer_id for one in claimed])
@@ -172,7 +172,7 @@ async def switch_calendars(tx: Transaction, behind: Sequence[Row], now: datetime
     """
     versions = await known_calendars.share_activated(tx, {one.calendar_id for one in behind})
     told = [
-        Told(one.ticket_id, fact, by_time(now, one))
+        Told(one.ticket_id, fact, caused_by_time(now, one.correlation_id, one.origin))
         for one in behind
         for fact in switches(one.kind, one.calendar_version, versions[one.calendar_id], one.started_at, _id_of(one.id))
     ]
@@ -256,13 +256,6 @@ def _counting(locked: Sequence[ClockWithFacts], told: Sequence[Told]) -> set[Cal
         for clock, facts in ((one.clock, one.facts) for one in locked)
         for name in clock.names() | clock.switched_to([*facts, *news.get(clock.ticket_id, ())])
     }
-
-
-def by_time(now: datetime, of: TicketClock | Row) -> Cause:
-    """The cause of what time, or this service by itself, does to a clock."""
-    return Cause(
-        actor="system:sla", occurred_at=now, recorded_at=now, correlation_id=of.correlation_id, origin=of.origin
-    )
 
 
 def _dated(happening: Happening, cause: Cause) -> datetime:

@@ -11,7 +11,7 @@ from shared.business_time.known import CalendarName
 from shared.db.transaction import Row, Transaction
 from shared.errors import DeskError
 from shared.jobs import Pieces
-from sla.commands.clocks import by_time, store_changed
+from sla.commands.clocks import store_changed
 from sla.domain.clock import Clock, Fact
 from sla.domain.fold import fold
 from sla.domain.ticket_clock import TicketClock
@@ -58,15 +58,14 @@ async def check_folds(tx: Transaction, sampled: Sequence[Row], _now: datetime) -
             )
 
 
-async def fold_anew(tx: Transaction, clock_id: str, now: datetime) -> bool:
+async def _fold_anew(tx: Transaction, clock_id: str, now: datetime) -> bool:
     """Keeps what the facts of a clock add up to and tells what that changes; False where there is no such clock."""
     row = await clock_rows.lock_clock(tx, UUID(clock_id))
     if row is None:
         return False
     clock, facts = clock_of(row), [fact_of(one) for one in row.facts or ()]
     calendars = await known_calendars.know(tx, _names(clock, facts))
-    cause = by_time(now, clock)
-    await store_changed(tx, [(clock, cause, clock.refold(facts, now, calendars))], now)
+    await store_changed(tx, [(clock, clock.cause(now), clock.refold(facts, now, calendars))], now)
     return True
 
 
@@ -87,6 +86,6 @@ SAMPLES: Pieces[Row] = Pieces(
     do=check_folds,
     key=lambda sampled: str(sampled.id),
     put_aside=clock_rows.leave_to_an_operator,
-    bring_back=fold_anew,
+    bring_back=_fold_anew,
     portion=PORTION,
 )

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from shared.business_time.known import CalendarName, Calendars
 from shared.business_time.open_time import OpenTime
-from shared.contracts.envelope import Origin
+from shared.contracts.envelope import Cause, Origin
 from shared.contracts.sla import (
     ClockEvent,
     ClockKind,
@@ -77,6 +77,10 @@ class TicketClock:
     def kind(self) -> ClockKind:
         """First response or resolution."""
         return self.terms.kind
+
+    def cause(self, now: datetime) -> Cause:
+        """The cause of what time, or this service by itself, does to it."""
+        return caused_by_time(now, self.correlation_id, self.origin)
 
     def names(self) -> set[CalendarName]:
         """The versions of its calendar in which it counts."""
@@ -238,6 +242,11 @@ class TicketClock:
         if self.clock is None:
             raise ValueError("nothing happens to a clock before its start")
         return Happening(at, event(ticket_id=self.ticket_id, clock=self.state_of(self.clock), **told), reached)
+
+
+def caused_by_time(now: datetime, correlation_id: str, origin: Origin) -> Cause:
+    """Nobody did it: its instant came."""
+    return Cause(actor="system:sla", occurred_at=now, recorded_at=now, correlation_id=correlation_id, origin=origin)
 
 
 # Many clocks are switched at the same instant; the others' are as cheap to make as to look up.
