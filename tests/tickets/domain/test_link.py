@@ -106,6 +106,13 @@ class Links:
 
 @given(steps=STEPS)
 @example(steps=[(TICKETS[0], "related", TICKETS[1], True), (TICKETS[1], "related", TICKETS[0], False)])
+@example(
+    steps=[
+        (TICKETS[0], "duplicate_of", TICKETS[2], True),
+        (TICKETS[1], "duplicate_of", TICKETS[0], True),
+        (TICKETS[0], "duplicate_of", TICKETS[1], True),
+    ]
+)
 def test_whatever_is_linked_and_unlinked_what_is_refused_is_what_would_contradict(
     steps: list[tuple[UUID, Relation, UUID, bool]],
 ) -> None:

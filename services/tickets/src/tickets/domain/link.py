@@ -106,7 +106,8 @@ def require_linkable(
     duplicate of, and those in turn. Raises AlreadyLinked, AlreadyADuplicate, DuplicatesInACircle.
     """
     one, other = numbers[edge.from_id], numbers[edge.to_id]
-    for link in present:
+    # In whatever order they come: what there is between the two comes first.
+    for link in sorted(present, key=lambda link: not link.is_between_those_of(edge)):
         if link.kind == edge.kind and link.is_between_those_of(edge):
             raise AlreadyLinked(
                 f"{one} is {link.seen_from(edge.from_id)} to {other} already: unlink that, or leave it", link_id=link.id
