@@ -32,11 +32,12 @@ timeout_constant = 5.0
 addopts = ["-m", "not verify"]
 markers = ["verify"]
 """
-# Every run draws the same examples. A change may also make a list grow without end.
+# Every run draws the same examples, and one that fails is not made smaller. A change may make a list grow without end.
 CONFTEST = """
 import resource
-from hypothesis import settings
-settings.register_profile("mutants", derandomize=True, database=None)
+from hypothesis import Phase, settings
+phases = [Phase.explicit, Phase.generate]
+settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
 settings.load_profile("mutants")
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 """

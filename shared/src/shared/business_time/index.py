@@ -139,7 +139,7 @@ class Index(OpenTime):
         """
         calendar = self.calendar
         last = _REACH_LAST_DAY if any(calendar.weekly) else day_number(max(calendar.special_days, default=date.min))
-        for day in range(first, min(last, end // DAY + 2) + 1):
+        for day in range(first, min(last, end // DAY + 1) + 1):
             within = [closing for opening, closing in calendar.open_on(day) if opening < end and closing > start]
             if within:
                 yield day, min(within[-1], end)
