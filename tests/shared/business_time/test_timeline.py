@@ -222,13 +222,11 @@ def test_a_date_of_which_nothing_was_open_while_its_calendar_counted_is_no_busin
 
 
 def test_the_tail_of_a_night_that_another_calendar_brings_is_not_that_of_the_day() -> None:
-    """Tuesday was open from midnight to two; from three on a calendar counts in which Monday's night lasts until six."""
+    """Tuesday is open from midnight to two; from three on Monday's night counts, which lasts until six."""
     tuesday = MONDAY + 24 * HOUR
-    early, nights = (
-        indexed({**EMPTY, "weekly": every(("00:00", "02:00"))}),
-        {**EMPTY, "weekly": {"mon": [("22:00", "06:00")]}},
-    )
-    timeline = Timeline([(None, early), (tuesday + 3 * HOUR, indexed(nights))])
+    early = indexed({**EMPTY, "weekly": every(("00:00", "02:00"))})
+    nights = indexed({**EMPTY, "weekly": {"mon": [("22:00", "06:00")]}})
+    timeline = Timeline([(None, early), (tuesday + 3 * HOUR, nights)])
     assert timeline.add_days(MONDAY, 1) == tuesday + 2 * HOUR
     assert timeline.add_days(MONDAY, 2) == MONDAY + 7 * 24 * HOUR + 30 * HOUR
 
