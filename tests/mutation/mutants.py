@@ -31,6 +31,8 @@ timeout_constant = 5.0
 [tool.pytest.ini_options]
 addopts = ["-m", "not verify"]
 markers = ["verify"]
+# A loop that no longer ends is noticed by then; no test takes a fifth of it.
+timeout = 40
 """
 # Every run draws the same examples, and one that fails is not made smaller. A change may make a list grow without end.
 CONFTEST = """

@@ -32,6 +32,7 @@ def test_a_target_that_runs_out_exactly_at_closing_is_due_at_that_closing() -> N
     opened, closing = second("2026-03-06T17:00-03:00"), second("2026-03-06T18:00-03:00")
     monday = second("2026-03-09T09:00-03:00")
     assert COMERCIAL.add(opened, HOUR) == closing
+    assert COMERCIAL.add(closing - 1, 1) == closing
     assert COMERCIAL.add(opened, HOUR + 1) == monday + 1
     assert COMERCIAL.next_open(closing) == monday, "where it is missed: resolved on Saturday is met"
 

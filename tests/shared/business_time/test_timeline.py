@@ -155,6 +155,14 @@ def test_of_versions_that_begin_at_the_same_second_the_last_one_counts() -> None
     assert timeline.between(MONDAY, MONDAY + 24 * HOUR) == 3 * HOUR
 
 
+def test_a_calendar_that_never_counts_is_never_seen() -> None:
+    noon = MONDAY + 12 * HOUR
+    timeline = Timeline([(None, indexed(ALWAYS)), (noon, indexed(ONCE)), (noon, indexed(ALWAYS))])
+    assert timeline.next_change(MONDAY) is None
+    from_ever = Timeline([(MONDAY, indexed(OFFICE)), (None, indexed(ALWAYS)), (noon, indexed(MORNINGS))])
+    assert from_ever.between(MONDAY, MONDAY + 24 * HOUR) == 12 * HOUR
+
+
 def test_what_is_open_on_both_sides_of_a_change_of_calendars_is_one_stretch() -> None:
     timeline = Timeline([(None, indexed(OFFICE)), (MONDAY + 12 * HOUR, indexed(ALWAYS))])
     assert [*timeline.stretches(MONDAY, MONDAY + 48 * HOUR)] == [

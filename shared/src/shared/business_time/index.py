@@ -66,13 +66,13 @@ class Index(OpenTime):
             if seconds > 0:
                 if goal <= opened[-1]:
                     return goal + closed[bisect_left(opened, goal) - 1]
-                wanted = until + goal - opened[-1]
+                wanted = until
             elif seconds == 0 and start < closing:
                 return start
             elif back and seconds == 0:
                 return self.add(start, -1) + 1
             elif goal < 0:
-                wanted = since + goal
+                wanted = since - 1
             elif goal < opened[-1]:
                 return goal + closed[bisect_right(opened, goal) - 1]
             else:
