@@ -63,6 +63,10 @@ class Part:
     tests: tuple[str, ...]
     minutes: int
 
+    def has(self, mutant: Mutant) -> bool:
+        """Whether a change is one of this part's modules."""
+        return any(mutant.function.startswith(f"{_dotted(module)}.") for module in self.modules)
+
 
 def unnoticed(part: Part, folder: Path) -> dict[Mutant, str]:
     """What no test noticed, each with what mutmut calls it; within so many minutes, or it is an error."""
@@ -77,6 +81,10 @@ def explained() -> dict[Mutant, str]:
     """The changes that change nothing, each with its reason."""
     listed = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))["survivor"]
     return {Mutant(each["function"], each["was"], each["now"]): each["why"] for each in listed}
+
+
+def _dotted(module: str) -> str:
+    return module.removesuffix(".py").replace("/", ".")
 
 
 def _lay_out(part: Part, folder: Path) -> None:
