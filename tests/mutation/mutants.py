@@ -31,12 +31,15 @@ timeout_constant = 5.0
 [tool.pytest.ini_options]
 addopts = ["-m", "not verify"]
 markers = ["verify"]
+# A loop that no longer ends is noticed by then; no test takes a fifth of it.
+timeout = 40
 """
-# Every run draws the same examples. A change may also make a list grow without end.
+# Every run draws the same examples, and one that fails is not made smaller. A change may make a list grow without end.
 CONFTEST = """
 import resource
-from hypothesis import settings
-settings.register_profile("mutants", derandomize=True, database=None)
+from hypothesis import Phase, settings
+phases = [Phase.explicit, Phase.generate]
+settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
 settings.load_profile("mutants")
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 """
@@ -60,6 +63,10 @@ class Part:
     tests: tuple[str, ...]
     minutes: int
 
+    def has(self, mutant: Mutant) -> bool:
+        """Whether a change is one of this part's modules."""
+        return any(mutant.function.startswith(f"{_dotted(module)}.") for module in self.modules)
+
 
 def unnoticed(part: Part, folder: Path) -> dict[Mutant, str]:
     """What no test noticed, each with what mutmut calls it; within so many minutes, or it is an error."""
@@ -74,6 +81,10 @@ def explained() -> dict[Mutant, str]:
     """The changes that change nothing, each with its reason."""
     listed = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))["survivor"]
     return {Mutant(each["function"], each["was"], each["now"]): each["why"] for each in listed}
+
+
+def _dotted(module: str) -> str:
+    return module.removesuffix(".py").replace("/", ".")
 
 
 def _lay_out(part: Part, folder: Path) -> None:

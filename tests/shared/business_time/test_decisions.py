@@ -32,6 +32,7 @@ def test_a_target_that_runs_out_exactly_at_closing_is_due_at_that_closing() -> N
     opened, closing = second("2026-03-06T17:00-03:00"), second("2026-03-06T18:00-03:00")
     monday = second("2026-03-09T09:00-03:00")
     assert COMERCIAL.add(opened, HOUR) == closing
+    assert COMERCIAL.add(closing - 1, 1) == closing
     assert COMERCIAL.add(opened, HOUR + 1) == monday + 1
     assert COMERCIAL.next_open(closing) == monday, "where it is missed: resolved on Saturday is met"
 
@@ -257,6 +258,16 @@ def test_after_midnight_the_business_day_is_still_that_of_the_night() -> None:
     nights = indexed(written(BUENOS_AIRES, weekly={"mon": [("22:00", "06:00")], "tue": [("22:00", "06:00")]}))
     assert nights.add_days(second("2026-03-10T02:00-03:00"), 1) == second("2026-03-11T06:00-03:00")
     assert nights.add_days(second("2026-03-10T07:00-03:00"), 1) == second("2026-03-17T06:00-03:00")
+
+
+def test_a_second_belongs_to_the_night_before_from_its_opening_to_before_its_closing() -> None:
+    """A break ends at two, and the night goes on; at six it is the date's own morning."""
+    monday = {"mon": [("22:00", "06:00")], "tue": [("09:00", "18:00")], "wed": [("09:00", "18:00")]}
+    nights = indexed(written(BUENOS_AIRES, weekly=monday, breaks={"2026-03-09": [("23:00", "02:00")]}))
+    tuesday, wednesday = second("2026-03-10T18:00-03:00"), second("2026-03-11T18:00-03:00")
+    said = ("01:59:59", "02:00:00", "05:59:59", "06:00:00")
+    dues = [nights.add_days(second(f"2026-03-10T{at}-03:00"), 1) for at in said]
+    assert dues == [wednesday, tuesday, tuesday, wednesday]
 
 
 def test_around_the_clock_a_business_day_ends_at_midnight() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -101,6 +101,7 @@ def test_a_calendar_without_a_window_counts_nothing() -> None:
 
 ASKED: dict[str, Callable[[Index, int], object]] = {
     "add": lambda index, at: index.add(at, 1),
+    "add, back": lambda index, at: index.add(at, -1),
     "between": lambda index, at: index.between(NOW, at),
     "between, from there": lambda index, at: index.between(at, NOW),
     "is_open": lambda index, at: index.is_open(at),
@@ -117,6 +118,27 @@ ASKED: dict[str, Callable[[Index, int], object]] = {
 def test_what_lies_outside_the_years_is_beyond_reach(written: Written, asked: str, at: int) -> None:
     with pytest.raises(BeyondReach, match="1900"):
         ASKED[asked](indexed(written), at)
+
+
+def test_the_first_second_of_the_reach_is_asked_for_like_any_other() -> None:
+    always = indexed(ALWAYS)
+    assert always.add(REACH_START, 1) == REACH_START + 1
+    assert always.add(REACH_START, 0) == REACH_START
+    assert always.between(NOW, REACH_START) == REACH_START - NOW
+    assert always.between(REACH_START, NOW) == NOW - REACH_START
+
+
+def test_a_change_that_lies_years_away_is_found() -> None:
+    """Closed on every Monday of three years, and open on no other day."""
+    mondays = [(date(2026, 1, 5) + timedelta(weeks=week)).isoformat() for week in range(156)]
+    written: Written = {**EMPTY, "weekly": every(("09:00", "18:00"), days=("mon",)), "holidays": mondays}
+    index = indexed(written)
+    opening = second("2029-01-01T09:00Z")
+    assert index.next_change(NOW) == index.next_open(NOW) == index.add(NOW, 0) == opening
+    assert index.add(NOW, 1) == opening + 1
+    before = second("2025-12-29T18:00Z")
+    assert indexed(written).add(opening - 1, 0, back=True) == before
+    assert indexed(written).add(opening, -1) == before - 1
 
 
 def test_the_first_and_the_last_second_of_the_reach_are_known() -> None:
@@ -141,7 +163,8 @@ def test_nine_hours_of_every_working_day_until_the_last_are_there() -> None:
         date.fromordinal(day).weekday() < 5 for day in range(date(2026, 1, 1).toordinal(), date(2501, 1, 1).toordinal())
     )
     assert index.between(NOW, REACH_END - 1) == working * 9 * 3_600
-    assert index.add(NOW, working * 9 * 3_600) == second("2500-12-31T18:00Z")
+    fresh = indexed({**OFFICE, "timezone": "UTC"})
+    assert fresh.add(NOW, working * 9 * 3_600) == second("2500-12-31T18:00Z")
     assert index.add_days(NOW - 1, 3) == second("2026-01-05T18:00Z")
 
 

@@ -155,6 +155,14 @@ def test_of_versions_that_begin_at_the_same_second_the_last_one_counts() -> None
     assert timeline.between(MONDAY, MONDAY + 24 * HOUR) == 3 * HOUR
 
 
+def test_a_calendar_that_never_counts_is_never_seen() -> None:
+    noon = MONDAY + 12 * HOUR
+    timeline = Timeline([(None, indexed(ALWAYS)), (noon, indexed(ONCE)), (noon, indexed(ALWAYS))])
+    assert timeline.next_change(MONDAY) is None
+    from_ever = Timeline([(MONDAY, indexed(OFFICE)), (None, indexed(ALWAYS)), (noon, indexed(MORNINGS))])
+    assert from_ever.between(MONDAY, MONDAY + 24 * HOUR) == 12 * HOUR
+
+
 def test_what_is_open_on_both_sides_of_a_change_of_calendars_is_one_stretch() -> None:
     timeline = Timeline([(None, indexed(OFFICE)), (MONDAY + 12 * HOUR, indexed(ALWAYS))])
     assert [*timeline.stretches(MONDAY, MONDAY + 48 * HOUR)] == [
@@ -171,6 +179,34 @@ def test_a_target_that_runs_out_just_where_calendars_change_is_due_there() -> No
     assert timeline.add(MONDAY + 13 * HOUR, -HOUR) == MONDAY + 12 * HOUR
 
 
+def test_what_runs_out_backwards_at_the_first_opening_of_a_calendar_is_over_there() -> None:
+    """The calendar before is open when it ends, and the one after opens two hours later."""
+    evenings: Written = {**EMPTY, "weekly": every(("14:00", "20:00"))}
+    timeline = Timeline([(None, indexed(OFFICE)), (MONDAY + 12 * HOUR, indexed(evenings))])
+    assert timeline.add(MONDAY + 15 * HOUR, -HOUR) == MONDAY + 14 * HOUR
+    assert timeline.add(MONDAY + 15 * HOUR, -HOUR - 1) == MONDAY + 12 * HOUR - 1
+    later = Timeline([(None, indexed(ALWAYS)), (MONDAY, indexed(OFFICE)), (MONDAY + 12 * HOUR, indexed(evenings))])
+    assert later.add(MONDAY + 15 * HOUR, -HOUR) == MONDAY + 14 * HOUR
+    assert later.add(MONDAY + 15 * HOUR, -4 * HOUR) == MONDAY + 9 * HOUR
+
+
+def test_backwards_from_where_it_is_closed_it_is_the_closing_before_whoever_closed() -> None:
+    noon = MONDAY + 12 * HOUR
+    timeline = Timeline([(None, indexed(ALWAYS)), (noon, indexed(MORNINGS)), (noon + 24 * HOUR, indexed(OFFICE))])
+    assert timeline.add(noon + HOUR, 0, back=True) == noon
+    assert timeline.add(MONDAY + 37 * HOUR - 1, 0, back=True) == MONDAY + 37 * HOUR - 1
+    assert timeline.add(MONDAY + 43 * HOUR, 0, back=True) == MONDAY + 42 * HOUR
+    assert timeline.add(MONDAY + 31 * HOUR, 0, back=True) == noon
+
+
+def test_what_one_calendar_closes_when_the_next_one_opens_stays_open() -> None:
+    timeline = Timeline([(None, indexed(MORNINGS)), (MONDAY + 12 * HOUR, indexed(OFFICE))])
+    assert timeline.next_change(MONDAY + 10 * HOUR) == MONDAY + 18 * HOUR
+    assert timeline.next_change(MONDAY) == MONDAY + 8 * HOUR
+    handed_over = Timeline([(None, indexed(OFFICE)), (MONDAY + 12 * HOUR, indexed(MORNINGS))])
+    assert handed_over.next_change(MONDAY + 10 * HOUR) == MONDAY + 12 * HOUR
+
+
 def test_the_day_within_which_calendars_change_is_one_business_day() -> None:
     noon = MONDAY + 36 * HOUR
     timeline = Timeline([(None, indexed(MORNINGS)), (noon, indexed(OFFICE))])
@@ -181,6 +217,28 @@ def test_the_day_within_which_calendars_change_is_one_business_day() -> None:
     assert shorter.add_days(MONDAY, 2) == MONDAY + 60 * HOUR
 
 
+def test_a_date_of_which_nothing_was_open_while_its_calendar_counted_is_no_business_day() -> None:
+    """Until it opens it is counted in one calendar, from when it has closed in the other: either way not at all."""
+    tuesday = MONDAY + 24 * HOUR
+    closed_on_tuesday = indexed({**OFFICE, "holidays": ["2026-03-03"]})
+    until_it_opens = Timeline([(None, indexed(OFFICE)), (tuesday + 9 * HOUR, closed_on_tuesday)])
+    assert until_it_opens.add_days(MONDAY, 1) == tuesday + 42 * HOUR
+    since_it_closed = Timeline([(None, closed_on_tuesday), (tuesday + 18 * HOUR, indexed(OFFICE))])
+    assert since_it_closed.add_days(MONDAY, 1) == tuesday + 42 * HOUR
+    its_last_second = Timeline([(None, closed_on_tuesday), (tuesday + 18 * HOUR - 1, indexed(OFFICE))])
+    assert its_last_second.add_days(MONDAY, 1) == tuesday + 18 * HOUR
+
+
+def test_the_tail_of_a_night_that_another_calendar_brings_is_not_that_of_the_day() -> None:
+    """Tuesday is open from midnight to two; from three on Monday's night counts, which lasts until six."""
+    tuesday = MONDAY + 24 * HOUR
+    early = indexed({**EMPTY, "weekly": every(("00:00", "02:00"))})
+    nights = indexed({**EMPTY, "weekly": {"mon": [("22:00", "06:00")]}})
+    timeline = Timeline([(None, early), (tuesday + 3 * HOUR, nights)])
+    assert timeline.add_days(MONDAY, 1) == tuesday + 2 * HOUR
+    assert timeline.add_days(MONDAY, 2) == MONDAY + 7 * 24 * HOUR + 30 * HOUR
+
+
 def test_what_a_later_calendar_lacks_is_beyond_reach() -> None:
     timeline = Timeline([(None, indexed(ONCE)), (MONDAY + 9 * HOUR + 60, indexed(ONCE))])
     assert timeline.add(MONDAY, HOUR) == MONDAY + 10 * HOUR
@@ -188,9 +246,10 @@ def test_what_a_later_calendar_lacks_is_beyond_reach() -> None:
     for asked in (HOUR + 1, 10**15):
         with pytest.raises(BeyondReach, match="not so many"):
             timeline.add(MONDAY, asked)
-    with pytest.raises(BeyondReach, match="never opens again"):
+    with pytest.raises(BeyondReach) as never_again:
         timeline.add(MONDAY + 10 * HOUR, 0)
-    with pytest.raises(BeyondReach, match="business days"):
+    assert never_again.value.message == "the calendar never opens again after that instant; ask from an earlier one"
+    with pytest.raises(BeyondReach, match="^1 business days: "):
         timeline.add_days(MONDAY, 1)
     with pytest.raises(BeyondReach, match="not so many"):
         timeline.add(MONDAY, 0, back=True)

@@ -66,13 +66,13 @@ class Index(OpenTime):
             if seconds > 0:
                 if goal <= opened[-1]:
                     return goal + closed[bisect_left(opened, goal) - 1]
-                wanted = until + goal - opened[-1]
+                wanted = until
             elif seconds == 0 and start < closing:
                 return start
             elif back and seconds == 0:
                 return self.add(start, -1) + 1
             elif goal < 0:
-                wanted = since + goal
+                wanted = since - 1
             elif goal < opened[-1]:
                 return goal + closed[bisect_right(opened, goal) - 1]
             else:
@@ -139,7 +139,7 @@ class Index(OpenTime):
         """
         calendar = self.calendar
         last = _REACH_LAST_DAY if any(calendar.weekly) else day_number(max(calendar.special_days, default=date.min))
-        for day in range(first, min(last, end // DAY + 2) + 1):
+        for day in range(first, min(last, end // DAY + 1) + 1):
             within = [closing for opening, closing in calendar.open_on(day) if opening < end and closing > start]
             if within:
                 yield day, min(within[-1], end)

@@ -67,9 +67,10 @@ class Timeline(OpenTime):
         """See OpenTime."""
         now = self.is_open(at)
         for piece in self._from(at):
-            if piece.start > at and piece.hours.is_open(piece.start) != now:
-                return piece.start
-            change = piece.hours.next_change(max(at, piece.start))
+            begins = max(at, piece.start)
+            if piece.hours.is_open(begins) != now:
+                return begins
+            change = piece.hours.next_change(begins)
             if change is not None and change < piece.end:
                 return change
         return None

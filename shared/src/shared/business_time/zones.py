@@ -42,10 +42,8 @@ def zone_names() -> frozenset[str]:
 
 def segments(zone: str, start: int, end: int) -> list[Segment]:
     """The offsets of a zone from `start` to before `end`, without a gap."""
-    edges = [start, *(at for at in _changes(zone, start, end) if start < at < end)]
-    return [
-        Segment(this, following, _offset(zone, this)) for this, following in zip(edges, [*edges[1:], end], strict=True)
-    ]
+    edges = [start, *(at for at in _changes(zone, start, end) if start < at < end), end]
+    return [Segment(this, following, _offset(zone, this)) for this, following in pairwise(edges)]
 
 
 def instants(zone: str, wall: Sequence[Interval], start: int, end: int) -> list[Interval]:
