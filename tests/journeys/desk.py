@@ -28,6 +28,14 @@ async def open_ticket(client: httpx2.AsyncClient, *, severity: int = 2, **change
     return dict(response.json())
 
 
+def targets_of(response: int, resolution: int) -> list[View]:
+    """What a contract promises in so many seconds of day and night, whatever the severity."""
+    return [
+        {"clock": clock, "seconds": seconds, "calendar_id": "24x7", "severities": [1, 2, 3, 4]}
+        for clock, seconds in (("response", response), ("resolution", resolution))
+    ]
+
+
 async def act(client: httpx2.AsyncClient, ticket_id: str, action: str, **body: Any) -> View:
     """One action on a ticket as it is now."""
     seen = await client.get(f"/v1/tickets/{ticket_id}")

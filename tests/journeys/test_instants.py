@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.journeys.desk import View, has_reacted, open_ticket, until, view
+from tests.journeys.desk import View, has_reacted, open_ticket, targets_of, until, view
 from tests.support.eventually import eventually
 from tests.support.system import Process, System
 
@@ -26,7 +26,7 @@ CLIENT = {"client_id": "repuestos-el-cruce", "product_id": "mostrador"}
 # Both clocks run out while people work, so that what the timers told is taken back by a hold that came before.
 CONTRACT = {
     "client_id": CLIENT["client_id"], "contract_type": "basico", "valid_from": "2026-01-01T00:00:00-03:00",
-    "targets": [{"severity": each, "response_seconds": 2, "resolution_seconds": 4} for each in (1, 2, 3, 4)],
+    "targets": targets_of(2, 4),
 }  # fmt: skip
 HOLD = {"reason": "waiting-for-client", "note": "¿qué versión?"}
 ANY = {"if-match": "*"}

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from shared.contracts.topics import BY_TYPE, TOPIC_OF
-from tests.journeys.desk import act, clock_of, facts, has_reacted, open_ticket, until, view
+from tests.journeys.desk import act, clock_of, facts, has_reacted, open_ticket, targets_of, until, view
 from tests.support.system import SERVICES, System
 
 # A client that runs several products.
@@ -181,9 +181,7 @@ async def test_a_clock_warns_and_breaches_by_its_timers(system: System) -> None:
         "client_id": "tejidos-runa-simi",
         "contract_type": "oro",
         "valid_from": "2026-01-01T00:00:00Z",
-        "targets": [
-            {"severity": severity, "response_seconds": 2, "resolution_seconds": 4} for severity in (1, 2, 3, 4)
-        ],
+        "targets": targets_of(2, 4),
     }
     async with system.client() as agent, system.client("sla", "admin") as admin:
         written = await admin.put("/v1/contracts/runa-simi-prueba", json=contract)
@@ -204,6 +202,28 @@ async def test_a_clock_warns_and_breaches_by_its_timers(system: System) -> None:
         await act(agent, opened["id"], "resolve", code="configuracion", text="Se reinició el servicio.")
         ticket = await until(agent, opened["id"], lambda seen: len(facts(seen, "desk.sla-clock.stopped.v1")) == 2)
         assert ticket["attention"] == []
+
+
+async def test_another_version_of_a_calendar_moves_the_clocks_that_run(system: System) -> None:
+    """Whoever looks at its impact first sees what then happens."""
+    calendar = "/v1/calendars/comercial"
+    async with system.client() as agent, system.client("sla", "admin") as admin:
+        opened = await open_ticket(agent, severity=3, client_id="tejidos-runa-simi", product_id=None)
+        before = await until(agent, opened["id"], has_reacted)
+        facts_of_it = (await admin.get(f"{calendar}/versions/1")).json()["calendar"]
+        for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"):
+            facts_of_it["weekly"][day] = [["00:00", "24:00"]]
+        seen = {"if-match": (await admin.get(calendar)).headers["etag"]}
+        drafted = await admin.put(f"{calendar}/draft", json=facts_of_it, headers=seen)
+        assert drafted.status_code == 200, drafted.text
+        impact = (await admin.get(f"{calendar}/versions/2/impact")).json()
+        assert impact["moved"] >= 1
+        head = {"if-match": drafted.headers["etag"]}
+        activated = await admin.post(f"{calendar}/versions/2/activate", json={}, headers=head)
+        assert activated.status_code == 200, activated.text
+        after = await until(agent, opened["id"], lambda seen: facts(seen, "desk.sla-clock.retargeted.v1"))
+        assert clock_of(after, "resolution")["due_at"] < clock_of(before, "resolution")["due_at"]
+        assert [one["calendar_version"] for one in clock_of(after, "resolution")["counted_in"]] == [1, 2]
 
 
 async def test_a_ticket_is_opened_while_every_other_service_is_down(system: System) -> None:

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from runner.databases import clone_database, drop_database
 from shared.messaging import operator
 from shared.settings import ServiceSettings
-from tests.journeys.desk import View, view
+from tests.journeys.desk import View, targets_of, view
 from tests.support.databases import CHECKOUT
 from tests.support.eventually import eventually
 from tests.support.system import SERVICES, System
@@ -34,7 +34,7 @@ LATER = {"client_id": "alimentos-don-evaristo", "product_id": "factela"}
 EARLY, LATE = 8, 4
 CONTRACT = {
     "client_id": SOON["client_id"], "contract_type": "basico", "valid_from": "2026-01-01T00:00:00-03:00",
-    "targets": [{"severity": each, "response_seconds": 3, "resolution_seconds": 24} for each in (1, 2, 3, 4)],
+    "targets": targets_of(3, 24),
 }  # fmt: skip
 HOLD = {"reason": "waiting-for-client", "note": "¿desde cuándo?"}
 HAND_ON = {"target": "development", "reason": "Error 500"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import httpx2
 import pytest
 
-from tests.journeys.desk import act, facts, has_reacted, open_ticket, until, view
+from tests.journeys.desk import act, facts, has_reacted, open_ticket, targets_of, until, view
 from tests.support.collector import Collector, Span, collecting
 from tests.support.eventually import eventually
 from tests.support.system import SERVICES, System
@@ -123,12 +123,11 @@ async def test_one_trace_leads_from_the_request_through_every_service_to_the_las
 
 
 async def test_what_time_causes_is_a_trace_of_its_own(system: System, collector: Collector) -> None:
-    targets = [{"severity": severity, "response_seconds": 1, "resolution_seconds": 2} for severity in (1, 2, 3, 4)]
     contract = {
         "client_id": "tejidos-runa-simi",
         "contract_type": "oro",
         "valid_from": "2026-01-01T00:00:00Z",
-        "targets": targets,
+        "targets": targets_of(1, 2),
     }
     async with system.client() as agent, system.client("sla", "admin") as admin:
         assert (await admin.put("/v1/contracts/runa-simi-prueba", json=contract)).status_code in (200, 201)

@@ -79,7 +79,7 @@ class CalendarFacts(_Written):
         default=(), max_length=10, description="the kinds of day on which no window begins"
     )
     every_year: tuple[YearlyDayFacts, ...] = Field(default=(), max_length=100)
-    days: tuple[DayFacts, ...] = Field(default=(), max_length=4000)
+    days: tuple[DayFacts, ...] = Field(default=(), max_length=1000)
 
     def dated(self) -> tuple[DatedDay, ...]:
         """The days of which something is said, by date."""
