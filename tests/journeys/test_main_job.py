@@ -208,7 +208,7 @@ async def test_another_version_of_a_calendar_moves_the_clocks_that_run(system: S
     """Whoever looks at its impact first sees what then happens."""
     calendar = "/v1/calendars/comercial"
     async with system.client() as agent, system.client("sla", "admin") as admin:
-        opened = await open_ticket(agent, severity=3, client_id="tejidos-runa-simi", product_id=None)
+        opened = await open_ticket(agent, severity=3, client_id="veterinaria-huellas", product_id=None)
         before = await until(agent, opened["id"], has_reacted)
         facts_of_it = (await admin.get(f"{calendar}/versions/1")).json()["calendar"]
         for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"):
