@@ -138,7 +138,7 @@ async def test_what_a_consumer_has_not_looked_at_yet_is_waited_for(system: Syste
 async def test_nothing_that_a_caller_sends_breaks_a_service_or_its_description(
     system: System, prepared: dict[str, dict[str, list[str]]], tmp_path: Path
 ) -> None:
-    runs = await fuzz(system, prepared, tmp_path, PERSONAS, examples=6)
+    runs = await fuzz(system, prepared, tmp_path, PERSONAS, examples=8)
     require_nothing_found(runs)
     # What takes neither a parameter nor a body can be called in few ways.
     assert [problem for run in runs for problem in run.problems(at_least=5)] == []
