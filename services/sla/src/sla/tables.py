@@ -119,8 +119,8 @@ contracts = Table(
 )  # fmt: skip
 Index("contracts_of_client", contracts.c.client_id, contracts.c.id, contracts.c.version)
 
-# What happened to each ticket, whole and append-only; what it means to a clock is said at each fold (domain/meaning.py).
-# Facts may come before the clock exists.
+# What happened to each ticket, whole and append-only; what it means to a clock is said at each fold, in
+# domain/meaning.py. Facts may come before the clock exists.
 clock_facts = Table(
     "clock_facts",
     metadata,
