@@ -250,6 +250,8 @@ class Story:
         return answers
 
 
+@pytest.mark.verify
+@pytest.mark.timeout(900)
 async def test_what_is_personal_or_secret_stands_only_where_it_belongs(
     desk: Installation, collector: Collector, secrets_given: Canaries
 ) -> None:

@@ -21,7 +21,7 @@ from tests.support.installations import brought_up, rows, say
 from tests.support.small_disk import MIB, SmallDisk
 from tests.support.urgency import impact_of
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.verify, pytest.mark.timeout(600)]
 
 Mount = Callable[[int], AbstractContextManager[SmallDisk]]
 OPENED_AT_ONCE = 20

@@ -8,21 +8,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from runner.replay import replay
 from runner.replay.log import read_incidents
 from tests.support.counting import escalations, require_complete, require_order
 from tests.support.system import System
 
 INCIDENT_LOG = os.environ.get("DESK_INCIDENT_LOG")
-INCIDENTS = 500
 
 if INCIDENT_LOG:
 
-    async def test_five_hundred_incidents_of_a_real_log_are_complete(system: System) -> None:
-        counts = await replay(
-            system.urls(), system.token, read_incidents(Path(str(INCIDENT_LOG)), INCIDENTS), concurrency=8
-        )
-        assert counts.tickets == INCIDENTS
+    @pytest.mark.parametrize(
+        "incidents", [150, pytest.param(500, marks=[pytest.mark.verify, pytest.mark.timeout(900)])]
+    )
+    async def test_so_many_incidents_of_a_real_log_are_complete(system: System, incidents: int) -> None:
+        log = read_incidents(Path(str(INCIDENT_LOG)), incidents)
+        counts = await replay(system.urls(), system.token, log, concurrency=8)
+        assert counts.tickets == incidents
         assert counts.disagreements() == []
         opened = [str(row["id"]) for row in await system.rows("tickets", "SELECT id FROM tickets.tickets")]
         escalated = await escalations(system)

@@ -67,6 +67,7 @@ async def at_once(ticket_id: str, here: httpx2.AsyncClient, there: httpx2.AsyncC
     return accepted
 
 
+@pytest.mark.verify
 async def test_clocks_agree_with_tickets_that_two_hosts_hold_and_release_at_once(jumping: System) -> None:
     async with jumping.client("sla", "admin") as admin:
         (await admin.put("/v1/contracts/el-cruce-2026", json=CONTRACT)).raise_for_status()

@@ -38,3 +38,12 @@ def test_a_port_is_free_again_at_once_when_its_listener_is_gone(listener: socket
 def test_free_ports_lie_outside_the_range_of_outgoing_connections() -> None:
     assert ports.FREE_RANGE.stop <= 32768
     assert all(port in ports.FREE_RANGE for port in (ports.free_port() for _ in range(20)))
+
+
+def test_a_port_is_not_given_twice_before_anybody_listens_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation asks for all of its ports before it binds the first."""
+    monkeypatch.setattr(ports, "FREE_RANGE", range(31000, 31040))
+    given = [ports.free_port() for _ in range(20)]
+    assert len(set(given)) == 20
+    # Where there are no others, one is given again rather than none.
+    assert all(ports.free_port() in range(31000, 31040) for _ in range(40))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 import socket
+from collections import deque
 from collections.abc import Mapping
 
 import psutil
@@ -34,11 +35,16 @@ def is_free(port: int) -> bool:
     return True
 
 
+# What was given is bound a moment later, an installation's ports half a minute later: until then it looks free.
+_given: deque[int] = deque(maxlen=200)
+
+
 def free_port() -> int:
-    """A port on which nobody listens now, outside the range of outgoing connections."""
-    for _ in range(500):
+    """A port on which nobody listens now, outside the range of outgoing connections; another one each time."""
+    for tried in range(500):
         port = secrets.choice(FREE_RANGE)
-        if is_free(port):
+        if is_free(port) and (port not in _given or tried > 400):
+            _given.append(port)
             return port
     raise PortBusy(f"No free port was found between {FREE_RANGE.start} and {FREE_RANGE.stop}.")
 
