@@ -128,7 +128,7 @@ async def test_a_clock_that_starts_later_counts_in_the_version_of_its_report_and
     rows = await clocks_of(sla, story.ticket_id)
     assert dues(rows)["response"] == at(28 * HOUR)
     assert await switch_all(sla, 7 * HOUR) == 0
-    facts = await sla.count("SELECT count(*) FROM sla.clock_facts WHERE kind = 'switch'")
+    facts = await sla.count("SELECT count(*) FROM sla.clock_facts WHERE type = 'calendar-switched'")
     assert facts == 2
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from shared import clock
 from shared.contracts.envelope import Received
-from shared.contracts.sla import ClockKind
 from shared.contracts.tickets import (
     TicketCancelled,
     TicketEvent,
@@ -22,7 +21,7 @@ from shared.messaging.reactions import projects, reacts_to
 from sla import projections
 from sla.commands import clocks as commands
 from sla.commands.clocks import OpenedTicket, Told
-from sla.domain.clock import Fact, FactKind
+from sla.domain.meaning import told_by
 from sla.domain.target import Judged
 
 ACTOR = "system:sla"
@@ -40,10 +39,9 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
     now = clock.now()
     opened = [
         OpenedTicket(
-            ticket_id=event.data.ticket_id,
             client_id=event.data.ticket.groups.client_id,
             judged=Judged.of(event.data.ticket),
-            start=Fact(event.id, FactKind.START, event.data.ticket.reported_at, event.sequence),
+            start=told_by(event),
             cause=event.cause(actor=ACTOR, recorded_at=now),
         )
         for event in events
@@ -51,28 +49,9 @@ async def start_clocks(tx: Transaction, events: Sequence[Received[TicketOpened]]
     await commands.start_clocks(tx, opened, now)
 
 
-# What each event means to a clock, and to which of the two when it is not both. The first answer to the client stops
-# the response clock and leaves the resolution alone; a hold pauses the resolution where the contract allows its reason;
-# the resolution stops both, since an answer that solves everything is a first response too. Reopening goes on with the
-# resolution: the interval in which it was taken for settled counts as a pause.
-MEANING: dict[type[TicketEvent], tuple[FactKind, ClockKind | None]] = {
-    TicketResponded: (FactKind.STOP, "response"),
-    TicketHeld: (FactKind.PAUSE, "resolution"),
-    TicketReleased: (FactKind.RESUME, "resolution"),
-    TicketResolved: (FactKind.STOP, None),
-    TicketReopened: (FactKind.REOPEN, "resolution"),
-    TicketCancelled: (FactKind.CANCEL, None),
-}
-
-
-@reacts_to(*MEANING, many=True)
+@reacts_to(TicketResponded, TicketHeld, TicketReleased, TicketResolved, TicketReopened, TicketCancelled, many=True)
 async def refold_clocks(tx: Transaction, events: Sequence[Received[TicketEvent]]) -> None:
     """Whatever happened to a ticket becomes a fact of its clocks, and the clocks are folded anew."""
     now = clock.now()
-    told = []
-    for event in events:
-        kind, concerns = MEANING[type(event.data)]
-        reason = event.data.reason if isinstance(event.data, TicketHeld) else None
-        fact = Fact(event.id, kind, event.occurred_at, event.sequence, concerns, reason=reason)
-        told.append(Told(event.data.ticket_id, fact, event.cause(actor=ACTOR, recorded_at=now)))
+    told = [Told(told_by(event), event.cause(actor=ACTOR, recorded_at=now)) for event in events]
     await commands.record_facts(tx, told, now)

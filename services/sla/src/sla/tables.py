@@ -119,19 +119,17 @@ contracts = Table(
 )  # fmt: skip
 Index("contracts_of_client", contracts.c.client_id, contracts.c.id, contracts.c.version)
 
-# What happened to each ticket as far as clocks are concerned, append-only. Facts may come before the clock exists.
+# What happened to each ticket, whole and append-only; what it means to a clock is said at each fold, in
+# domain/meaning.py. Facts may come before the clock exists.
 clock_facts = Table(
     "clock_facts",
     metadata,
     uuid("ticket_id"),
     uuid("fact_id"),
-    text_column("kind"),
-    text_column("concerns", nullable=True),
-    text_column("reason", nullable=True),
-    Column("calendar_version", Integer, nullable=True),
-    instant("told_at", nullable=True),
+    text_column("type"),
     instant("occurred_at"),
     Column("sequence", BigInteger, nullable=False),
+    document("carried"),
     instant("recorded_at"),
     PrimaryKeyConstraint("ticket_id", "fact_id", name="clock_facts_pkey"),
 )

@@ -19,13 +19,14 @@ from shared.jobs import Pieces
 from shared.messaging.outbox import publish, seal_each
 from sla.domain.clock import CLOCK_KINDS, Fact, FactKind
 from sla.domain.contract import DEFAULT_TYPE, Contract, NoDefaultTargets, Promises
+from sla.domain.meaning import TicketFact
 from sla.domain.switching import Activated, in_force, switches
 from sla.domain.target import Judged
 from sla.domain.ticket_clock import Happening, TicketClock, caused_by_time
 from sla.repository import clocks as clock_rows
 from sla.repository import contracts as contract_rows
 from sla.repository import known_calendars
-from sla.repository.clocks import ClockWithFacts, TicketFact
+from sla.repository.clocks import ClockWithFacts
 from sla.repository.known_calendars import Versions
 
 # A worker sleeps at most SLEEP_SECONDS. Whoever sets an alarm wakes it when the alarm lies within that sleep, or might,
@@ -43,22 +44,40 @@ LOOK_AGAIN = timedelta(milliseconds=50)
 
 @dataclass(frozen=True, slots=True)
 class OpenedTicket:
-    """A ticket that was opened, as far as its clocks are concerned: `start` is the fact at `reported_at`."""
+    """A ticket that was opened, as far as its clocks are concerned."""
 
-    ticket_id: UUID
     client_id: str | None
     judged: Judged
-    start: Fact
+    start: TicketFact
     cause: Cause
+
+    @property
+    def ticket_id(self) -> UUID:
+        """The ticket."""
+        return self.start.ticket_id
+
+    @property
+    def started_at(self) -> datetime:
+        """When the client reported."""
+        return self.start.meaning().occurred_at
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """A fact of a ticket, and what told it."""
 
-    ticket_id: UUID
-    fact: Fact
+    whole: TicketFact
     cause: Cause
+
+    @property
+    def ticket_id(self) -> UUID:
+        """The ticket."""
+        return self.whole.ticket_id
+
+    @property
+    def fact(self) -> Fact:
+        """What it means to clocks."""
+        return self.whole.meaning()
 
 
 async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: datetime) -> None:
@@ -67,7 +86,7 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     Facts that arrived before the opening are folded in. Five statements for any number of tickets. Raises
     NoDefaultTargets or NoCalendar when the defaults were never loaded.
     """
-    facts = [TicketFact(one.ticket_id, one.start) for one in opened]
+    facts = [one.start for one in opened]
     earlier = await clock_rows.add_facts_and_read_earlier(tx, facts, now)
     clients = sorted({one.client_id for one in opened if one.client_id is not None})
     contracts, default = await contract_rows.contracts_of_clients(tx, clients, DEFAULT_TYPE)
@@ -86,8 +105,9 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     later: list[TicketFact] = []
     for one in agreed:
         clock, switched = _new_clock(one, versions.get(one.rule.calendar_id, ()))
-        later += [TicketFact(clock.ticket_id, fact) for fact in switched]
-        known = [*earlier.get(clock.ticket_id, ()), one.ticket.start, *switched]
+        later += switched
+        news = [fact.meaning() for fact in (one.ticket.start, *switched)]
+        known = [*earlier.get(clock.ticket_id, ()), *news]
         started.append((clock, one.ticket.cause, clock.refold(known, now, calendars)))
     await clock_rows.add_facts(tx, later, now)
     new = await clock_rows.insert_clocks(tx, [clock for clock, _, _ in started])
@@ -102,7 +122,7 @@ async def record_facts(tx: Transaction, told: Sequence[Told], now: datetime) -> 
     changes; two more where a ticket is reopened, whose clocks may have stood while their calendar was switched.
     """
     told = [*await _missed_switches(tx, told), *told]
-    facts = [TicketFact(one.ticket_id, one.fact) for one in told]
+    facts = [one.whole for one in told]
     locked = await clock_rows.add_facts_and_lock_clocks(tx, facts, now)
     by_ticket: dict[UUID, list[tuple[TicketClock, list[Fact]]]] = {}
     for one in locked:
@@ -172,9 +192,9 @@ async def switch_calendars(tx: Transaction, behind: Sequence[Row], now: datetime
     """
     versions = await known_calendars.share_activated(tx, {one.calendar_id for one in behind})
     told = [
-        Told(one.ticket_id, fact, caused_by_time(now, one.correlation_id, one.origin))
+        Told(fact, caused_by_time(now, one.correlation_id, one.origin))
         for one in behind
-        for fact in switches(one.kind, one.calendar_version, versions[one.calendar_id], one.started_at, _id_of(one.id))
+        for fact in _switches(one, versions, one.started_at)
     ]
     await record_facts(tx, told, now)
 
@@ -196,11 +216,17 @@ async def _missed_switches(tx: Transaction, told: Sequence[Told]) -> list[Told]:
     ended = await clock_rows.ended_clocks(tx, reopened) if reopened else []
     versions = await known_calendars.share_activated(tx, {one.calendar_id for one in ended}) if ended else {}
     return [
-        Told(one.ticket_id, fact, reopened[one.ticket_id].cause)
+        Told(fact, reopened[one.ticket_id].cause)
         for one in ended
         if reopened[one.ticket_id].fact.concerns in (None, one.kind)
-        for fact in switches(one.kind, one.calendar_version, versions[one.calendar_id], one.since, _id_of(one.id))
+        for fact in _switches(one, versions, one.since)
     ]
+
+
+def _switches(behind: Row, versions: Versions, since: datetime) -> Iterable[TicketFact]:
+    """What takes a clock to the last version of its calendar from the one in which it counts."""
+    activated = versions[behind.calendar_id]
+    return switches(behind.ticket_id, behind.kind, behind.calendar_version, activated, since, _id_of(behind.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +241,12 @@ class _Agreed:
 
 def _contract_of(ticket: OpenedTicket, contracts: Mapping[str, Sequence[Contract]]) -> Contract | None:
     of_client = contracts.get(ticket.client_id or "", ())
-    return choose_contract(of_client, ticket.judged.product_id, ticket.start.occurred_at).contract
+    return choose_contract(of_client, ticket.judged.product_id, ticket.started_at).contract
 
 
-def _new_clock(agreed: _Agreed, versions: Sequence[Activated]) -> tuple[TicketClock, list[Fact]]:
+def _new_clock(agreed: _Agreed, versions: Sequence[Activated]) -> tuple[TicketClock, list[TicketFact]]:
     """The clock in the version of its calendar that held at the report, and what switches it to later ones."""
-    ticket, contract, rule, since = agreed.ticket, agreed.contract, agreed.rule, agreed.ticket.start.occurred_at
+    ticket, contract, rule, since = agreed.ticket, agreed.contract, agreed.rule, agreed.ticket.started_at
     version = in_force(rule.calendar_id, versions, since).version
     terms = agreed.promises.terms_of(rule, version)
     clock = TicketClock(
@@ -234,7 +260,7 @@ def _new_clock(agreed: _Agreed, versions: Sequence[Activated]) -> tuple[TicketCl
         origin=ticket.cause.origin,
         correlation_id=ticket.cause.correlation_id,
     )
-    return clock, list(switches(clock.kind, version, versions, since, _id_of(clock.id)))
+    return clock, list(switches(ticket.ticket_id, clock.kind, version, versions, since, _id_of(clock.id)))
 
 
 def _id_of(clock_id: UUID) -> Callable[[int], UUID]:

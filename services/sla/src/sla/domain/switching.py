@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.business_time.known import CalendarName, In
 from shared.contracts.sla import ClockKind
 from shared.errors import Unavailable
-from sla.domain.clock import Fact, FactKind
+from sla.domain.meaning import SWITCHED, TicketFact
 
 
 class NoCalendar(Unavailable):
@@ -53,22 +53,26 @@ def one_after_another(calendar_id: str, versions: Iterable[Activated]) -> list[I
 
 
 def switches(
-    kind: ClockKind, after: int, versions: Sequence[Activated], since: datetime, id_of: Callable[[int], UUID]
-) -> Iterator[Fact]:
-    """The facts that switch a clock from a version to the later ones, none of them before `since`.
+    ticket_id: UUID,
+    kind: ClockKind,
+    after: int,
+    versions: Sequence[Activated],
+    since: datetime,
+    id_of: Callable[[int], UUID],
+) -> Iterator[TicketFact]:
+    """The facts that switch a clock of a ticket from a version to the later ones, none of them before `since`.
 
     `id_of` gives the fact of a version its id.
     """
     for one in versions:
         if one.version > after:
-            yield Fact(
+            yield TicketFact(
+                ticket_id=ticket_id,
                 fact_id=id_of(one.version),
-                kind=FactKind.SWITCH,
+                type=SWITCHED,
                 occurred_at=since if one.effective_from is None else max(since, one.effective_from),
                 sequence=one.version,
-                concerns=kind,
-                calendar_version=one.version,
-                told_at=one.activated_at,
+                carried={"clock": kind, "calendar_version": one.version, "told_at": one.activated_at.isoformat()},
             )
 
 

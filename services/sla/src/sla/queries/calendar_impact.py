@@ -87,7 +87,7 @@ _ACTIVATED = query(f"""
 """)
 _CLOCKS = query(f"""
     SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f
-                 WHERE f.ticket_id = c.ticket_id AND (f.concerns IS NULL OR f.concerns = c.kind)) AS facts
+                 WHERE f.ticket_id = c.ticket_id) AS facts
     FROM sla.clocks c
     WHERE c.calendar_id = :id AND c.course IN ('running', 'paused')
       AND (CAST(:after AS uuid) IS NULL OR c.id > CAST(:after AS uuid))
@@ -141,8 +141,8 @@ def _switched(rows: Sequence[Row], known: KnownCalendars, to: Activated, now: da
     for row in rows:
         clock, facts = clock_of(row), [fact_of(one) for one in row.facts or ()]
         before = fold(clock.terms, facts, known, now)
-        news = list(switches(clock.kind, to.version - 1, [to], row.started_at, lambda _: new_id()))
-        after = fold(clock.terms, [*facts, *news], known, now)
+        news = switches(clock.ticket_id, clock.kind, to.version - 1, [to], row.started_at, lambda _: new_id())
+        after = fold(clock.terms, [*facts, *(one.meaning() for one in news)], known, now)
         if before is not None and after is not None:
             found.append(_Switched(clock.ticket_id, clock.kind, before.clock, after.clock))
     return found

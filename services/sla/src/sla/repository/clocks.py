@@ -16,21 +16,14 @@ from shared.business_time.known import CalendarName, In
 from shared.contracts.sla import Threshold
 from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
-from sla.domain.clock import CLOCK_KINDS, Clock, Fact, FactKind, Terms
+from sla.domain.clock import CLOCK_KINDS, Clock, Fact, Terms
+from sla.domain.meaning import TicketFact
 from sla.domain.ticket_clock import TicketClock
 
 # The names of jobs, by which what cannot be done is set aside.
 SWITCHES_JOB, SAMPLES_JOB = "sla-switches", "sla-samples"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class TicketFact:
-    """A fact and the ticket that it belongs to."""
-
-    ticket_id: UUID
-    fact: Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +49,8 @@ _CHANGING = (*_FOLDED, "judged_until", "generation")
 _SETTLED = tuple(one.name for one in fields(TicketClock) if one.name not in ("terms", "clock", "to_arm", *_CHANGING))
 _OF_TERMS = ("kind", "target_seconds", "terms")
 _CLOCK = ", ".join((*_SETTLED, *_OF_TERMS, *_CHANGING))
-_FACT = tuple(one.name for one in fields(Fact))
-_FACT_ROW = ", ".join(("ticket_id", *_FACT, "recorded_at"))
+_FACT = tuple(one.name for one in fields(TicketFact))
+_FACT_ROW = ", ".join((*_FACT, "recorded_at"))
 
 _ADDED_FACTS = f"""
     WITH added AS (
@@ -67,15 +60,14 @@ _ADDED_FACTS = f"""
     )
 """
 FACT_DOCUMENT = """
-    jsonb_build_array(f.fact_id, f.kind, (extract(epoch FROM f.occurred_at) * 1000000)::bigint, f.sequence, f.concerns,
-                      f.reason, f.calendar_version, (extract(epoch FROM f.told_at) * 1000000)::bigint)
+    jsonb_build_array(f.ticket_id, f.fact_id, f.type, (extract(epoch FROM f.occurred_at) * 1000000)::bigint, f.sequence,
+                      f.carried)
 """
 # The facts read here are those from before this statement. That is all there are: whoever adds a fact of a ticket has
 # locked its row in sla.tickets before, the consumer by keeping it and the switching of calendars by `lock_tickets`.
 _ADD_FACTS_AND_LOCK_CLOCKS = sql(f"""
     {_ADDED_FACTS}
-    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f
-                 WHERE f.ticket_id = c.ticket_id AND (f.concerns IS NULL OR f.concerns = c.kind)) AS facts
+    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
     FROM sla.clocks c
     WHERE c.ticket_id = ANY(CAST(:tickets AS uuid[])) AND c.kind = ANY(CAST(:clock_kinds AS text[]))
     ORDER BY c.id FOR UPDATE OF c
@@ -100,7 +92,8 @@ async def add_facts_and_lock_clocks(
     tx: Transaction, facts: Sequence[TicketFact], now: datetime
 ) -> list[ClockWithFacts]:
     """Records the facts and locks the clocks that they may concern. A ticket that is not open yet has none."""
-    concerned = {kind for one in facts for kind in (CLOCK_KINDS if one.fact.concerns is None else (one.fact.concerns,))}
+    concerns = {one.meaning().concerns for one in facts}
+    concerned = CLOCK_KINDS if None in concerns else {kind for kind in concerns if kind is not None}
     parameters = {**_given(facts, now), "clock_kinds": sorted(concerned)}
     rows = await tx.fetch(_ADD_FACTS_AND_LOCK_CLOCKS, parameters)
     return [ClockWithFacts(clock_of(row), tuple(map(fact_of, row.facts or ()))) for row in rows]
@@ -300,23 +293,14 @@ def _threshold(seconds: int, said_as: str) -> Threshold:
 
 
 def fact_of(document: list[Any]) -> Fact:
-    """A fact from the array that FACT_DOCUMENT makes."""
-    fact_id, kind, occurred_at, sequence, concerns, reason, calendar_version, told_at = document
-    return Fact(
-        UUID(fact_id), FactKind(kind), _instant(occurred_at), sequence, concerns, reason, calendar_version,
-        None if told_at is None else _instant(told_at),
-    )  # fmt: skip
-
-
-def _instant(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+    """What a fact means to clocks, from the array that FACT_DOCUMENT makes of it."""
+    ticket_id, fact_id, type_name, microseconds, sequence, carried = document
+    occurred_at = _EPOCH + timedelta(microseconds=microseconds)
+    return TicketFact(UUID(ticket_id), UUID(fact_id), type_name, occurred_at, sequence, carried).meaning()
 
 
 def _given(facts: Sequence[TicketFact], now: datetime) -> dict[str, Any]:
-    rows = [
-        {"ticket_id": one.ticket_id, **{name: getattr(one.fact, name) for name in _FACT}, "recorded_at": now}
-        for one in facts
-    ]
+    rows = [{**{name: getattr(one, name) for name in _FACT}, "recorded_at": now} for one in facts]
     return {"tickets": [one.ticket_id for one in facts], "facts": _document(rows)}
 
 
