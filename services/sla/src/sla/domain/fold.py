@@ -47,7 +47,8 @@ def fold(
     for known, since, to in _stages(switches):
         counted_in = _counted_in(terms, start, known)
         walk = _Walk(terms, calendars.hours(counted_in), counted_in, second(start.occurred_at))
-        stages.append((since, to, walk.whole(course, until if to is None else min(to, until))))
+        # Judged to the end: what a stage would miss after it was over, it never did (`_as_it_was_learnt`).
+        stages.append((since, to, walk.whole(course, until)))
     folded = stages[-1][2]
     return replace(folded, clock=_as_it_was_learnt([(since, to, one.clock) for since, to, one in stages]))
 
