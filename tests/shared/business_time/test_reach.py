@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
-from shared.business_time.calendar import Calendar
+from shared.business_time.calendar import Calendar, read_calendar
 from shared.business_time.index import BeyondReach, Index
 from shared.business_time.open_time import Stretch
 from shared.business_time.zones import REACH_END, REACH_START
+from shared.contracts.calendars import WrittenCalendar
 from tests.shared.business_time.drawing import WORKING, every, indexed
 from tests.shared.business_time.stepping import Written, second
 
@@ -20,6 +22,9 @@ EMPTY: Written = {"timezone": "Europe/London", "weekly": {}, "holidays": [], "sp
 ALWAYS: Written = {**EMPTY, "weekly": every(ALL_DAY)}
 OFFICE: Written = {**EMPTY, "weekly": every(("09:00", "18:00"), days=WORKING)}
 ONCE: Written = {**EMPTY, "special_days": {"2026-01-05": [["09:00", "10:00"]]}}
+# Closed on every Monday of three years, and open on no other day.
+MONDAYS = [(date(2026, 1, 5) + timedelta(weeks=week)).isoformat() for week in range(156)]
+FROM_2029: Written = {**EMPTY, "weekly": every(("09:00", "18:00"), days=("mon",)), "holidays": MONDAYS}
 NOW = second("2026-01-01T00:00Z")
 
 
@@ -129,16 +134,13 @@ def test_the_first_second_of_the_reach_is_asked_for_like_any_other() -> None:
 
 
 def test_a_change_that_lies_years_away_is_found() -> None:
-    """Closed on every Monday of three years, and open on no other day."""
-    mondays = [(date(2026, 1, 5) + timedelta(weeks=week)).isoformat() for week in range(156)]
-    written: Written = {**EMPTY, "weekly": every(("09:00", "18:00"), days=("mon",)), "holidays": mondays}
-    index = indexed(written)
+    index = indexed(FROM_2029)
     opening = second("2029-01-01T09:00Z")
     assert index.next_change(NOW) == index.next_open(NOW) == index.add(NOW, 0) == opening
     assert index.add(NOW, 1) == opening + 1
     before = second("2025-12-29T18:00Z")
-    assert indexed(written).add(opening - 1, 0, back=True) == before
-    assert indexed(written).add(opening, -1) == before - 1
+    assert indexed(FROM_2029).add(opening - 1, 0, back=True) == before
+    assert indexed(FROM_2029).add(opening, -1) == before - 1
 
 
 def test_the_first_and_the_last_second_of_the_reach_are_known() -> None:
@@ -174,3 +176,26 @@ def test_threads_that_share_an_index_all_find_the_same() -> None:
     with ThreadPoolExecutor(8) as threads:
         found = [*threads.map(lambda each: (index.add(*each), index.is_open(each[0])), asked)]
     assert found == [(alone.add(*each), alone.is_open(each[0])) for each in asked]
+
+
+class Overtaken(Index):
+    """An index that another thread grew at the same time, the other way: what that found is kept instead."""
+
+    theirs: Index | None = None
+
+    def _reach(self, *asked: Any) -> Any:
+        found = super()._reach(*asked)
+        if self.theirs is not None:
+            self._counted, self.theirs = self.theirs._counted, None
+        return found
+
+
+def test_a_change_is_found_from_where_it_was_asked_though_another_thread_keeps_less() -> None:
+    """Both begin with what is known of the year after next; one looks on from before that, the other far behind it."""
+    calendar = read_calendar(WrittenCalendar.model_validate(FROM_2029))
+    index, theirs = Overtaken(calendar), Index(calendar)
+    for each in (index, theirs):
+        each.is_open(NOW + 400 * 86_400)
+    theirs.is_open(NOW + 1_500 * 86_400)
+    index.theirs = theirs
+    assert index.next_change(NOW) == second("2029-01-01T09:00Z")

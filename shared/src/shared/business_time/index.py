@@ -111,7 +111,8 @@ class Index(OpenTime):
                 change = counted.openings[following] if following < len(counted.openings) else counted.until
             if change < counted.until:
                 return change
-            counted = self._reach(counted.until)
+            # From here on, and not from what another thread may have kept meanwhile: that may not hold `at`.
+            counted = self._reach(counted.until, counted)
         return None
 
     def add_days(self, start: int, days: int) -> int:
@@ -152,9 +153,9 @@ class Index(OpenTime):
             )
         return counted
 
-    def _reach(self, at: int) -> _Counted | None:
-        """What is counted, as far as `at` at least; None where that lies too far away."""
-        counted = self._counted
+    def _reach(self, at: int, known: _Counted | None = None) -> _Counted | None:
+        """What is counted, as far as `at` at least and all that is `known`; None where that lies too far away."""
+        counted = known or self._counted
         since, until = counted.since, counted.until
         if since <= at < until:
             return counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
@@ -12,14 +12,13 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from shared.business_time.intervals import Interval, merged
+from shared.business_time.seconds import second
 
 DAY = 86_400
 # Calendars mean something in these years only; whoever asks for more is told so.
 FIRST_YEAR, LAST_YEAR = 1900, 2500
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
-REACH_START = (datetime(FIRST_YEAR, 1, 1, tzinfo=UTC) - _EPOCH) // _SECOND
-REACH_END = (datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - _EPOCH) // _SECOND
+REACH_START = second(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
+REACH_END = second(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
 # No zone ever kept an offset for less than six days, so a look every few days misses no change; a test reads them all.
 LOOK_EVERY = 3 * DAY
 # About a year: as much of a zone is looked through at a time.
@@ -65,7 +64,7 @@ def instants(zone: str, wall: Sequence[Interval], start: int, end: int) -> list[
 
 def wall_clock(zone: str, at: int) -> int:
     """What the wall clock shows at a second, as the second that it would be if the clock went by UTC."""
-    return (datetime.fromtimestamp(at, _zone(zone)).replace(tzinfo=UTC) - _EPOCH) // _SECOND
+    return second(datetime.fromtimestamp(at, _zone(zone)).replace(tzinfo=UTC))
 
 
 # Every host must find the same seconds, so the zones are those of the locked package and never the machine's own.
