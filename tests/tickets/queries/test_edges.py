@@ -18,7 +18,7 @@ from shared.business_time.seconds import instant, second
 from shared.business_time.timeline import Timeline
 from shared.clock_reading import read_clock
 from shared.contracts.calendars import WrittenWeek
-from shared.contracts.sla import CalendarRecorded, ClockState, CountedIn, SlaClockStarted
+from shared.contracts.sla import CalendarRecorded, ClockState, CountedIn, SlaClockBreached, SlaClockStarted
 from shared.db.transaction import Transaction
 from shared.instants import STEP
 from tests.support.databases import Database
@@ -221,3 +221,31 @@ async def test_while_its_calendar_has_not_come_nobody_guesses_what_is_left_of_a_
         assert (clocks["response"]["state"], clocks["response"]["remaining_seconds"]) == ("paused", 24 * 3600 - 600)
         async with desk.begin() as tx:
             await deliver(tx, [received(calendar("edges-late", weekly=ALWAYS))])
+
+
+async def test_a_breach_that_was_told_is_shown_as_one_while_its_calendar_has_not_come(desk: Database) -> None:
+    ticket_id = (await open_one(desk)).ticket.id
+    state = told.clock(
+        outcome="breached",
+        breached_at=told.later(10),
+        counted_in=told.counted_in("edges-unheard"),
+        due_at=told.later(9),
+    )
+    async with desk.begin() as tx:
+        await deliver(tx, [told.of_clock(SlaClockBreached, ticket_id, 1, state, NOW)])
+        _, written = await view_ticket(tx, ticket_id, told.later(20), ())
+    (shown,) = json.loads(written)["clocks"]
+    assert {name: shown[name] for name in SHOWN} == dict.fromkeys(SHOWN) | {"state": "breached"}
+
+
+async def test_a_row_calls_a_clock_breached_as_soon_as_it_shows_it_so(desk: Database) -> None:
+    """Which may be before its owner has told it."""
+    ticket_id = (await open_one(desk)).ticket.id
+    async with desk.begin() as tx:
+        await deliver(tx, [told.of_clock(SlaClockStarted, ticket_id, 1, told.clock(), NOW)])
+        for minutes, is_breached in ((24 * 60 - 1, False), (24 * 60 + 1, True)):
+            now = told.later(minutes)
+            ((*_, written),) = await list_tickets(tx, TicketFilter(), sort="due", after=None, limit=9, now=now)
+            row = json.loads(written)
+            for shown in (row["resolution"], row["next_due"]):
+                assert (shown["state"], shown["breached"]) == ("breached" if is_breached else "running", is_breached)
