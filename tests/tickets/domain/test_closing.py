@@ -73,6 +73,13 @@ def test_a_day_that_is_shorter_than_usual_closes_when_it_does() -> None:
     assert windows_after(there("2026-12-23 10:00"), terms(1, 1, **christmas)).closes_at == there("2026-12-24 13:00")
 
 
+def test_where_the_calendar_has_not_so_many_days_left_a_ticket_is_resolved_nevertheless() -> None:
+    """By the usual office hours, which know no holiday: nobody who resolves could mend the calendar."""
+    one_day = terms(5, 1, weekly=WrittenWeek(), special_days={date(2026, 11, 9): OFFICE})
+    found = windows_after(there("2026-11-06 17:50"), one_day)
+    assert (found.closes_at, found.reopenable_until) == (there("2026-11-09 18:00"), there("2026-11-13 18:00"))
+
+
 @given(st.timedeltas(timedelta(), timedelta(days=700)), st.integers(1, 12))
 def test_what_is_usual_is_so_many_weekdays_whenever_it_was_resolved(after: timedelta, days: int) -> None:
     resolved_at, usual = there("2026-01-01 00:00") + after, usual_terms()

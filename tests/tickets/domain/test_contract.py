@@ -27,6 +27,11 @@ def rule(seconds: int, **narrowed: Any) -> TargetRule:
         # What names the severity comes before what is for all of them, also where it is longer.
         ([rule(7200), rule(14_400, severities=(1,))], 14_400),
         ([rule(7200)], 7200),
+        # The kind comes before the severity, and a priority that is named before none.
+        ([rule(14_400, severities=(1,)), rule(28_800, kinds=("incident",))], 28_800),
+        ([rule(7200, severities=(1,)), rule(14_400, severities=(1,), priorities=(1, 2, 3, 4))], 14_400),
+        # Of equals the first: what a contract says itself stands before what its type says, also where it is longer.
+        ([rule(21_600, severities=(1,)), rule(14_400, severities=(1,))], 21_600),
         # Questions are no incidents, and what is for some products is not for the others.
         ([rule(60, severities=(1,), kinds=("question",)), rule(900, severities=(1,), kinds=("incident",))], 900),
         ([rule(60, severities=(1,), product_ids=("kontar",)), rule(60, severities=(1,), module_ids=("iva",))], None),

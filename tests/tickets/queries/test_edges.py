@@ -18,7 +18,7 @@ from shared.business_time.seconds import instant, second
 from shared.business_time.timeline import Timeline
 from shared.clock_reading import read_clock
 from shared.contracts.calendars import WrittenWeek
-from shared.contracts.sla import CalendarRecorded, ClockState, CountedIn, SlaClockStarted
+from shared.contracts.sla import CalendarRecorded, ClockState, CountedIn, SlaClockBreached, SlaClockStarted
 from shared.db.transaction import Transaction
 from shared.instants import STEP
 from tests.support.databases import Database
@@ -128,8 +128,8 @@ def expected(one: Timed, now: datetime) -> dict[str, Any]:
     }
 
 
-async def agree(tx: Transaction, timed: Sequence[Timed], viewed: Timed, now: datetime) -> None:
-    """The list, one of the views and the kernel say the same at an instant."""
+async def list_agrees(tx: Transaction, timed: Sequence[Timed], now: datetime) -> None:
+    """The list says what the kernel says at an instant."""
     page = await list_tickets(tx, TicketFilter(), sort="due", after=None, limit=100, now=now)
     rows = {row["id"]: row for row in (json.loads(each[-1]) for each in page)}
     for one in timed:
@@ -137,6 +137,10 @@ async def agree(tx: Transaction, timed: Sequence[Timed], viewed: Timed, now: dat
         assert {name: row["resolution"][name] for name in SHOWN} == said, (one.clock, now)
         runs = one.clock.course == "running"
         assert (row["next_due"] and {name: row["next_due"][name] for name in SHOWN}) == (said if runs else None)
+
+
+async def view_agrees(tx: Transaction, viewed: Timed, now: datetime) -> None:
+    """The view says what the kernel says at an instant."""
     _, written = await view_ticket(tx, viewed.ticket_id, now, ())
     whole = json.loads(written)
     (shown,) = whole["clocks"]
@@ -153,10 +157,12 @@ async def test_list_view_and_kernel_agree_at_every_edge_of_a_week_and_at_any_ins
     assert len(at_edges) > 100
     async with desk.begin() as tx:
         for now in at_edges:
+            await list_agrees(tx, timed, now)
             for viewed in timed:
-                await agree(tx, timed if viewed is timed[0] else (), viewed, now)
+                await view_agrees(tx, viewed, now)
         for now in others:
-            await agree(tx, timed, next(turns), now)
+            await list_agrees(tx, timed, now)
+            await view_agrees(tx, next(turns), now)
 
 
 async def shown_at(desk: Database, one: Timed, now: datetime) -> dict[str, Any]:
@@ -215,3 +221,31 @@ async def test_while_its_calendar_has_not_come_nobody_guesses_what_is_left_of_a_
         assert (clocks["response"]["state"], clocks["response"]["remaining_seconds"]) == ("paused", 24 * 3600 - 600)
         async with desk.begin() as tx:
             await deliver(tx, [received(calendar("edges-late", weekly=ALWAYS))])
+
+
+async def test_a_breach_that_was_told_is_shown_as_one_while_its_calendar_has_not_come(desk: Database) -> None:
+    ticket_id = (await open_one(desk)).ticket.id
+    state = told.clock(
+        outcome="breached",
+        breached_at=told.later(10),
+        counted_in=told.counted_in("edges-unheard"),
+        due_at=told.later(9),
+    )
+    async with desk.begin() as tx:
+        await deliver(tx, [told.of_clock(SlaClockBreached, ticket_id, 1, state, NOW)])
+        _, written = await view_ticket(tx, ticket_id, told.later(20), ())
+    (shown,) = json.loads(written)["clocks"]
+    assert {name: shown[name] for name in SHOWN} == dict.fromkeys(SHOWN) | {"state": "breached"}
+
+
+async def test_a_row_calls_a_clock_breached_as_soon_as_it_shows_it_so(desk: Database) -> None:
+    """Which may be before its owner has told it."""
+    ticket_id = (await open_one(desk)).ticket.id
+    async with desk.begin() as tx:
+        await deliver(tx, [told.of_clock(SlaClockStarted, ticket_id, 1, told.clock(), NOW)])
+        for minutes, is_breached in ((24 * 60 - 1, False), (24 * 60 + 1, True)):
+            now = told.later(minutes)
+            ((*_, written),) = await list_tickets(tx, TicketFilter(), sort="due", after=None, limit=9, now=now)
+            row = json.loads(written)
+            for shown in (row["resolution"], row["next_due"]):
+                assert (shown["state"], shown["breached"]) == ("breached" if is_breached else "running", is_breached)

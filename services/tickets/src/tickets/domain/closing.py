@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 
 from shared.business_time.calendar import read_calendar
-from shared.business_time.index import Index
+from shared.business_time.index import BeyondReach, Index
 from shared.business_time.open_time import OpenTime
 from shared.business_time.seconds import instant, second
 from shared.contracts.calendars import WrittenCalendar, WrittenWeek
@@ -57,9 +57,18 @@ def usual_terms() -> ClosingTerms:
 
 def windows_after(resolved_at: datetime, terms: ClosingTerms) -> Windows:
     """Both end with the closing of a business day; that of the resolution does not count. No days end at once."""
+    reopen, objection = (_closing(resolved_at, days, terms.hours) for days in (terms.reopen_days, terms.objection_days))
+    return Windows(reopenable_until=reopen, closes_at=objection)
+
+
+def _closing(resolved_at: datetime, days: int, hours: OpenTime) -> datetime:
     begun = second(resolved_at)
-    ends = [instant(terms.hours.add_days(begun, days)) for days in (terms.reopen_days, terms.objection_days)]
-    return Windows(*(max(resolved_at, end) for end in ends))
+    try:
+        end = hours.add_days(begun, days)
+    except BeyondReach:
+        # A calendar of some dates only may have none left, and that must keep nobody from resolving a ticket.
+        end = office_hours().add_days(begun, days)
+    return max(resolved_at, instant(end))
 
 
 def require_reopenable(number: str, reopenable_until: datetime | None, at: datetime) -> None:

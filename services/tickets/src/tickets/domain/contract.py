@@ -10,6 +10,8 @@ from shared.contracts.sla import TargetRule
 
 # The type whose terms hold where no contract does.
 NO_CONTRACT = "basico"
+# The scale of `shared.contracts.tickets.Priority`.
+_PRIORITIES = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class KnownContract:
 def promised_s1_seconds(rules: Iterable[TargetRule]) -> int | None:
     """The least that is promised for the resolution of any incident of severity 1, in whichever calendar; else None.
 
-    A rule for some products or modules promises nothing of the others, and one that names the severity comes before
-    one for all of them.
+    Of each priority the rule that its clock goes by (`shared.contracts.sla.Terms`): the most specific one, then the
+    first. A rule for some products or modules promises nothing of the others.
     """
     general = [
         rule
@@ -50,5 +52,9 @@ def promised_s1_seconds(rules: Iterable[TargetRule]) -> int | None:
         and (not rule.kinds or "incident" in rule.kinds)
         and (not rule.severities or 1 in rule.severities)
     ]
-    named = [rule for rule in general if rule.severities]
-    return min((rule.seconds for rule in named or general), default=None)
+    held = [_held(rule for rule in general if not rule.priorities or each in rule.priorities) for each in _PRIORITIES]
+    return min((rule.seconds for rule in held if rule is not None), default=None)
+
+
+def _held(rules: Iterable[TargetRule]) -> TargetRule | None:
+    return max(rules, key=lambda rule: (bool(rule.kinds), bool(rule.severities), bool(rule.priorities)), default=None)

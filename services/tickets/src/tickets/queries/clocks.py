@@ -129,7 +129,9 @@ def in_short(clocks: Sequence[Written], *, is_queued: bool) -> dict[str, Written
 def _reading(clock: Written, counted: Mapping[str, Any], now: datetime) -> Written:
     hours = calendars.hours(counted[clock["id"]]) if clock["id"] in counted else office_hours()
     if hours is None:
-        return dict.fromkeys(_READING) | {"state": clock["course"]}
+        # What was told needs no calendar.
+        told = clock["course"] if clock["outcome"] == "pending" else clock["outcome"]
+        return dict.fromkeys(_READING) | {"state": told}
     kept = _Kept(
         clock["course"],
         clock["outcome"],
@@ -155,12 +157,17 @@ def _latest(clocks: Iterable[Written], kind: str) -> Written | None:
     if not of_kind:
         return None
     latest = min(of_kind, key=_by_cycle)
-    return {**_shown(latest), "due_at": latest["due_at"], "breached": latest["breached_at"] is not None}
+    return {**_shown(latest), "due_at": latest["due_at"], "breached": _has_run_out(latest)}
 
 
 def _next_due(clock: Written) -> Written:
-    due = {"kind": clock["kind"], "at": clock["due_at"], "breached": clock["breached_at"] is not None}
+    due = {"kind": clock["kind"], "at": clock["due_at"], "breached": _has_run_out(clock)}
     return _shown(clock) | due
+
+
+def _has_run_out(clock: Written) -> bool:
+    # The reading sees it before its event has come, and a cancelled one keeps what it had missed.
+    return clock["breached_at"] is not None or clock["state"] == "breached"
 
 
 def _shown(clock: Written) -> Written:

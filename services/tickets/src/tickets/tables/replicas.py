@@ -2,87 +2,56 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Index, Table
+from typing import Any
+
+from sqlalchemy import Column, Index, Table
 
 from shared.db.columns import document, instant, text
 from tickets.tables.columns import flag, integer, metadata, sequence
 
-clients = Table(
+
+def _record(name: str, *columns: Column[Any]) -> Table:
+    """The replica of a record: its id, what is read of it here, and what every state record has."""
+    return Table(name, metadata, text("id", primary_key=True), *columns, flag("retired"), sequence())
+
+
+clients = _record(
     "clients",
-    metadata,
-    text("id", primary_key=True),
     text("name"),
     text("name_key"),
     text("tax_id", nullable=True),
     text("tax_key", nullable=True),
     text("tier"),
     *(text(name, nullable=True) for name in ("city", "contact", "phone")),
-    flag("retired"),
-    sequence(),
 )
 Index("clients_by_name", clients.c.name_key, clients.c.id)
 
-products = Table("products", metadata, text("id", primary_key=True), text("name"), flag("retired"), sequence())
+products = _record("products", text("name"))
 
-modules = Table(
-    "modules",
-    metadata,
-    text("id", primary_key=True),
-    text("name"),
-    text("product_id"),
-    text("nature"),
-    text("client_id", nullable=True),
-    flag("retired"),
-    sequence(),
-)
+modules = _record("modules", text("name"), text("product_id"), text("nature"), text("client_id", nullable=True))
 
-installations = Table(
-    "installations",
-    metadata,
-    text("id", primary_key=True),
-    text("client_id"),
-    text("product_id"),
-    text("product_version"),
-    document("modules"),
-    flag("retired"),
-    sequence(),
+installations = _record(
+    "installations", text("client_id"), text("product_id"), text("product_version"), document("modules")
 )
 Index("installations_by_client", installations.c.client_id)
 
-contracts = Table(
+contracts = _record(
     "contracts",
-    metadata,
-    text("id", primary_key=True),
     text("client_id"),
     # Of each version what is read here: every opening reads them all.
     document("versions"),
-    flag("retired"),
-    sequence(),
 )
 Index("contracts_by_client", contracts.c.client_id)
 
-contract_types = Table(
-    "contract_types",
-    metadata,
-    text("id", primary_key=True),
-    text("name"),
-    integer("version"),
-    document("terms"),
-    flag("retired"),
-    sequence(),
-)
+contract_types = _record("contract_types", text("name"), integer("version"), document("terms"))
 
 # One row for each version that was activated: what a clock counts in.
-calendars = Table(
+calendars = _record(
     "calendars",
-    metadata,
-    text("id", primary_key=True),
     text("calendar_id"),
     integer("version"),
     text("name"),
     instant("effective_from", nullable=True),
     document("calendar"),
-    flag("retired"),
-    sequence(),
 )
 Index("calendars_by_version", calendars.c.calendar_id, calendars.c.version)
