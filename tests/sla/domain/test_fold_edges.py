@@ -11,9 +11,8 @@ from sla.domain.clock import Clock, Fact, FactKind
 from sla.domain.fold import fold
 from tests.sla.domain.lives import at, calendars, fact, resolution
 from tests.sla.domain.test_clock import explained, folded
-from tests.sla.domain.test_clock_in_calendars import Versions, in_version
+from tests.sla.domain.test_clock_in_calendars import Versions, in_version, switch
 from tests.sla.domain.test_clock_in_calendars import explained as explained_in
-from tests.sla.domain.test_clock_in_calendars import switch
 
 
 def test_a_clock_whose_calendar_never_opens_again_after_its_due_cannot_be_missed() -> None:
