@@ -10,8 +10,11 @@ import yaml
 
 from shared.contracts.envelope import Cause
 from shared.load import read_document
+from sla.commands import calendars
 from sla.commands import documents as commands
 from sla.documents import Document
+from sla.domain.calendar import DatedDay
+from sla.repository.public_holidays import public_holidays
 from tests.sla.telling import ZERO, published
 from tests.support.databases import CHECKOUT, Database
 
@@ -58,3 +61,27 @@ async def test_the_seed_loads_once_and_the_second_time_changes_nothing(
     async with sla.begin() as tx:
         assert await commands.load_document(tx, CAUSE, seed) == 0
     assert len([one for one in await published(sla) if one["type"] == "contract.recorded"]) == len(seed.contracts)
+
+
+async def test_public_holidays_are_worked_out_before_anything_is_locked(
+    database: Callable[[str], Awaitable[Database]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their package takes long to import; the database ends a transaction that does nothing for three seconds."""
+    sla = await database("sla")
+    shipped = read_document(CHECKOUT / "services" / "sla" / "src" / "sla" / "defaults.yaml", Document)
+    assert isinstance(shipped, Document)
+    known = next(one for one in shipped.calendars if one.seeded is not None)
+    begun: list[bool] = []
+    async with sla.begin() as tx:
+
+        def read(year: int) -> list[DatedDay]:
+            begun.append(tx.begun)
+            return public_holidays(year)
+
+        monkeypatch.setattr(calendars, "public_holidays", read)
+        new = known.model_copy(update={"id": "otro", "name": "Otro"})
+        assert await calendars.load_shipped_calendars(tx, CAUSE, [new, known]) == 1
+    async with sla.begin() as tx:
+        assert await calendars.record_calendars(tx, CAUSE, [known]) == 0
+    assert begun
+    assert not any(begun)
