@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
@@ -21,10 +22,13 @@ from shared.db.transaction import Reader
 from shared.errors import NotFound
 from sla.domain.contract import DEFAULT_TYPE, Contract, NoDefaultTargets, Promises
 from sla.domain.promise import Due, Passed, PassedBecause, other_rules, passed_over, told
-from sla.domain.switching import Activated, NoCalendar, in_force
+from sla.domain.switching import Activated, in_force
 from sla.domain.target import CLOCKS, Judged
 from sla.repository.contracts import contracts_of_clients
 from sla.repository.known_calendars import calendars_in_force, zone_of
+
+# The activated versions of each calendar, and what they count one after another.
+Calendars = Mapping[str, tuple[Sequence[Activated], OpenTime]]
 
 
 class NoSuchTicket(NotFound):
@@ -158,7 +162,9 @@ async def _promise(tx: Reader, wondered: Wondered) -> dict[str, Any]:
     choice = choose_contract(versions, judged.product_id, at)
     promises = choice.contract.promises if choice.contract else default
     passed = passed_over(versions, choice, judged.product_id, at)
-    clocks = _clocks(promises, judged, at, await calendars_in_force(tx))
+    calendars = await calendars_in_force(tx)
+    clocks = _clocks(promises, judged, at, calendars)
+    reporting = CalendarName(promises.reporting_calendar, _version(promises.reporting_calendar, calendars, at))
     return {
         "client_id": client,
         "product_id": judged.product_id,
@@ -177,7 +183,7 @@ async def _promise(tx: Reader, wondered: Wondered) -> dict[str, Any]:
         "reporting_calendar": promises.reporting_calendar,
         "reopen_days": promises.reopen_days,
         "objection_days": promises.objection_days,
-        "why": await _sentences(tx, choice, passed, clocks),
+        "why": _sentences(choice, passed, clocks, await zone_of(tx, reporting)),
     }
 
 
@@ -187,17 +193,13 @@ def _chosen(contract: Contract | None) -> ChosenContract | None:
     return ChosenContract(**{name: getattr(contract, name) for name in ChosenContract.model_fields})
 
 
-def _clocks(
-    promises: Promises, judged: Judged, at: datetime, calendars: dict[str, tuple[list[Activated], OpenTime]]
-) -> list[PromisedClock]:
+def _clocks(promises: Promises, judged: Judged, at: datetime, calendars: Calendars) -> list[PromisedClock]:
     others = other_rules(promises.targets, judged)
     found = []
     for kind in CLOCKS:
         rule = promises.rule_of(kind, judged)
-        if rule.calendar_id not in calendars:
-            raise NoCalendar(f"No version of the calendar {rule.calendar_id} counts: activate one.")
-        versions, hours = calendars[rule.calendar_id]
-        version = in_force(rule.calendar_id, versions, at).version
+        version = _version(rule.calendar_id, calendars, at)
+        _, hours = calendars[rule.calendar_id]
         terms = promises.terms_of(rule, version)
         found.append(
             PromisedClock(
@@ -213,10 +215,13 @@ def _clocks(
     return found
 
 
-async def _sentences(
-    tx: Reader, choice: Choice[Contract], passed: Iterable[Passed], clocks: list[PromisedClock]
+def _version(calendar_id: str, calendars: Calendars, at: datetime) -> int:
+    versions = calendars[calendar_id][0] if calendar_id in calendars else ()
+    return in_force(calendar_id, versions, at).version
+
+
+def _sentences(
+    choice: Choice[Contract], passed: Sequence[Passed], clocks: Sequence[PromisedClock], zone: ZoneInfo
 ) -> Sentences:
-    zone = await zone_of(tx, CalendarName(clocks[0].rule.calendar_id, clocks[0].calendar_version))
     dues = [Due(one.rule, one.due_at) for one in clocks]
-    passed = list(passed)
     return Sentences(es=told(choice, passed, dues, zone, "es"), en=told(choice, passed, dues, zone, "en"))
