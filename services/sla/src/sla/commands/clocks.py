@@ -18,7 +18,7 @@ from shared.ids import derived_id, made_of
 from shared.jobs import Pieces
 from shared.messaging.outbox import publish, seal_each
 from sla.domain.clock import CLOCK_KINDS, Fact, FactKind
-from sla.domain.contract import DEFAULT_TYPE, Contract, NoDefaultTargets, Promises
+from sla.domain.contract import Contract, Promises
 from sla.domain.meaning import TicketFact
 from sla.domain.switching import Activated, in_force, switches
 from sla.domain.target import Judged
@@ -89,9 +89,7 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     facts = [one.start for one in opened]
     earlier = await clock_rows.add_facts_and_read_earlier(tx, facts, now)
     clients = sorted({one.client_id for one in opened if one.client_id is not None})
-    contracts, default = await contract_rows.contracts_of_clients(tx, clients, DEFAULT_TYPE)
-    if default is None:
-        raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
+    contracts, default = await contract_rows.contracts_of_clients(tx, clients)
     agreed = [
         _Agreed(one, contract, promises, promises.rule_of(kind, one.judged))
         for one in opened

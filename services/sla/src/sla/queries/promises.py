@@ -20,8 +20,8 @@ from shared.contracts.tickets import TicketBrief
 from shared.db.statement import query
 from shared.db.transaction import Reader
 from shared.errors import NotFound
-from sla.domain.contract import DEFAULT_TYPE, Contract, NoDefaultTargets, Promises
-from sla.domain.promise import Due, Passed, PassedBecause, other_rules, passed_over, told
+from sla.domain.contract import Contract, Promises
+from sla.domain.promise import Due, Passed, PassedBecause, may_cost, other_rules, passed_over, told
 from sla.domain.switching import Activated, in_force
 from sla.domain.target import CLOCKS, Judged
 from sla.repository.contracts import contracts_of_clients
@@ -146,18 +146,14 @@ async def explain_ticket(tx: Reader, ticket_id: UUID) -> TicketPromise:
     if row is None:
         raise NoSuchTicket(f"There is no ticket {ticket_id}, or it opened a moment ago.")
     brief = TicketBrief.model_validate(row.brief)
-    groups = brief.groups
-    judged = Judged(brief.kind, brief.severity, brief.priority, groups.product_id, groups.module_id)
-    promise = await _promise(tx, Wondered(groups.client_id, judged, brief.reported_at))
+    promise = await _promise(tx, Wondered(brief.groups.client_id, Judged.of(brief), brief.reported_at))
     started = [StartedClock(**dict(row)) for row in await tx.fetch(_STARTED, {"ticket": ticket_id})]
     return TicketPromise(**promise, ticket_id=ticket_id, started=started)
 
 
 async def _promise(tx: Reader, wondered: Wondered) -> dict[str, Any]:
     client, judged, at = wondered.client_id, wondered.judged, wondered.reported_at
-    by_client, default = await contracts_of_clients(tx, [client] if client else [], DEFAULT_TYPE)
-    if default is None:
-        raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
+    by_client, default = await contracts_of_clients(tx, [client] if client else [])
     versions = by_client.get(client or "", [])
     choice = choose_contract(versions, judged.product_id, at)
     promises = choice.contract.promises if choice.contract else default
@@ -175,7 +171,7 @@ async def _promise(tx: Reader, wondered: Wondered) -> dict[str, Any]:
         "reported_at": at,
         "contract": _chosen(choice.contract),
         "standing": choice.standing,
-        "penalties": choice.standing == "in-force" and judged.kind != "question",
+        "penalties": may_cost(choice.standing, judged),
         "passed_over": [
             PassedContract(id=one.contract.id, version=one.contract.version, because=one.because) for one in passed
         ],
