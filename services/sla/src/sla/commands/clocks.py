@@ -275,11 +275,7 @@ def _counting(locked: Sequence[ClockWithFacts], told: Sequence[Told]) -> set[Cal
     news: dict[UUID, list[Fact]] = {}
     for one in told:
         news.setdefault(one.ticket_id, []).append(one.fact)
-    return {
-        name
-        for clock, facts in ((one.clock, one.facts) for one in locked)
-        for name in clock.names() | clock.switched_to([*facts, *news.get(clock.ticket_id, ())])
-    }
+    return {name for one in locked for name in one.names(news.get(one.clock.ticket_id, ()))}
 
 
 def _dated(happening: Happening, cause: Cause) -> datetime:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -28,10 +28,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ClockWithFacts:
-    """A locked clock and every fact that concerned it before this transaction."""
+    """A clock and every fact of its ticket, as one statement read them."""
 
     clock: TicketClock
     facts: tuple[Fact, ...]
+
+    def names(self, news: Iterable[Fact] = ()) -> set[CalendarName]:
+        """Whatever it counts in, by what is kept of it, by its facts and by further ones."""
+        return self.clock.names() | self.clock.switched_to([*self.facts, *news])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,20 @@ _ADDED_FACTS = f"""
         ON CONFLICT DO NOTHING
     )
 """
+# What of a fact `fact_of` makes its meaning of.
 FACT_DOCUMENT = """
     jsonb_build_array(f.ticket_id, f.fact_id, f.type, (extract(epoch FROM f.occurred_at) * 1000000)::bigint, f.sequence,
                       f.carried)
 """
-# The facts read here are those from before this statement. That is all there are: whoever adds a fact of a ticket has
-# locked its row in sla.tickets before, the consumer by keeping it and the switching of calendars by `lock_tickets`.
-_ADD_FACTS_AND_LOCK_CLOCKS = sql(f"""
-    {_ADDED_FACTS}
+# Clocks, each whole and with all facts of its ticket: what `with_facts` reads.
+CLOCKS_WITH_FACTS = f"""
     SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
-    FROM sla.clocks c
+      FROM sla.clocks c
+"""
+# The facts read here are those from before this statement. That is all there are: whoever adds a fact of a ticket has
+# locked its row in sla.tickets before, the consumer by keeping it and the job that switches calendars by its claim.
+_ADD_FACTS_AND_LOCK_CLOCKS = sql(f"""
+    {_ADDED_FACTS} {CLOCKS_WITH_FACTS}
     WHERE c.ticket_id = ANY(CAST(:tickets AS uuid[])) AND c.kind = ANY(CAST(:clock_kinds AS text[]))
     ORDER BY c.id FOR UPDATE OF c
 """)
@@ -96,7 +104,7 @@ async def add_facts_and_lock_clocks(
     concerned = CLOCK_KINDS if None in concerns else {kind for kind in concerns if kind is not None}
     parameters = {**_given(facts, now), "clock_kinds": sorted(concerned)}
     rows = await tx.fetch(_ADD_FACTS_AND_LOCK_CLOCKS, parameters)
-    return [ClockWithFacts(clock_of(row), tuple(map(fact_of, row.facts or ()))) for row in rows]
+    return [with_facts(row) for row in rows]
 
 
 async def add_facts_and_read_earlier(
@@ -184,12 +192,8 @@ _ENDED = sql("""
      WHERE ticket_id = ANY(CAST(:tickets AS uuid[])) AND course IN ('stopped', 'cancelled')
 """)
 # The place at which a sample begins follows from the instant: asked again with the same one, it is the same sample.
-_WITH_FACTS = f"""
-    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
-      FROM sla.clocks c
-"""
 _SAMPLE = sql(f"""
-    {_WITH_FACTS} WHERE c.id >= CAST(md5(CAST(:now AS text)) AS uuid)
+    {CLOCKS_WITH_FACTS} WHERE c.id >= CAST(md5(CAST(:now AS text)) AS uuid)
        AND NOT EXISTS (SELECT FROM runtime.set_aside s WHERE s.job = :job AND s.key = CAST(c.id AS text))
      ORDER BY c.id LIMIT :portion
 """)
@@ -197,7 +201,7 @@ _LOCK_TICKET = sql("""
     SELECT t.id FROM sla.tickets t WHERE t.id = (SELECT c.ticket_id FROM sla.clocks c WHERE c.id = :clock)
        FOR NO KEY UPDATE
 """)
-_LOCK_CLOCK = sql(f"{_WITH_FACTS} WHERE c.id = :clock FOR UPDATE OF c")
+_LOCK_CLOCK = sql(f"{CLOCKS_WITH_FACTS} WHERE c.id = :clock FOR UPDATE OF c")
 _IS_THERE = sql("SELECT 1 FROM sla.clocks WHERE id = CAST(:id AS uuid)")
 _NEXT_DUE = query("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
 
@@ -284,6 +288,11 @@ def clock_of(row: Row) -> TicketClock:
         judged_until=row.judged_until,
         generation=row.generation,
     )
+
+
+def with_facts(row: Row) -> ClockWithFacts:
+    """A clock with its facts from a row of CLOCKS_WITH_FACTS."""
+    return ClockWithFacts(clock_of(row), tuple(map(fact_of, row.facts or ())))
 
 
 # A contract says a few, of which each of its clocks has the same.
