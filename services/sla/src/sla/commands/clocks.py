@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -44,12 +44,16 @@ LOOK_AGAIN = timedelta(milliseconds=50)
 
 @dataclass(frozen=True, slots=True)
 class OpenedTicket:
-    """A ticket that was opened, as far as its clocks are concerned."""
+    """A ticket that was opened, as far as its clocks are concerned. `fact` is what its start means to them."""
 
     client_id: str | None
     judged: Judged
     start: TicketFact
     cause: Cause
+    fact: Fact = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fact", self.start.meaning())
 
     @property
     def ticket_id(self) -> UUID:
@@ -59,25 +63,24 @@ class OpenedTicket:
     @property
     def started_at(self) -> datetime:
         """When the client reported."""
-        return self.start.meaning().occurred_at
+        return self.fact.occurred_at
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A fact of a ticket, and what told it."""
+    """A fact of a ticket and what told it. `fact` is what it means to clocks, of which several ask."""
 
     whole: TicketFact
     cause: Cause
+    fact: Fact = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fact", self.whole.meaning())
 
     @property
     def ticket_id(self) -> UUID:
         """The ticket."""
         return self.whole.ticket_id
-
-    @property
-    def fact(self) -> Fact:
-        """What it means to clocks."""
-        return self.whole.meaning()
 
 
 async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: datetime) -> None:
@@ -104,8 +107,7 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     for one in agreed:
         clock, switched = _new_clock(one, versions.get(one.rule.calendar_id, ()))
         later += switched
-        news = [fact.meaning() for fact in (one.ticket.start, *switched)]
-        known = [*earlier.get(clock.ticket_id, ()), *news]
+        known = [*earlier.get(clock.ticket_id, ()), one.ticket.fact, *(fact.meaning() for fact in switched)]
         started.append((clock, one.ticket.cause, clock.refold(known, now, calendars)))
     await clock_rows.add_facts(tx, later, now)
     new = await clock_rows.insert_clocks(tx, [clock for clock, _, _ in started])

@@ -61,20 +61,25 @@ class TicketFact:
     carried: Mapping[str, Any]
 
     def meaning(self) -> Fact:
-        """The fact as clocks see it. They start when the client reported, not when the ticket was opened."""
-        kind, concerns = MEANING[self.type]
-        reported_at, told_at = self.carried.get("reported_at"), self.carried.get("told_at")
-        starts = kind is FactKind.START and reported_at is not None
-        return Fact(
-            fact_id=self.fact_id,
-            kind=kind,
-            occurred_at=datetime.fromisoformat(str(reported_at)) if starts else self.occurred_at,
-            sequence=self.sequence,
-            concerns=cast("ClockKind | None", self.carried.get("clock", concerns)),
-            reason=self.carried.get("reason") if kind is FactKind.PAUSE else None,
-            calendar_version=self.carried.get("calendar_version"),
-            told_at=None if told_at is None else datetime.fromisoformat(str(told_at)),
-        )
+        """The fact as clocks see it."""
+        return meaning_of(self.fact_id, self.type, self.occurred_at, self.sequence, self.carried)
+
+
+def meaning_of(fact_id: UUID, type_name: str, occurred_at: datetime, sequence: int, carried: Mapping[str, Any]) -> Fact:
+    """What a fact means to clocks. They start when the client reported, not when the ticket was opened."""
+    kind, concerns = MEANING[type_name]
+    reported_at, told_at = carried.get("reported_at"), carried.get("told_at")
+    starts = kind is FactKind.START and reported_at is not None
+    return Fact(
+        fact_id=fact_id,
+        kind=kind,
+        occurred_at=datetime.fromisoformat(str(reported_at)) if starts else occurred_at,
+        sequence=sequence,
+        concerns=cast("ClockKind | None", carried.get("clock", concerns)),
+        reason=carried.get("reason") if kind is FactKind.PAUSE else None,
+        calendar_version=carried.get("calendar_version"),
+        told_at=None if told_at is None else datetime.fromisoformat(str(told_at)),
+    )
 
 
 def told_by(event: Received[TicketEvent]) -> TicketFact:

@@ -17,7 +17,7 @@ from shared.contracts.sla import Threshold
 from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
 from sla.domain.clock import CLOCK_KINDS, Clock, Fact, Terms
-from sla.domain.meaning import TicketFact
+from sla.domain.meaning import TicketFact, meaning_of
 from sla.domain.ticket_clock import TicketClock
 
 # The names of jobs, by which what cannot be done is set aside.
@@ -65,8 +65,7 @@ _ADDED_FACTS = f"""
 """
 # What of a fact `fact_of` makes its meaning of.
 FACT_DOCUMENT = """
-    jsonb_build_array(f.ticket_id, f.fact_id, f.type, (extract(epoch FROM f.occurred_at) * 1000000)::bigint, f.sequence,
-                      f.carried)
+    jsonb_build_array(f.fact_id, f.type, (extract(epoch FROM f.occurred_at) * 1000000)::bigint, f.sequence, f.carried)
 """
 # Clocks, each whole and with all facts of its ticket: what `with_facts` reads.
 CLOCKS_WITH_FACTS = f"""
@@ -303,9 +302,8 @@ def _threshold(seconds: int, said_as: str) -> Threshold:
 
 def fact_of(document: list[Any]) -> Fact:
     """What a fact means to clocks, from the array that FACT_DOCUMENT makes of it."""
-    ticket_id, fact_id, type_name, microseconds, sequence, carried = document
-    occurred_at = _EPOCH + timedelta(microseconds=microseconds)
-    return TicketFact(UUID(ticket_id), UUID(fact_id), type_name, occurred_at, sequence, carried).meaning()
+    fact_id, type_name, microseconds, sequence, carried = document
+    return meaning_of(UUID(fact_id), type_name, _EPOCH + timedelta(microseconds=microseconds), sequence, carried)
 
 
 def _given(facts: Sequence[TicketFact], now: datetime) -> dict[str, Any]:
