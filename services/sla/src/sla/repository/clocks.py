@@ -171,8 +171,9 @@ _ARM_AGAIN = sql("""
     SELECT :now, id, generation FROM sla.clocks WHERE id = :clock AND course = 'running'
 """)
 # Clocks that go on in an earlier version of their calendar than was activated, their tickets locked before anything
-# else, as by whoever keeps these. Asked calendar by calendar and by version, so that the index answers it: mostly none
-# is behind, and the job must not go through all clocks to learn that.
+# else, as by whoever keeps these; the clocks too, so that one which has ended since it was seen is looked at again and
+# passed over. Asked calendar by calendar and by version, so that the index answers it: mostly none is behind, and the
+# job must not go through all clocks to learn that.
 _CLAIM_BEHIND = sql("""
     SELECT behind.*
       FROM (SELECT v.calendar_id, max(v.version) AS version FROM sla.calendar_versions v
@@ -183,7 +184,7 @@ _CLAIM_BEHIND = sql("""
             WHERE c.calendar_id = latest.calendar_id AND c.calendar_version < latest.version
               AND c.course IN ('running', 'paused')
               AND NOT EXISTS (SELECT FROM runtime.set_aside s WHERE s.job = :job AND s.key = CAST(c.id AS text))
-            ORDER BY c.calendar_version LIMIT :portion FOR UPDATE OF t SKIP LOCKED) behind
+            ORDER BY c.calendar_version LIMIT :portion FOR UPDATE OF t, c SKIP LOCKED) behind
      LIMIT :portion
 """)
 _ENDED = sql("""
@@ -220,7 +221,7 @@ def claimed_of(rows: Sequence[Row]) -> list[Claimed]:
 
 
 async def claim_behind(tx: Transaction, _now: datetime, portion: int) -> list[Row]:
-    """At most `portion` clocks whose calendar was switched without them; passes over tickets that others hold."""
+    """At most `portion` clocks whose calendar was switched without them, locked; passes over what others hold."""
     return await tx.fetch(_CLAIM_BEHIND, {"portion": portion, "job": SWITCHES_JOB})
 
 
