@@ -113,6 +113,18 @@ async def test_own_rules_of_a_module_come_first(http: httpx2.AsyncClient) -> Non
     assert "el módulo kontar-fe · el producto kontar · S3" in found["why"]["es"][-1]
 
 
+async def test_sentences_are_in_the_time_of_the_calendar_in_which_days_are_counted(http: httpx2.AsyncClient) -> None:
+    week = {day: [["09:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}
+    facts = {"name": "Madrid", "timezone": "Europe/Madrid", "weekly": week}
+    assert (await http.put("/v1/calendars/madrid/draft", json=facts)).status_code == 200
+    activated = await http.post("/v1/calendars/madrid/versions/1/activate", json={}, headers={"if-match": '"1"'})
+    assert activated.status_code == 200, activated.text
+    await record(http, "acme-oro", targets=[target("response", 3600, "madrid", severities=[3])])
+    found = await ask(http)
+    assert found["clocks"][0]["due_at"] == "2026-03-02T13:00:00Z"
+    assert "1 h de madrid, vence el lun 02/03/2026 10:00" in found["why"]["es"][1]
+
+
 async def test_a_ticket_shows_what_it_is_promised_beside_what_its_clocks_started_under(
     http: httpx2.AsyncClient, sla: Database
 ) -> None:

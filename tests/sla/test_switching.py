@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,12 +16,17 @@ from shared.db.statement import sql
 from sla.commands import calendars, clocks
 from sla.commands.calendars import Begin
 from sla.documents import CalendarFacts, WeekFacts
+from sla.repository import clocks as clock_rows
 from tests.sla.telling import Story, at, clocks_of, fire_all, frozen, names, published, tell
 from tests.support.databases import Database
+from tests.support.eventually import eventually
 
 HOUR = 3600
 # The story begins on Monday at nine in Buenos Aires, when business opens; S3 is promised in 16 and 120 open hours.
 NINE_TO_SIX, EIGHT_TO_EIGHT = (("09:00", "18:00"),), (("08:00", "20:00"),)
+
+# An advisory lock behind which a statement waits.
+GATE = 20260302
 
 
 def week(windows: Any, days: str = "mon tue wed thu fri") -> WeekFacts:
@@ -93,7 +101,7 @@ async def test_what_has_ended_is_never_touched_and_goes_on_in_the_new_version_wh
     story = Story(severity=3)
     await tell(sla, story.opened(), story.resolved(2 * HOUR))
     before = await clocks_of(sla, story.ticket_id)
-    await activate(sla, week(EIGHT_TO_EIGHT), 4 * HOUR)
+    await activate(sla, week(EIGHT_TO_EIGHT), 4 * HOUR, begins=HOUR)
     assert await switch_all(sla, 4 * HOUR) == 0
     assert await clocks_of(sla, story.ticket_id) == before
     await tell(sla, story.reopened(8 * HOUR))
@@ -103,8 +111,11 @@ async def test_what_has_ended_is_never_touched_and_goes_on_in_the_new_version_wh
     assert (resolution["course"], resolution["counted_seconds"]) == ("running", 2 * HOUR)
     # 118 hours are left at five in the afternoon: 3, nine whole days of 12 that skip the weekend, and 7.
     assert resolution["due_at"] == at(8 * HOUR) + timedelta(days=14, hours=-2)
-    # No part of it lies before it stopped, although the version may.
-    assert [one[0] for one in resolution["counted_in"]][1] >= at(2 * HOUR).isoformat()[:19]
+    # No part of it lies before it stopped, although the version does.
+    counted_in = json.loads(resolution["counted_in"])
+    assert [(datetime.fromisoformat(since), version) for since, (_, version) in counted_in] == [
+        (at(0), 1), (at(2 * HOUR), 2),
+    ]  # fmt: skip
 
 
 async def test_a_paused_clock_is_switched_and_counts_by_the_new_version_when_it_is_released(sla: Database) -> None:
@@ -158,6 +169,29 @@ async def test_a_switch_waits_for_nobody_and_is_made_up_for_when_its_ticket_is_f
         await tx.execute(sql("SELECT id FROM sla.tickets WHERE id = :id FOR UPDATE"), {"id": story.ticket_id})
         assert await switch_all(sla, HOUR) == 0
     assert await switch_all(sla, HOUR) == 2
+
+
+async def test_a_clock_that_ends_while_the_job_looks_for_it_is_not_switched(
+    sla: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job has seen it running, and locks it only when it has ended: then it is never touched."""
+    ended, running = Story(severity=3), Story(severity=3)
+    await tell(sla, ended.opened(), running.opened())
+    await activate(sla, week(EIGHT_TO_EIGHT), HOUR)
+    looks = clock_rows._CLAIM_BEHIND
+    waits = looks.text.replace("c.course IN", f"(SELECT pg_advisory_xact_lock({GATE})) IS NOT NULL AND c.course IN")
+    assert waits != looks.text
+    monkeypatch.setattr(clock_rows, "_CLAIM_BEHIND", replace(looks, text=waits))
+    async with sla.connect() as gate:
+        await gate.execute(f"SELECT pg_advisory_lock({GATE})")
+        looking = asyncio.create_task(switch_all(sla, 3 * HOUR))
+        await eventually(lambda: gate.fetchval(f"SELECT count(*) FROM pg_locks WHERE objid = {GATE} AND NOT granted"))
+        await tell(sla, ended.resolved(2 * HOUR))
+        await gate.execute(f"SELECT pg_advisory_unlock({GATE})")
+        assert await looking == 2
+    of_ended, of_running = await clocks_of(sla, ended.ticket_id), await clocks_of(sla, running.ticket_id)
+    assert {one["calendar_version"] for one in of_ended.values()} == {1}
+    assert {one["calendar_version"] for one in of_running.values()} == {2}
 
 
 async def test_the_state_after_any_switch_is_that_of_folding_everything_anew(

@@ -110,6 +110,13 @@ def test_a_version_begins_no_earlier_than_the_one_before() -> None:
         begin_of(3, before, START - DAY, START, "corrección")
 
 
+def test_now_is_too_early_too_where_the_version_before_is_only_planned() -> None:
+    planned = CalendarVersion("comercial", 2, "Comercial", OFFICE, START + DAY)
+    with pytest.raises(BeginsBeforeTheVersionBefore, match="Version 2 begins at 2026-01-02"):
+        begin_of(3, planned, None, START, None)
+    assert begin_of(3, planned, None, START + DAY, None) == START + DAY
+
+
 def test_a_version_is_planned_then_in_force_then_past() -> None:
     assert state_of(None, None, START) == "in-force"
     assert state_of(START + DAY, None, START) == "planned"

@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contract_choice import Choice, choose_contract
+from shared.contract_choice import Choice, Standing, choose_contract
 from sla.domain.contract import Contract
-from sla.domain.promise import Due, other_rules, passed_over, told
+from sla.domain.promise import Due, may_cost, other_rules, passed_over, told
 from sla.domain.target import Judged
 from tests.sla.domain.promising import HOUR, START, TARGETS, rule
 from tests.sla.domain.test_contract import CONTRACT
@@ -87,6 +88,17 @@ def test_every_contract_is_either_the_one_or_told_why_it_is_not(versions: list[C
     told = [one.contract.id for one in passed_over(versions, choice, product, NOW)]
     chosen = [choice.contract.id] if choice.contract else []
     assert sorted([*told, *chosen]) == sorted({one.id for one in versions})
+
+
+@pytest.mark.parametrize(
+    ("standing", "kind", "costs"),
+    [("in-force", "incident", True), ("in-force", "question", False), ("vencido", "incident", False),
+     ("none", "incident", False)],
+)  # fmt: skip
+def test_a_miss_may_cost_something_of_no_question_and_under_a_contract_in_force_only(
+    standing: Standing, kind: str, costs: bool
+) -> None:
+    assert may_cost(standing, Judged(kind, 1, 1)) is costs
 
 
 def test_the_rules_that_are_for_a_ticket_too_are_told_in_their_order() -> None:

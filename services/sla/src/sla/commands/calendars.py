@@ -45,7 +45,7 @@ async def draft_version(
     """
     kept, cause = await _locked(tx, cause, id)
     facts = facts.with_days(facts.dated())
-    if kept is not None and _facts(kept.newest) == facts:
+    if kept is not None and _written(kept) == facts:
         return 0
     await _require(expected, id, kept)
     await _store_draft(tx, cause, id, kept, facts)
@@ -199,10 +199,6 @@ def _version(id: str, number: int, facts: CalendarFacts, effective_from: datetim
 
 def _written(kept: KeptCalendar) -> CalendarFacts:
     return CalendarFacts.model_validate(kept.newest)
-
-
-def _facts(document: dict[str, Any] | None) -> CalendarFacts | None:
-    return None if document is None else CalendarFacts.model_validate(document)
 
 
 def _document(facts: CalendarFacts) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from shared.ids import derived_id, made_of
 from shared.jobs import Pieces
 from shared.messaging.outbox import publish, seal_each
 from sla.domain.clock import CLOCK_KINDS, Fact, FactKind
-from sla.domain.contract import DEFAULT_TYPE, Contract, NoDefaultTargets, Promises
+from sla.domain.contract import Contract, Promises
 from sla.domain.meaning import TicketFact
 from sla.domain.switching import Activated, in_force, switches
 from sla.domain.target import Judged
@@ -44,12 +44,16 @@ LOOK_AGAIN = timedelta(milliseconds=50)
 
 @dataclass(frozen=True, slots=True)
 class OpenedTicket:
-    """A ticket that was opened, as far as its clocks are concerned."""
+    """A ticket that was opened, as far as its clocks are concerned. `fact` is what its start means to them."""
 
     client_id: str | None
     judged: Judged
     start: TicketFact
     cause: Cause
+    fact: Fact = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fact", self.start.meaning())
 
     @property
     def ticket_id(self) -> UUID:
@@ -59,25 +63,24 @@ class OpenedTicket:
     @property
     def started_at(self) -> datetime:
         """When the client reported."""
-        return self.start.meaning().occurred_at
+        return self.fact.occurred_at
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A fact of a ticket, and what told it."""
+    """A fact of a ticket and what told it. `fact` is what it means to clocks, of which several ask."""
 
     whole: TicketFact
     cause: Cause
+    fact: Fact = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fact", self.whole.meaning())
 
     @property
     def ticket_id(self) -> UUID:
         """The ticket."""
         return self.whole.ticket_id
-
-    @property
-    def fact(self) -> Fact:
-        """What it means to clocks."""
-        return self.whole.meaning()
 
 
 async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: datetime) -> None:
@@ -89,9 +92,7 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     facts = [one.start for one in opened]
     earlier = await clock_rows.add_facts_and_read_earlier(tx, facts, now)
     clients = sorted({one.client_id for one in opened if one.client_id is not None})
-    contracts, default = await contract_rows.contracts_of_clients(tx, clients, DEFAULT_TYPE)
-    if default is None:
-        raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
+    contracts, default = await contract_rows.contracts_of_clients(tx, clients)
     agreed = [
         _Agreed(one, contract, promises, promises.rule_of(kind, one.judged))
         for one in opened
@@ -106,8 +107,7 @@ async def start_clocks(tx: Transaction, opened: Sequence[OpenedTicket], now: dat
     for one in agreed:
         clock, switched = _new_clock(one, versions.get(one.rule.calendar_id, ()))
         later += switched
-        news = [fact.meaning() for fact in (one.ticket.start, *switched)]
-        known = [*earlier.get(clock.ticket_id, ()), *news]
+        known = [*earlier.get(clock.ticket_id, ()), one.ticket.fact, *(fact.meaning() for fact in switched)]
         started.append((clock, one.ticket.cause, clock.refold(known, now, calendars)))
     await clock_rows.add_facts(tx, later, now)
     new = await clock_rows.insert_clocks(tx, [clock for clock, _, _ in started])
@@ -277,11 +277,7 @@ def _counting(locked: Sequence[ClockWithFacts], told: Sequence[Told]) -> set[Cal
     news: dict[UUID, list[Fact]] = {}
     for one in told:
         news.setdefault(one.ticket_id, []).append(one.fact)
-    return {
-        name
-        for clock, facts in ((one.clock, one.facts) for one in locked)
-        for name in clock.names() | clock.switched_to([*facts, *news.get(clock.ticket_id, ())])
-    }
+    return {name for one in locked for name in one.names(news.get(one.clock.ticket_id, ()))}
 
 
 def _dated(happening: Happening, cause: Cause) -> datetime:

@@ -7,17 +7,15 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from shared.business_time.known import CalendarName
 from shared.db.transaction import Row, Transaction
 from shared.errors import DeskError
 from shared.jobs import Pieces
 from sla.commands.clocks import store_changed
-from sla.domain.clock import Clock, Fact
+from sla.domain.clock import Clock
 from sla.domain.fold import fold
-from sla.domain.ticket_clock import TicketClock
 from sla.repository import clocks as clock_rows
 from sla.repository import known_calendars
-from sla.repository.clocks import clock_of, fact_of
+from sla.repository.clocks import with_facts
 
 # So many each minute: each of a million clocks about once in two weeks, and of what is wrong everywhere one at once.
 PORTION = 50
@@ -47,9 +45,9 @@ class _Sampling:
 
 async def check_folds(tx: Transaction, sampled: Sequence[Row], _now: datetime) -> None:
     """Raises NotAsFolded for the first of these that is not what its facts add up to."""
-    found = [(clock_of(row), [fact_of(one) for one in row.facts or ()]) for row in sampled]
-    calendars = await known_calendars.know(tx, {name for clock, facts in found for name in _names(clock, facts)})
-    for clock, facts in found:
+    found = [with_facts(row) for row in sampled]
+    calendars = await known_calendars.know(tx, {name for one in found for name in one.names()})
+    for clock, facts in ((one.clock, one.facts) for one in found):
         folded = fold(clock.terms, facts, calendars, clock.judged_until)
         if clock.clock is None or folded is None or clock.clock != folded.clock:
             raise NotAsFolded(
@@ -63,9 +61,10 @@ async def _fold_anew(tx: Transaction, clock_id: str, now: datetime) -> bool:
     row = await clock_rows.lock_clock(tx, UUID(clock_id))
     if row is None:
         return False
-    clock, facts = clock_of(row), [fact_of(one) for one in row.facts or ()]
-    calendars = await known_calendars.know(tx, _names(clock, facts))
-    await store_changed(tx, [(clock, clock.cause(now), clock.refold(facts, now, calendars))], now)
+    found = with_facts(row)
+    calendars = await known_calendars.know(tx, found.names())
+    clock, happened = found.clock, found.clock.refold(found.facts, now, calendars)
+    await store_changed(tx, [(clock, clock.cause(now), happened)], now)
     return True
 
 
@@ -75,10 +74,6 @@ def _differing(kept: Clock | None, folded: Clock | None) -> str:
         return "one of them has not begun"
     differing = [one.name for one in fields(Clock) if getattr(kept, one.name) != getattr(folded, one.name)]
     return ", ".join(f"{name} is {getattr(kept, name)} and not {getattr(folded, name)}" for name in differing)
-
-
-def _names(clock: TicketClock, facts: Sequence[Fact]) -> set[CalendarName]:
-    return clock.names() | clock.switched_to(facts)
 
 
 SAMPLES: Pieces[Row] = Pieces(

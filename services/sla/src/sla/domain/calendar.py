@@ -179,19 +179,18 @@ def begin_of(
                 f"Version {version} is the first that counts, so it counts for always: leave effective_from out."
             )
         return None
-    if wanted is None:
-        return instant(begun_second(now))
-    if before.effective_from is not None and wanted < before.effective_from:
+    begins = instant(begun_second(now if wanted is None else wanted))
+    if before.effective_from is not None and begins < before.effective_from:
         raise BeginsBeforeTheVersionBefore(
             f"Version {before.version} begins at {before.effective_from.isoformat()}: let version {version} begin then "
             "or later."
         )
-    if wanted < now and not reason:
+    if wanted is not None and wanted < now and not reason:
         raise PastBeginNeedsReason(
             f"{wanted.isoformat()} lies before now, {now.isoformat()}, and dues that were told will change: say in "
             "reason why, or leave effective_from out."
         )
-    return instant(begun_second(wanted))
+    return begins
 
 
 def state_of(effective_from: datetime | None, until: datetime | None, now: datetime) -> State:

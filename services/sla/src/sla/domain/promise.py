@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Literal
 
-from shared.contract_choice import GRACE, Choice, agreed_at
+from shared.contract_choice import GRACE, Choice, Standing, agreed_at
 from shared.contracts.sla import TargetRule
 from sla.domain.contract import Contract
 from sla.domain.explanation import Language, at_in, length_of
@@ -54,6 +54,11 @@ def passed_over(
         for each in sorted(first)
         if chosen is None or chosen.id != each
     ]
+
+
+def may_cost(standing: Standing, judged: Judged) -> bool:
+    """Whether a miss may cost something: nothing does without a contract in force, and no question does."""
+    return standing == "in-force" and judged.kind != "question"
 
 
 def other_rules(targets: Iterable[TargetRule], judged: Judged) -> dict[str, list[TargetRule]]:

@@ -48,8 +48,10 @@ def one_after_another(calendar_id: str, versions: Iterable[Activated]) -> list[I
 
     The first one counts from ever, whatever its instant says.
     """
-    begun = {one.effective_from or one.activated_at: one.version for one in sorted(versions, key=_by_number)}
-    return [In(at, CalendarName(calendar_id, version)) for at, version in begun.items()]
+    first, *later = sorted(versions, key=_by_number)
+    begun = {one.effective_from or one.activated_at: one.version for one in later}
+    counting = [(first.activated_at, first.version), *begun.items()]
+    return [In(at, CalendarName(calendar_id, version)) for at, version in counting]
 
 
 def switches(

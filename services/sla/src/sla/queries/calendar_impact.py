@@ -20,7 +20,7 @@ from sla.domain.clock import Clock
 from sla.domain.fold import fold
 from sla.domain.switching import Activated, switches
 from sla.repository.calendars import VERSION, version_of
-from sla.repository.clocks import FACT_DOCUMENT, clock_of, fact_of
+from sla.repository.clocks import CLOCKS_WITH_FACTS, with_facts
 
 # So many clocks are looked at between two looks at everything else that the process does.
 _PORTION = 200
@@ -86,9 +86,7 @@ _ACTIVATED = query(f"""
     SELECT {VERSION} FROM sla.calendar_versions v WHERE v.calendar_id = :id ORDER BY v.version
 """)
 _CLOCKS = query(f"""
-    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f
-                 WHERE f.ticket_id = c.ticket_id) AS facts
-    FROM sla.clocks c
+    {CLOCKS_WITH_FACTS}
     WHERE c.calendar_id = :id AND c.course IN ('running', 'paused')
       AND (CAST(:after AS uuid) IS NULL OR c.id > CAST(:after AS uuid))
     ORDER BY c.id LIMIT :portion
@@ -139,7 +137,8 @@ async def _draft(tx: Reader, id: str, version: int, activated: Sequence[Calendar
 def _switched(rows: Sequence[Row], known: KnownCalendars, to: Activated, now: datetime) -> list[_Switched]:
     found = []
     for row in rows:
-        clock, facts = clock_of(row), [fact_of(one) for one in row.facts or ()]
+        read = with_facts(row)
+        clock, facts = read.clock, read.facts
         before = fold(clock.terms, facts, known, now)
         news = switches(clock.ticket_id, clock.kind, to.version - 1, [to], row.started_at, lambda _: new_id())
         after = fold(clock.terms, [*facts, *(one.meaning() for one in news)], known, now)

@@ -97,10 +97,10 @@ class YearOfDays(BaseModel):
 _VERSION = "calendar_id, version, name, facts"
 # The draft, if there is one, and every version that was activated.
 _VERSIONS = f"""
-    SELECT {_VERSION}, definition, NULL AS effective_from, NULL AS reason, NULL AS activated_at, NULL AS activated_by,
+    SELECT {_VERSION}, NULL AS effective_from, NULL AS reason, NULL AS activated_at, NULL AS activated_by,
            changed_at, changed_by FROM sla.calendar_drafts
     UNION ALL
-    SELECT {_VERSION}, definition, effective_from, reason, activated_at, activated_by, activated_at, activated_by
+    SELECT {_VERSION}, effective_from, reason, activated_at, activated_by, activated_at, activated_by
     FROM sla.calendar_versions
 """
 _CALENDARS = query("""

@@ -1,6 +1,5 @@
 """Reads the clocks of a ticket with their explanation."""
 
-# ruff: noqa: S608 - every piece that is put into a statement is written in this file
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from sla.domain.clock import ENDED, Folded, Interval, Terms, Why
 from sla.domain.explanation import Account, lines_of, told
 from sla.domain.fold import fold
 from sla.domain.ticket_clock import TicketClock
-from sla.repository.clocks import FACT_DOCUMENT, clock_of, fact_of
+from sla.repository.clocks import CLOCKS_WITH_FACTS, with_facts
 from sla.repository.known_calendars import know, zone_of
 
 
@@ -124,10 +123,7 @@ class TicketClocks(BaseModel):
     clocks: list[ExplainedClock]
 
 
-_CLOCKS = f"""
-    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
-    FROM sla.clocks c WHERE c.ticket_id = :ticket
-"""
+_CLOCKS = f"{CLOCKS_WITH_FACTS} WHERE c.ticket_id = :ticket"
 _CLOCKS_OF_TICKET = query(f"{_CLOCKS} ORDER BY c.kind DESC, c.cycle")
 _ONE_CLOCK = query(f"{_CLOCKS} AND c.id = :clock")
 
@@ -175,11 +171,10 @@ async def explain_clock(tx: Reader, ticket_id: UUID, clock_id: UUID, now: dateti
 
 
 async def _seen(tx: Reader, rows: Sequence[Row], now: datetime) -> list[_Seen]:
-    kept = [(clock_of(row), [fact_of(one) for one in row.facts or ()]) for row in rows]
-    names = {name for clock, facts in kept for name in clock.names() | clock.switched_to(facts)}
-    calendars = await know(tx, names)
+    kept = [with_facts(row) for row in rows]
+    calendars = await know(tx, {name for one in kept for name in one.names()})
     found = []
-    for clock, facts in kept:
+    for clock, facts in ((one.clock, one.facts) for one in kept):
         folded = fold(clock.terms, facts, calendars, now)
         if folded is not None:
             found.append(_Seen(clock, folded, calendars.hours(folded.clock.counted_in), now))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
@@ -19,12 +20,15 @@ from shared.contracts.tickets import TicketBrief
 from shared.db.statement import query
 from shared.db.transaction import Reader
 from shared.errors import NotFound
-from sla.domain.contract import DEFAULT_TYPE, Contract, NoDefaultTargets, Promises
-from sla.domain.promise import Due, Passed, PassedBecause, other_rules, passed_over, told
-from sla.domain.switching import Activated, NoCalendar, in_force
+from sla.domain.contract import Contract, Promises
+from sla.domain.promise import Due, Passed, PassedBecause, may_cost, other_rules, passed_over, told
+from sla.domain.switching import Activated, in_force
 from sla.domain.target import CLOCKS, Judged
 from sla.repository.contracts import contracts_of_clients
 from sla.repository.known_calendars import calendars_in_force, zone_of
+
+# The activated versions of each calendar, and what they count one after another.
+Calendars = Mapping[str, tuple[Sequence[Activated], OpenTime]]
 
 
 class NoSuchTicket(NotFound):
@@ -142,23 +146,21 @@ async def explain_ticket(tx: Reader, ticket_id: UUID) -> TicketPromise:
     if row is None:
         raise NoSuchTicket(f"There is no ticket {ticket_id}, or it opened a moment ago.")
     brief = TicketBrief.model_validate(row.brief)
-    groups = brief.groups
-    judged = Judged(brief.kind, brief.severity, brief.priority, groups.product_id, groups.module_id)
-    promise = await _promise(tx, Wondered(groups.client_id, judged, brief.reported_at))
+    promise = await _promise(tx, Wondered(brief.groups.client_id, Judged.of(brief), brief.reported_at))
     started = [StartedClock(**dict(row)) for row in await tx.fetch(_STARTED, {"ticket": ticket_id})]
     return TicketPromise(**promise, ticket_id=ticket_id, started=started)
 
 
 async def _promise(tx: Reader, wondered: Wondered) -> dict[str, Any]:
     client, judged, at = wondered.client_id, wondered.judged, wondered.reported_at
-    by_client, default = await contracts_of_clients(tx, [client] if client else [], DEFAULT_TYPE)
-    if default is None:
-        raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
+    by_client, default = await contracts_of_clients(tx, [client] if client else [])
     versions = by_client.get(client or "", [])
     choice = choose_contract(versions, judged.product_id, at)
     promises = choice.contract.promises if choice.contract else default
     passed = passed_over(versions, choice, judged.product_id, at)
-    clocks = _clocks(promises, judged, at, await calendars_in_force(tx))
+    calendars = await calendars_in_force(tx)
+    clocks = _clocks(promises, judged, at, calendars)
+    reporting = CalendarName(promises.reporting_calendar, _version(promises.reporting_calendar, calendars, at))
     return {
         "client_id": client,
         "product_id": judged.product_id,
@@ -169,7 +171,7 @@ async def _promise(tx: Reader, wondered: Wondered) -> dict[str, Any]:
         "reported_at": at,
         "contract": _chosen(choice.contract),
         "standing": choice.standing,
-        "penalties": choice.standing == "in-force" and judged.kind != "question",
+        "penalties": may_cost(choice.standing, judged),
         "passed_over": [
             PassedContract(id=one.contract.id, version=one.contract.version, because=one.because) for one in passed
         ],
@@ -177,7 +179,7 @@ async def _promise(tx: Reader, wondered: Wondered) -> dict[str, Any]:
         "reporting_calendar": promises.reporting_calendar,
         "reopen_days": promises.reopen_days,
         "objection_days": promises.objection_days,
-        "why": await _sentences(tx, choice, passed, clocks),
+        "why": _sentences(choice, passed, clocks, await zone_of(tx, reporting)),
     }
 
 
@@ -187,17 +189,13 @@ def _chosen(contract: Contract | None) -> ChosenContract | None:
     return ChosenContract(**{name: getattr(contract, name) for name in ChosenContract.model_fields})
 
 
-def _clocks(
-    promises: Promises, judged: Judged, at: datetime, calendars: dict[str, tuple[list[Activated], OpenTime]]
-) -> list[PromisedClock]:
+def _clocks(promises: Promises, judged: Judged, at: datetime, calendars: Calendars) -> list[PromisedClock]:
     others = other_rules(promises.targets, judged)
     found = []
     for kind in CLOCKS:
         rule = promises.rule_of(kind, judged)
-        if rule.calendar_id not in calendars:
-            raise NoCalendar(f"No version of the calendar {rule.calendar_id} counts: activate one.")
-        versions, hours = calendars[rule.calendar_id]
-        version = in_force(rule.calendar_id, versions, at).version
+        version = _version(rule.calendar_id, calendars, at)
+        _, hours = calendars[rule.calendar_id]
         terms = promises.terms_of(rule, version)
         found.append(
             PromisedClock(
@@ -213,10 +211,13 @@ def _clocks(
     return found
 
 
-async def _sentences(
-    tx: Reader, choice: Choice[Contract], passed: Iterable[Passed], clocks: list[PromisedClock]
+def _version(calendar_id: str, calendars: Calendars, at: datetime) -> int:
+    versions = calendars[calendar_id][0] if calendar_id in calendars else ()
+    return in_force(calendar_id, versions, at).version
+
+
+def _sentences(
+    choice: Choice[Contract], passed: Sequence[Passed], clocks: Sequence[PromisedClock], zone: ZoneInfo
 ) -> Sentences:
-    zone = await zone_of(tx, CalendarName(clocks[0].rule.calendar_id, clocks[0].calendar_version))
     dues = [Due(one.rule, one.due_at) for one in clocks]
-    passed = list(passed)
     return Sentences(es=told(choice, passed, dues, zone, "es"), en=told(choice, passed, dues, zone, "en"))

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -17,7 +17,7 @@ from shared.contracts.sla import Threshold
 from shared.db.statement import query, sql
 from shared.db.transaction import Row, Transaction
 from sla.domain.clock import CLOCK_KINDS, Clock, Fact, Terms
-from sla.domain.meaning import TicketFact
+from sla.domain.meaning import TicketFact, meaning_of
 from sla.domain.ticket_clock import TicketClock
 
 # The names of jobs, by which what cannot be done is set aside.
@@ -28,10 +28,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ClockWithFacts:
-    """A locked clock and every fact that concerned it before this transaction."""
+    """A clock and every fact of its ticket, as one statement read them."""
 
     clock: TicketClock
     facts: tuple[Fact, ...]
+
+    def names(self, news: Iterable[Fact] = ()) -> set[CalendarName]:
+        """Whatever it counts in, by what is kept of it, by its facts and by further ones."""
+        return self.clock.names() | self.clock.switched_to([*self.facts, *news])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,19 @@ _ADDED_FACTS = f"""
         ON CONFLICT DO NOTHING
     )
 """
+# What of a fact `fact_of` makes its meaning of.
 FACT_DOCUMENT = """
-    jsonb_build_array(f.ticket_id, f.fact_id, f.type, (extract(epoch FROM f.occurred_at) * 1000000)::bigint, f.sequence,
-                      f.carried)
+    jsonb_build_array(f.fact_id, f.type, (extract(epoch FROM f.occurred_at) * 1000000)::bigint, f.sequence, f.carried)
+"""
+# Clocks, each whole and with all facts of its ticket: what `with_facts` reads.
+CLOCKS_WITH_FACTS = f"""
+    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
+      FROM sla.clocks c
 """
 # The facts read here are those from before this statement. That is all there are: whoever adds a fact of a ticket has
-# locked its row in sla.tickets before, the consumer by keeping it and the switching of calendars by `lock_tickets`.
+# locked its row in sla.tickets before, the consumer by keeping it and the job that switches calendars by its claim.
 _ADD_FACTS_AND_LOCK_CLOCKS = sql(f"""
-    {_ADDED_FACTS}
-    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
-    FROM sla.clocks c
+    {_ADDED_FACTS} {CLOCKS_WITH_FACTS}
     WHERE c.ticket_id = ANY(CAST(:tickets AS uuid[])) AND c.kind = ANY(CAST(:clock_kinds AS text[]))
     ORDER BY c.id FOR UPDATE OF c
 """)
@@ -96,7 +103,7 @@ async def add_facts_and_lock_clocks(
     concerned = CLOCK_KINDS if None in concerns else {kind for kind in concerns if kind is not None}
     parameters = {**_given(facts, now), "clock_kinds": sorted(concerned)}
     rows = await tx.fetch(_ADD_FACTS_AND_LOCK_CLOCKS, parameters)
-    return [ClockWithFacts(clock_of(row), tuple(map(fact_of, row.facts or ()))) for row in rows]
+    return [with_facts(row) for row in rows]
 
 
 async def add_facts_and_read_earlier(
@@ -164,8 +171,9 @@ _ARM_AGAIN = sql("""
     SELECT :now, id, generation FROM sla.clocks WHERE id = :clock AND course = 'running'
 """)
 # Clocks that go on in an earlier version of their calendar than was activated, their tickets locked before anything
-# else, as by whoever keeps these. Asked calendar by calendar and by version, so that the index answers it: mostly none
-# is behind, and the job must not go through all clocks to learn that.
+# else, as by whoever keeps these; the clocks too, so that one which has ended since it was seen is looked at again and
+# passed over. Asked calendar by calendar and by version, so that the index answers it: mostly none is behind, and the
+# job must not go through all clocks to learn that.
 _CLAIM_BEHIND = sql("""
     SELECT behind.*
       FROM (SELECT v.calendar_id, max(v.version) AS version FROM sla.calendar_versions v
@@ -176,7 +184,7 @@ _CLAIM_BEHIND = sql("""
             WHERE c.calendar_id = latest.calendar_id AND c.calendar_version < latest.version
               AND c.course IN ('running', 'paused')
               AND NOT EXISTS (SELECT FROM runtime.set_aside s WHERE s.job = :job AND s.key = CAST(c.id AS text))
-            ORDER BY c.calendar_version LIMIT :portion FOR UPDATE OF t SKIP LOCKED) behind
+            ORDER BY c.calendar_version LIMIT :portion FOR UPDATE OF t, c SKIP LOCKED) behind
      LIMIT :portion
 """)
 _ENDED = sql("""
@@ -184,12 +192,8 @@ _ENDED = sql("""
      WHERE ticket_id = ANY(CAST(:tickets AS uuid[])) AND course IN ('stopped', 'cancelled')
 """)
 # The place at which a sample begins follows from the instant: asked again with the same one, it is the same sample.
-_WITH_FACTS = f"""
-    SELECT c.*, (SELECT jsonb_agg({FACT_DOCUMENT}) FROM sla.clock_facts f WHERE f.ticket_id = c.ticket_id) AS facts
-      FROM sla.clocks c
-"""
 _SAMPLE = sql(f"""
-    {_WITH_FACTS} WHERE c.id >= CAST(md5(CAST(:now AS text)) AS uuid)
+    {CLOCKS_WITH_FACTS} WHERE c.id >= CAST(md5(CAST(:now AS text)) AS uuid)
        AND NOT EXISTS (SELECT FROM runtime.set_aside s WHERE s.job = :job AND s.key = CAST(c.id AS text))
      ORDER BY c.id LIMIT :portion
 """)
@@ -197,7 +201,7 @@ _LOCK_TICKET = sql("""
     SELECT t.id FROM sla.tickets t WHERE t.id = (SELECT c.ticket_id FROM sla.clocks c WHERE c.id = :clock)
        FOR NO KEY UPDATE
 """)
-_LOCK_CLOCK = sql(f"{_WITH_FACTS} WHERE c.id = :clock FOR UPDATE OF c")
+_LOCK_CLOCK = sql(f"{CLOCKS_WITH_FACTS} WHERE c.id = :clock FOR UPDATE OF c")
 _IS_THERE = sql("SELECT 1 FROM sla.clocks WHERE id = CAST(:id AS uuid)")
 _NEXT_DUE = query("SELECT due_at FROM sla.timers ORDER BY due_at, id LIMIT 1")
 
@@ -217,7 +221,7 @@ def claimed_of(rows: Sequence[Row]) -> list[Claimed]:
 
 
 async def claim_behind(tx: Transaction, _now: datetime, portion: int) -> list[Row]:
-    """At most `portion` clocks whose calendar was switched without them; passes over tickets that others hold."""
+    """At most `portion` clocks whose calendar was switched without them, locked; passes over what others hold."""
     return await tx.fetch(_CLAIM_BEHIND, {"portion": portion, "job": SWITCHES_JOB})
 
 
@@ -286,6 +290,11 @@ def clock_of(row: Row) -> TicketClock:
     )
 
 
+def with_facts(row: Row) -> ClockWithFacts:
+    """A clock with its facts from a row of CLOCKS_WITH_FACTS."""
+    return ClockWithFacts(clock_of(row), tuple(map(fact_of, row.facts or ())))
+
+
 # A contract says a few, of which each of its clocks has the same.
 @lru_cache(maxsize=1024)
 def _threshold(seconds: int, said_as: str) -> Threshold:
@@ -294,9 +303,8 @@ def _threshold(seconds: int, said_as: str) -> Threshold:
 
 def fact_of(document: list[Any]) -> Fact:
     """What a fact means to clocks, from the array that FACT_DOCUMENT makes of it."""
-    ticket_id, fact_id, type_name, microseconds, sequence, carried = document
-    occurred_at = _EPOCH + timedelta(microseconds=microseconds)
-    return TicketFact(UUID(ticket_id), UUID(fact_id), type_name, occurred_at, sequence, carried).meaning()
+    fact_id, type_name, microseconds, sequence, carried = document
+    return meaning_of(UUID(fact_id), type_name, _EPOCH + timedelta(microseconds=microseconds), sequence, carried)
 
 
 def _given(facts: Sequence[TicketFact], now: datetime) -> dict[str, Any]:

@@ -13,7 +13,14 @@ from pydantic import TypeAdapter
 
 from shared.db.statement import sql
 from shared.db.transaction import Reader, Row, Transaction
-from sla.domain.contract import Contract, ContractTemplate, Differences, Promises
+from sla.domain.contract import (
+    DEFAULT_TYPE,
+    Contract,
+    ContractTemplate,
+    Differences,
+    NoDefaultTargets,
+    Promises,
+)
 
 # Documents are read as text: what was read once is known, and the same few are read again and again.
 CONTRACT = (
@@ -66,18 +73,18 @@ async def contract_versions(tx: Transaction, ids: Iterable[str]) -> tuple[dict[s
     return found, _latest(rows)
 
 
-async def contracts_of_clients(
-    tx: Reader, clients: Iterable[str], default_type: str
-) -> tuple[dict[str, list[Contract]], Promises | None]:
-    """Every version by client, and what the default type promises now (None when it was never recorded)."""
+async def contracts_of_clients(tx: Reader, clients: Iterable[str]) -> tuple[dict[str, list[Contract]], Promises]:
+    """Every version by client, and what the default type promises now. Raises NoDefaultTargets."""
     found: dict[str, list[Contract]] = {}
     default = None
-    rows = await tx.fetch(_CONTRACTS_OF_CLIENTS, {"clients": list(clients), "default_type": default_type})
+    rows = await tx.fetch(_CONTRACTS_OF_CLIENTS, {"clients": list(clients), "default_type": DEFAULT_TYPE})
     for row in rows:
         if row.client_id is None:
             default = promises_of(row.promises)
         else:
             found.setdefault(row.client_id, []).append(contract_of(row))
+    if default is None:
+        raise NoDefaultTargets(f"The contract type {DEFAULT_TYPE} is not recorded: run `migrate`, which loads it.")
     return found, default
 
 
