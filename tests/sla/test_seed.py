@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -58,3 +60,17 @@ async def test_the_seed_loads_once_and_the_second_time_changes_nothing(
     async with sla.begin() as tx:
         assert await commands.load_document(tx, CAUSE, seed) == 0
     assert len([one for one in await published(sla) if one["type"] == "contract.recorded"]) == len(seed.contracts)
+
+
+def test_public_holidays_are_at_hand_before_a_transaction_asks_for_them() -> None:
+    """They take long to import, on a busy machine longer than a transaction may idle; consumer and jobs need none."""
+    loaded = "import sys, {}; print('holidays.countries.argentina' in sys.modules)"
+    for module, found in (
+        ("sla.commands.documents", "True"),
+        ("sla.api.calendars", "True"),
+        ("sla.subscribers", "False"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", loaded.format(module)], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert (module, done.stdout.strip()) == (module, found)
