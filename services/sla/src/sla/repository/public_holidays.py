@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+# Here and not where a year is asked for: it takes a third of a second to import, on a busy machine longer than a
+# transaction may idle. Neither consumer nor jobs import this module.
+from holidays.countries.argentina import Argentina
+
 from sla.domain.calendar import DatedDay, DayKind
 
 # What the package says of them beside their names. Of the bridge days it knows those that were decreed.
@@ -10,8 +14,5 @@ _KINDS: dict[str, DayKind] = {"Feriado con fines turísticos": "puente", "Jueves
 
 def public_holidays(year: int) -> list[DatedDay]:
     """The holidays of a year by date, each with what kind it is."""
-    # Only whoever seeds a year needs it, and it takes a third of a second to import.
-    from holidays import country_holidays
-
-    found = country_holidays("AR", years=year, language="es")
+    found = Argentina(years=year, language="es")
     return [DatedDay(on, name, _KINDS.get(name, "feriado")) for on, name in sorted(found.items())]
