@@ -101,50 +101,31 @@ async def activate_version(
 
 async def record_calendars(tx: Transaction, cause: Cause, records: Sequence[CalendarRecord]) -> int:
     """Records the calendars of a file; how many changed. A new one counts at once, one that there is gets a draft."""
-    stated = [_stated(one) for one in records]
     await lock_records(tx)
     known = await repository.lock_calendars(tx, [one.id for one in records])
     cause = under_lock(cause, None)
-    changed = await _begin(tx, cause, [one for one in stated if one.id not in known])
-    for one in stated:
-        if one.id in known:
-            changed += await draft_version(tx, cause, one.id, one.facts)
+    changed = await _begin(tx, cause, [one for one in records if one.id not in known])
+    for record in records:
+        if record.id in known:
+            changed += await draft_version(tx, cause, record.id, _with_years(record.facts(), record.years()))
     return changed
 
 
 async def load_shipped_calendars(tx: Transaction, cause: Cause, records: Sequence[CalendarRecord]) -> int:
     """Records the calendars that are not there; how many were new. What an admin made of one stays theirs."""
-    there = await repository.calendar_ids(tx)
-    stated = [_stated(one) for one in records if one.id not in there]
     await lock_records(tx)
     known = await repository.lock_calendars(tx, [one.id for one in records])
     cause = under_lock(cause, None)
-    return await _begin(tx, cause, [one for one in stated if one.id not in known])
+    return await _begin(tx, cause, [one for one in records if one.id not in known])
 
 
-@dataclass(frozen=True, slots=True)
-class _Stated:
-    """A calendar of a file with the public holidays of its years.
-
-    They are worked out before anything is locked: the package that knows them takes so long to import that on a busy
-    machine the database would end a transaction that waits for it.
-    """
-
-    id: str
-    years: Sequence[int]
-    facts: CalendarFacts
-
-
-def _stated(record: CalendarRecord) -> _Stated:
-    return _Stated(record.id, record.years(), _with_years(record.facts(), record.years()))
-
-
-async def _begin(tx: Transaction, cause: Cause, calendars: Sequence[_Stated]) -> int:
+async def _begin(tx: Transaction, cause: Cause, records: Sequence[CalendarRecord]) -> int:
     """The first version of new calendars, which counts for always."""
-    for one in calendars:
-        await repository.note_years(tx, one.id, one.years, cause.recorded_at, cause.actor)
-        await _activate(tx, cause, _version(one.id, 1, one.facts, None), _document(one.facts), None)
-    return len(calendars)
+    for record in records:
+        facts = _with_years(record.facts(), record.years())
+        await repository.note_years(tx, record.id, record.years(), cause.recorded_at, cause.actor)
+        await _activate(tx, cause, _version(record.id, 1, facts, None), _document(facts), None)
+    return len(records)
 
 
 async def _activate(

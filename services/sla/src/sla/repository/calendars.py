@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.contracts.calendars import WrittenCalendar
-from shared.db.statement import query, sql
+from shared.db.statement import sql
 from shared.db.transaction import Row, Transaction
 from sla.domain.calendar import CalendarVersion
 
@@ -23,7 +23,7 @@ _LAST = sql(f"""
                        ORDER BY v.version DESC LIMIT 1) v ON true
     WHERE c.id = ANY(CAST(:ids AS text[])) ORDER BY c.id FOR UPDATE OF c
 """)
-_IDS = query("SELECT id FROM sla.calendars ORDER BY id")
+_IDS = sql("SELECT id FROM sla.calendars ORDER BY id")
 _TOUCH = sql("""
     INSERT INTO sla.calendars AS c (id, revision, changed_at, changed_by) VALUES (:id, 1, :now, :actor)
     ON CONFLICT (id) DO UPDATE SET revision = c.revision + 1, changed_by = excluded.changed_by,
