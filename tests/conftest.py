@@ -10,6 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from runner import ports
 from shared.contracts.topics import ALL_TOPICS, Topic
@@ -29,6 +30,10 @@ PARTITIONS = 3
 
 # Leaves out what this machine cannot run, and says so in the summary.
 pytest_plugins = ["tests.support.not_run"]
+
+# How long an example takes says something of the machine and nothing of the product.
+settings.register_profile("desk")
+settings.load_profile("desk")
 
 _servers: servers.Servers | None = None
 

@@ -101,7 +101,7 @@ def _told(fields: dict[str, Typed]) -> type[Event]:
 TYPES = st.recursive(st.sampled_from(PLAIN + PERSONAL), _wrapped, max_leaves=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(NAMES), TYPES, min_size=1, max_size=3), st.data())
 def test_nothing_personal_is_in_the_copy_of_any_shape_and_its_schema_takes_it(
     fields: dict[str, Typed], data: st.DataObject

@@ -49,7 +49,7 @@ def sizes(few: int, many: int) -> pytest.MarkDecorator:
 def holds(examples: int, drawn: st.SearchStrategy[T], law: Callable[[T], None]) -> None:
     """Tries a law with so many examples."""
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    settings(max_examples=examples, deadline=None, suppress_health_check=checks)(given(drawn)(law))()
+    settings(max_examples=examples, suppress_health_check=checks)(given(drawn)(law))()
 
 
 @dataclass(frozen=True)

@@ -347,7 +347,7 @@ def _must_join(story: list[tuple[bool, list[Any]]], ends_well: bool) -> bool:
     return moved or any(one[1] and other[1] and one[2] != other[2] for one, other in neighbours)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=_story, ends_well=st.booleans())
 @example(story=[(False, [("add", True, "things", 1, "a"), ("add", True, "labels", 1, "b")])], ends_well=True)
 @example(story=[(False, [("add", True, "labels", 1, "a"), ("rename", True, "labels", 1, "b")])], ends_well=True)

@@ -88,7 +88,7 @@ def rota_in(zone: str, weekly: list[Shift], dated: list[tuple[int, int, int, str
         return None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(NIGHTS)), shifts, overrides)
 def test_whoever_looks_at_the_wall_each_minute_sees_the_same_people(
     zone: str, weekly: list[Shift], dated: list[tuple[int, int, int, str | None]]
@@ -109,7 +109,7 @@ def test_whoever_looks_at_the_wall_each_minute_sees_the_same_people(
             at = until
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(NIGHTS)), shifts, overrides)
 def test_holes_are_the_minutes_in_which_nobody_has_the_first_place(
     zone: str, weekly: list[Shift], dated: list[tuple[int, int, int, str | None]]
