@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts import envelope
@@ -76,7 +76,6 @@ def as_structured(type_name: str) -> dict[str, Any]:
     return {**attributes, "data": document["value"]}
 
 
-@settings(deadline=None)
 @given(held, causes, st.integers(0, 2**63 - 1))
 def test_whatever_we_write_we_read_back(event: TicketHeld, cause: Cause, sequence: int) -> None:
     received = written(event, cause, sequence).read()
@@ -90,7 +89,6 @@ def test_whatever_we_write_we_read_back(event: TicketHeld, cause: Cause, sequenc
     assert (received.actor, received.origin, received.traceparent) == (cause.actor, cause.origin, cause.traceparent)
 
 
-@settings(deadline=None)
 @given(st.lists(instants, min_size=2, max_size=5))
 def test_instants_are_ordered_as_their_texts(several: list[datetime]) -> None:
     assert sorted(several) == sorted(several, key=envelope.instant)
