@@ -32,7 +32,7 @@ PARTITIONS = 3
 pytest_plugins = ["tests.support.not_run"]
 
 # How long an example takes says something of the machine and nothing of the product.
-settings.register_profile("desk")
+settings.register_profile("desk", deadline=None)
 settings.load_profile("desk")
 
 _servers: servers.Servers | None = None
