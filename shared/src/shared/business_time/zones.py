@@ -64,12 +64,13 @@ def instants(zone: str, wall: Sequence[Interval], start: int, end: int) -> list[
 
 def wall_clock(zone: str, at: int) -> int:
     """What the wall clock shows at a second, as the second that it would be if the clock went by UTC."""
-    return second(datetime.fromtimestamp(at, _zone(zone)).replace(tzinfo=UTC))
+    return second(datetime.fromtimestamp(at, zone_info(zone)).replace(tzinfo=UTC))
 
 
 # Every host must find the same seconds, so the zones are those of the locked package and never the machine's own.
 @cache
-def _zone(name: str) -> ZoneInfo:
+def zone_info(name: str) -> ZoneInfo:
+    """A zone as the locked package has it."""
     with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, tzinfo
 from typing import Any, Literal, get_args
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
 from shared.business_time.calendar import read_calendar
 from shared.business_time.preview import Day, days
 from shared.business_time.seconds import instant
+from shared.business_time.zones import zone_info
 from shared.db.statement import query
 from shared.db.transaction import Reader, Row
 from sla.documents import CalendarFacts, DayFacts
@@ -167,7 +167,7 @@ async def list_days(tx: Reader, id: str, year: int, version: int | None, now: da
     known = await get_calendar(tx, id, now)
     one = await get_version(tx, id, version or known.version or known.versions[0].version, now)
     named = {day.date: day for day in one.calendar.days}
-    zone = ZoneInfo(one.calendar.timezone)
+    zone = zone_info(one.calendar.timezone)
     shown = [
         _day_view(day, named.get(day.date), zone)
         for day in days(read_calendar(one.calendar.written()), date(year, 1, 1), date(year, 12, 31))

@@ -19,6 +19,7 @@ from shared.business_time.index import Index
 from shared.business_time.known import CalendarName, In
 from shared.business_time.open_time import OpenTime
 from shared.business_time.seconds import begun_second, instant, second
+from shared.business_time.zones import zone_info
 from shared.contracts.calendars import WrittenCalendar, WrittenWeek
 from shared.errors import DeskError
 from shared.stated import AS_NUMBER, Instant
@@ -163,7 +164,7 @@ def _told(problem: Any) -> str:
 
 def _answer(case: Case) -> Result:
     hours = _hours(case.calendar.model_dump_json())
-    zone = ZoneInfo(case.calendar.timezone)
+    zone = zone_info(case.calendar.timezone)
     match case:
         case AddCase(input=given):
             back = given.direction == "back"

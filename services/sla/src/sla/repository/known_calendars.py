@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from shared.business_time.known import CalendarName, KnownCalendars
 from shared.business_time.open_time import OpenTime
+from shared.business_time.zones import zone_info
 from shared.contracts.calendars import WrittenCalendar
 from shared.db.statement import query, sql
 from shared.db.transaction import Reader, Row, Transaction
@@ -52,7 +53,7 @@ async def know(tx: Reader, names: Iterable[CalendarName]) -> KnownCalendars:
 
 async def zone_of(tx: Reader, name: CalendarName) -> ZoneInfo:
     """The time zone of a version."""
-    return ZoneInfo((await know(tx, [name])).calendar(name).timezone)
+    return zone_info((await know(tx, [name])).calendar(name).timezone)
 
 
 async def share_activated(tx: Transaction, ids: Collection[str]) -> Versions:
