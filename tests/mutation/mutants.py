@@ -39,7 +39,7 @@ CONFTEST = """
 import resource
 from hypothesis import Phase, settings
 phases = [Phase.explicit, Phase.generate]
-settings.register_profile("mutants", derandomize=True, database=None, phases=phases)
+settings.register_profile("mutants", derandomize=True, database=None, deadline=None, phases=phases)
 settings.load_profile("mutants")
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 """
