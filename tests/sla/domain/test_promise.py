@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contract_choice import Choice, Standing, choose_contract
+from shared.target_choice import Judged
 from sla.domain.contract import Contract
 from sla.domain.promise import Due, may_cost, other_rules, passed_over, told
-from sla.domain.target import Judged
 from tests.sla.domain.promising import HOUR, START, TARGETS, rule
 from tests.sla.domain.test_contract import CONTRACT
 

@@ -18,11 +18,11 @@ from shared.contracts.tickets import (
 )
 from shared.db.transaction import Transaction
 from shared.messaging.reactions import projects, reacts_to
+from shared.target_choice import Judged
 from sla import projections
 from sla.commands import clocks as commands
 from sla.commands.clocks import OpenedTicket, Told
 from sla.domain.meaning import told_by
-from sla.domain.target import Judged
 
 ACTOR = "system:sla"
 

@@ -10,7 +10,7 @@ from shared.contracts.tickets import Kind, Priority, Severity
 from shared.http.auth import needs
 from shared.http.transaction import Reading
 from shared.stated import Instant
-from sla.domain.target import Judged
+from shared.target_choice import Judged
 from sla.queries import promises as queries
 from sla.queries.promises import PromiseView, TicketPromise, Wondered
 

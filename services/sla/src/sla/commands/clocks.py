@@ -17,11 +17,11 @@ from shared.db.transaction import Row, Transaction
 from shared.ids import derived_id, made_of
 from shared.jobs import Pieces
 from shared.messaging.outbox import publish, seal_each
+from shared.target_choice import Judged
 from sla.domain.clock import CLOCK_KINDS, Fact, FactKind
 from sla.domain.contract import Contract, Promises
 from sla.domain.meaning import TicketFact
 from sla.domain.switching import Activated, in_force, switches
-from sla.domain.target import Judged
 from sla.domain.ticket_clock import Happening, TicketClock, caused_by_time
 from sla.repository import clocks as clock_rows
 from sla.repository import contracts as contract_rows

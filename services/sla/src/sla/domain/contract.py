@@ -19,9 +19,10 @@ from shared.contracts.sla import (
 )
 from shared.contracts.tickets import HoldReason
 from shared.errors import Conflict, Invalid, Unavailable
+from shared.target_choice import Judged
 from sla.domain.clock import Terms as ClockTerms
 from sla.domain.clock import share
-from sla.domain.target import Hours, Judged, Targets, check_targets, require_calendar, rule_for
+from sla.domain.target import Hours, Targets, check_targets, require_calendar, rule_for
 
 # Clients without a contract in force get the terms of this type.
 DEFAULT_TYPE: ContractType = "basico"

@@ -9,9 +9,10 @@ from typing import Literal
 
 from shared.contract_choice import GRACE, Choice, Standing, agreed_at
 from shared.contracts.sla import TargetRule
+from shared.target_choice import Judged, matching
 from sla.domain.contract import Contract
 from sla.domain.explanation import Language, at_in, length_of
-from sla.domain.target import CLOCKS, Judged, matching
+from sla.domain.target import CLOCKS
 
 # What spoke against a contract.
 PassedBecause = Literal[

@@ -20,10 +20,11 @@ from shared.contracts.tickets import TicketBrief
 from shared.db.statement import query
 from shared.db.transaction import Reader
 from shared.errors import NotFound
+from shared.target_choice import Judged
 from sla.domain.contract import Contract, Promises
 from sla.domain.promise import Due, Passed, PassedBecause, may_cost, other_rules, passed_over, told
 from sla.domain.switching import Activated, in_force
-from sla.domain.target import CLOCKS, Judged
+from sla.domain.target import CLOCKS
 from sla.repository.contracts import contracts_of_clients
 from sla.repository.known_calendars import calendars_in_force, zone_of
 

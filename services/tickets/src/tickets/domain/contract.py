@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.contracts.sla import TargetRule
+from shared.target_choice import PRIORITIES, Judged, matching
 
 # The type whose terms hold where no contract does.
 NO_CONTRACT = "basico"
-# The scale of `shared.contracts.tickets.Priority`.
-_PRIORITIES = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +40,8 @@ class KnownContract:
 def promised_s1_seconds(rules: Iterable[TargetRule]) -> int | None:
     """The least that is promised for the resolution of any incident of severity 1, in whichever calendar; else None.
 
-    Of each priority the rule that its clock goes by (`shared.contracts.sla.Terms`): the most specific one, then the
-    first. A rule for some products or modules promises nothing of the others.
+    A rule for some products or modules promises nothing of the others.
     """
-    general = [
-        rule
-        for rule in rules
-        if rule.clock == "resolution"
-        and not (rule.product_ids or rule.module_ids)
-        and (not rule.kinds or "incident" in rule.kinds)
-        and (not rule.severities or 1 in rule.severities)
-    ]
-    held = [_held(rule for rule in general if not rule.priorities or each in rule.priorities) for each in _PRIORITIES]
-    return min((rule.seconds for rule in held if rule is not None), default=None)
-
-
-def _held(rules: Iterable[TargetRule]) -> TargetRule | None:
-    return max(rules, key=lambda rule: (bool(rule.kinds), bool(rule.severities), bool(rule.priorities)), default=None)
+    rules = list(rules)
+    of_each = [matching(rules, "resolution", Judged("incident", 1, priority)) for priority in PRIORITIES]
+    return min((held[0].seconds for held in of_each if held), default=None)
